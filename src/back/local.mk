@@ -1,0 +1,26 @@
+# back: the back ends' side: one pool, one driver a file.
+noinst_LTLIBRARIES += libback.la
+libback_la_CPPFLAGS = $(AM_CPPFLAGS)
+libback_la_LIBADD =
+libback_la_SOURCES = \
+	src/back/call.c src/back/call.h \
+	src/back/driver.c src/back/driver.h \
+	src/back/pool.c src/back/pool.h \
+	src/back/reply.c src/back/reply.h \
+	src/back/rows.c src/back/rows.h \
+	src/back/url.c src/back/url.h
+if HAVE_REDIS
+libback_la_CPPFLAGS += $(REDIS_CFLAGS)
+libback_la_LIBADD += $(REDIS_LIBS)
+libback_la_SOURCES += src/back/redis.c
+endif
+if HAVE_POSTGRES
+libback_la_CPPFLAGS += $(POSTGRES_CFLAGS)
+libback_la_LIBADD += $(POSTGRES_LIBS)
+libback_la_SOURCES += src/back/postgres.c
+endif
+if HAVE_SQLITE
+libback_la_CPPFLAGS += $(SQLITE_CFLAGS)
+libback_la_LIBADD += $(SQLITE_LIBS)
+libback_la_SOURCES += src/back/sqlite.c
+endif

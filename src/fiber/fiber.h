@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIBER_FIBER_H
+#define FIBER_FIBER_H
+
+/*
+ * Fibers: functions with a stack of their own that take turns on one thread.
+ *
+ * A scheduler owns its fibers and is used by one thread only.  It does no I/O
+ * and reads time only through the clock it was given, so tests drive it with a
+ * clock of their own.  The loop calls fiber_sched_run() once a turn.
+ *
+ * A fiber is suspended in one function only, fiber_wait(): it names the reason
+ * and has a deadline, and every wait may end in WEFT_TIMEOUT or WEFT_CANCELED.
+ * Whoever makes true what a fiber waits for calls fiber_wake().  Wakes are not
+ * remembered: waking a fiber which is not waiting does nothing, so a waiter
+ * checks its condition first and again after each return:
+ *
+ *	while (!me.done && rc == WEFT_OK)
+ *		rc = fiber_wait(WAIT_POOL, deadline);
+ *
+ * Memory: a fiber's struct, and the room its owner asked for, are at the top
+ * of its stack's mapping, so a fiber costs no malloc and its first page serves
+ * all three.  Below the stack is a guard page.  Stacks are cached.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <weft/rc.h>
+
+#include "base/clock.h"
+#include "fiber/why.h"
+
+struct fiber;
+struct fiber_sched;
+
+struct fiber_conf {
+	size_t stack_size;		/* bytes a fiber may use; rounded up to pages; 0: 128 KiB */
+	unsigned max;			/* fibers at once; 0: 100000 */
+	unsigned cache;			/* free stacks kept mapped; 0: 1024.  Of those over 64 the pages are given back */
+	usec (*clock)(void);		/* NULL: clock_now */
+};
+
+/* Returns a scheduler, or NULL when memory is refused.  The caller frees it. */
+struct fiber_sched *fiber_sched_new(const struct fiber_conf *conf);
+
+/* Free the scheduler and all cached stacks; *sp becomes NULL.  No fiber may be left alive. */
+void fiber_sched_free(struct fiber_sched **sp);
+
+/*
+ * Wake every fiber whose deadline has passed, then run all ready fibers, and
+ * those that they make ready, until none is ready.  Not from within a fiber.
+ *
+ * Returns  how many times a fiber ran
+ */
+unsigned fiber_sched_run(struct fiber_sched *s);
+
+/* Returns when fiber_sched_run must be called next: 0 when a fiber is ready now, CLOCK_NEVER when none waits for a time. */
+usec fiber_sched_next(const struct fiber_sched *s);
+
+/* Returns the number of fibers alive (made and not yet ended or dropped). */
+unsigned fiber_sched_alive(const struct fiber_sched *s);
+
+/* Returns the time by the scheduler's clock, in microseconds. */
+usec fiber_sched_now(const struct fiber_sched *s);
+
+/*
+ * Make a fiber that does not run yet.
+ *
+ * room     bytes at the top of its mapping which are the caller's until the
+ *          fiber ends: fiber_room().  Not counted in stack_size
+ * Returns  the fiber, NULL when the limit is reached or memory is refused
+ * Owns     the scheduler owns it from fiber_start on; before that, the caller
+ *          may fiber_drop it
+ */
+struct fiber *fiber_new(struct fiber_sched *s, size_t room);
+
+/* Returns the room asked for: aligned for any object, uninitialised, valid until the fiber ends. */
+void *fiber_room(struct fiber *f);
+
+/* Give back a fiber that was never started; *fp becomes NULL. */
+void fiber_drop(struct fiber **fp);
+
+/* Make a new fiber ready; fn(arg) runs on its stack in the next fiber_sched_run.  When fn returns, the fiber and its room are gone. */
+void fiber_start(struct fiber *f, void (*fn)(void *arg), void *arg);
+
+/* Returns the running fiber, or NULL when none runs (the loop itself). */
+struct fiber *fiber_self(void);
+
+/* Returns the scheduler of a fiber. */
+struct fiber_sched *fiber_sched(const struct fiber *f);
+
+/*
+ * Suspend the running fiber.
+ *
+ * why       what for; reported to the fiber's trace
+ * deadline  absolute; CLOCK_NEVER for the fiber's own deadline alone.  The
+ *           fiber's own (fiber_set_deadline) applies too, unless shielded
+ *
+ * Returns  WEFT_OK        woken by fiber_wake: check the condition again
+ *          WEFT_TIMEOUT   a deadline passed (at once, without a switch, when
+ *                         it already has)
+ *          WEFT_CANCELED  fiber_cancel was called (at once when it already
+ *                         was); stays so at every later wait
+ */
+enum weft_rc fiber_wait(enum wait_why why, usec deadline) __attribute__((warn_unused_result));
+
+/* Let the other ready fibers run first; returns in the same fiber_sched_run. */
+void fiber_yield(void);
+
+/* Make a waiting fiber ready; fiber_wait returns WEFT_OK.  Nothing when it does not wait. */
+void fiber_wake(struct fiber *f);
+
+/* Cancel: the present wait and all later ones return WEFT_CANCELED, unless shielded.  May be called more than once. */
+void fiber_cancel(struct fiber *f);
+
+/* Returns true when the fiber has been cancelled, shielded or not. */
+bool fiber_is_canceled(const struct fiber *f);
+
+/* From here on the running fiber's waits ignore cancellation and its own deadline.  Nests. */
+void fiber_shield(void);
+
+/* Ends the innermost fiber_shield. */
+void fiber_unshield(void);
+
+/* Set the absolute deadline that all waits of the fiber inherit; CLOCK_NEVER for none. */
+void fiber_set_deadline(struct fiber *f, usec deadline);
+
+/* Returns that deadline. */
+usec fiber_deadline(const struct fiber *f);
+
+/*
+ * Something to do when the fiber ends, however it ends.  The struct is the
+ * caller's and must live until then (the fiber's stack frame of its outermost
+ * function, its room, or its arena).
+ */
+struct fiber_defer {
+	void (*fn)(void *arg);
+	void *arg;
+	struct fiber_defer *next;
+};
+
+/*
+ * Register d with the running fiber.  After the fiber's function has returned, all run on its
+ * stack, last registered first, shielded from cancellation and deadline.
+ */
+void fiber_defer(struct fiber_defer *d);
+
+/* Take back a registration of the running fiber; true when it was registered. */
+bool fiber_undefer(struct fiber_defer *d);
+
+/*
+ * Where a fiber's time goes.  Called after each wait on the fiber's stack.
+ *
+ * from, until  the wait's beginning and end, by the scheduler's clock
+ */
+typedef void fiber_trace_fn(void *arg, enum wait_why why, usec from, usec until);
+
+/* Report each wait of f to fn(arg, …) from now on; NULL for none. */
+void fiber_set_trace(struct fiber *f, fiber_trace_fn *fn, void *arg);
+
+/* Name the fiber for the log when its stack overflows, e.g. "shop: GET /item/:id"; borrowed, must live as long as the fiber. */
+void fiber_set_label(struct fiber *f, const char *label);
+
+/* Returns the label, or "fiber". */
+const char *fiber_label(const struct fiber *f);
+
+/* Returns what the fiber waits for now, WAIT_NONE when it runs or is ready. */
+enum wait_why fiber_why(const struct fiber *f);
+
+/*
+ * Sleep.  length in microseconds.
+ *
+ * Returns  WEFT_OK when the time has passed; WEFT_TIMEOUT when the fiber's
+ *          deadline came first; WEFT_CANCELED
+ */
+enum weft_rc fiber_sleep(usec length) __attribute__((warn_unused_result));
+
+/*
+ * Catch stack overflows and crashes: on SIGSEGV and SIGBUS (on an alternate stack) say on stderr
+ * which fiber, by its label, and whether its stack overflowed into its guard
+ * page, then let the signal take its default action.  Once a process; for
+ * the thread that calls it.
+ *
+ * Returns  0, or -1 with errno
+ */
+int fiber_guard_install(void);
+
+#endif

@@ -1,0 +1,9 @@
+# fiber: stacks, switching, scheduling; pure but for mmap.
+noinst_LTLIBRARIES += libfiber.la
+libfiber_la_SOURCES = \
+	src/fiber/context.c src/fiber/context.h \
+	src/fiber/fiber.c src/fiber/fiber.h \
+	src/fiber/guard.c \
+	src/fiber/stack.c src/fiber/stack.h \
+	src/fiber/timerq.c src/fiber/timerq.h \
+	src/fiber/why.c src/fiber/why.h

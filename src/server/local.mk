@@ -1,0 +1,10 @@
+# server: configuration, master, workers, control socket.
+noinst_LTLIBRARIES += libserver.la
+libserver_la_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS) $(JANSSON_CFLAGS)
+libserver_la_LIBADD = $(CONFUSE_LIBS) $(JANSSON_LIBS)
+libserver_la_SOURCES = \
+	src/server/config.c src/server/config.h \
+	src/server/control.c src/server/control.h \
+	src/server/gates.c src/server/gates.h \
+	src/server/master.c src/server/master.h \
+	src/server/worker.c src/server/worker.h

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef WIRE_FCGI_PARAM_H
+#define WIRE_FCGI_PARAM_H
+
+/* Name-value pairs, as in FCGI_PARAMS, FCGI_GET_VALUES and its result. */
+
+#include <stddef.h>
+
+#include "wire/fcgi_record.h"
+
+struct fcgi_param {
+	struct span name;
+	struct span value;
+};
+
+/*
+ * Take one pair from the front of *in.
+ *
+ * in       on FCGI_OK moved past the pair; else unchanged
+ * out      written only on FCGI_OK; points into *in
+ *
+ * Shape    length of name, length of value: each u8 <= 127, or u32be with the
+ *          top bit set; then the name's bytes, then the value's
+ * Returns  FCGI_OK    a pair
+ *          FCGI_MORE  *in is empty, or ends inside the pair.  At the end of
+ *                     a stream that is not empty this is an error of the peer
+ *          FCGI_BAD   never: any four bytes are a length.  (No bytes are ever
+ *                     allocated by an announced length.)
+ * Source   FastCGI Specification 1.0, section 3.4
+ */
+enum fcgi_rc fcgi_param_next(struct span *in, struct fcgi_param *out);
+
+/*
+ * Encode one pair.
+ *
+ * out, size  where to; nothing is written when it does not fit
+ * Returns    bytes of the encoded pair, also when that is more than size
+ */
+size_t fcgi_param_encode(char *out, size_t size, struct span name, struct span value);
+
+#endif
