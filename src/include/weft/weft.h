@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+#include <weft/rc.h>
+#endif

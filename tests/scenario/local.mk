@@ -1,0 +1,1 @@
+# scenarios with real servers
