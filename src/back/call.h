@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BACK_CALL_H
+#define BACK_CALL_H
+
+/*
+ * One thing asked of a back end: a Redis command, an SQL statement.  It lives
+ * in the memory (arena) of whoever asks, is handed to a pool, and is done
+ * once: either the driver finishes it, or the asker abandons it.  After
+ * that no pool, connection or driver points to it any more.
+ *
+ *	CALL_NEW ── pool_submit ──► CALL_QUEUED ── driver ──► CALL_SENT ──► CALL_DONE
+ */
+
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include <weft/rc.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/span.h"
+#include "fiber/fiber.h"
+
+struct conn;
+struct pool;
+struct weft_reply;
+struct weft_rows;
+
+enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_DONE };
+enum call_kind { CALL_REDIS, CALL_SQL };
+
+/* A typed parameter of a statement; the public struct weft_value has the same types. */
+enum value_kind { VALUE_NULL, VALUE_INT, VALUE_REAL, VALUE_TEXT, VALUE_BYTES };
+struct value {
+	enum value_kind kind;
+	union {
+		long long integer;
+		double real;
+		struct span bytes;	/* TEXT and BYTES; borrowed until the call is done */
+	} as;
+};
+
+/* Why a call failed, in words: for the log, the handler and (the pool's name only) the client. */
+struct fault {
+	enum weft_rc rc;
+	char code[16];		/* the back end's own: "23505", "WRONGTYPE"; empty if none */
+	char text[200];		/* cut where it is longer */
+};
+
+struct call {
+	enum call_state state;
+	enum call_kind kind;
+	enum weft_rc rc;		/* valid when CALL_DONE */
+	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
+	struct pool *pool;
+	struct conn *conn;		/* while CALL_SENT */
+	void *slot;			/* the driver's place for it in the connection's pipeline, while CALL_SENT */
+	struct fiber *waiter;		/* woken when it is done, or moves on from the queue; NULL: nobody waits now */
+	struct arena *arena;		/* where the result is built; the asker's */
+	usec asked;			/* when it was submitted */
+	usec deadline;			/* absolute: while queued the queue's, once sent the call's */
+	TAILQ_ENTRY(call) link;		/* the pool's queue, while CALL_QUEUED */
+
+	/* What is asked; all borrowed from the asker until the call is done or abandoned. */
+	const char *sql;		/* CALL_SQL: one statement, terminated, parameters $1, $2 … */
+	const struct value *values;
+	unsigned nvalues;
+	struct span redis;		/* CALL_REDIS: the command in the protocol's form (RESP), whole */
+
+	/* What came back, in the arena; valid as long as it.  NULL unless rc is WEFT_OK. */
+	struct weft_reply *reply;
+	struct weft_rows *rows;
+};
+
+/* Begin a call; everything else zero.  The caller then sets what is asked, and submits it. */
+void call_init(struct call *c, enum call_kind kind, struct arena *arena, struct fault *fault);
+
+/*
+ * Suspend the running fiber until the call is done.
+ *
+ * until    absolute; the fiber's own deadline and the call's apply too.  On a
+ *          deadline or cancellation the call is abandoned and done
+ * Returns  the call's rc.  *fault says more
+ */
+enum weft_rc call_wait(struct call *c, usec until);
+
+/* Give it up: out of the queue, or its reply, when it comes, is thrown away.  rc becomes as given.  Nothing when done already. */
+void call_abandon(struct call *c, enum weft_rc rc);
+
+/* For pools and drivers: the call is done.  Wakes the waiter.  fmt may be NULL when rc is WEFT_OK. */
+void call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Fill a fault; the text is cut to fit, control bytes become spaces. */
+void fault_set(struct fault *f, enum weft_rc rc, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BACK_POOL_H
+#define BACK_POOL_H
+
+/*
+ * A pool: the connections of one worker to one back end, and the queue before them.
+ *
+ * Calls are shared out: an idle connection first; else a new one, while there are
+ * fewer than max; else the connection that owes least and is below the
+ * driver's depth (for SQL: none whose oldest reply has been owed for longer than
+ * POOL_SLOW); else the queue, first come, first served.  Arrivals
+ * never overtake those who wait.
+ *
+ * The pool knows fibers only through calls, and neither requests nor SQL.
+ */
+
+#include <stddef.h>
+
+#include "back/call.h"
+#include "back/url.h"
+#include "base/clock.h"
+
+struct loop;
+struct pool;
+
+#define POOL_SLOW (5 * USEC_PER_MSEC)
+
+struct pool_conf {
+	const char *name;		/* "cache"; copied */
+	const char *url;		/* copied */
+	unsigned max;			/* connections of this worker; 0: 8 */
+	unsigned min;			/* kept open; at most max */
+	unsigned queue;			/* waiting calls at most; 0: 4096 */
+	usec queue_timeout;		/* longest wait in the queue; 0: 2 s */
+	usec connect_timeout;		/* 0: 2 s */
+	usec call_timeout;		/* longest wait for a reply; 0: 30 s */
+	usec idle_timeout;		/* connections above min are closed after idling so long; 0: 60 s */
+};
+
+/*
+ * Check settings without connecting.
+ *
+ * error    one sentence when they cannot work
+ * Returns  WEFT_OK or WEFT_INVALID
+ */
+enum weft_rc pool_check(const struct pool_conf *conf, char *error, size_t size);
+
+/*
+ * Open a pool and begin to connect its min connections.  A back end that is down is no error.
+ *
+ * Returns  the pool, or NULL with one sentence in error
+ */
+struct pool *pool_open(struct loop *l, const struct pool_conf *conf, char *error, size_t size);
+
+/* Close all connections, finish all calls (WEFT_CANCELED), free; *pp becomes NULL. */
+void pool_close(struct pool **pp);
+
+/*
+ * Hand a call to the pool; never waits.  The call may be done on return (queue
+ * full: WEFT_BUSY; back end down: WEFT_DOWN at once).  The kind must be pool_kind().
+ */
+void pool_submit(struct pool *p, struct call *c);
+
+/* Returns what kind of call it takes. */
+enum call_kind pool_kind(const struct pool *p);
+
+const char *pool_name(const struct pool *p);
+const struct back_url *pool_url(const struct pool *p);
+const struct pool_conf *pool_settings(const struct pool *p);
+struct loop *pool_loop(const struct pool *p);
+
+/* What a pool is doing, for status pages. */
+struct pool_stat {
+	unsigned open, connecting, busy, queued;	/* now */
+	unsigned down;					/* 1: the breaker is open */
+	unsigned long long calls, failed, timeouts, busy_refused, connects, losses;	/* since the start */
+};
+void pool_stat(const struct pool *p, struct pool_stat *out);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BACK_URL_H
+#define BACK_URL_H
+
+/* The URL that names a back end, taken apart. */
+
+#include <stddef.h>
+
+#include <weft/rc.h>
+
+struct back_url {
+	char scheme[24];	/* "redis", "redis+unix", "postgresql", "sqlite", … lower case */
+	char user[64];		/* percent-decoded; empty if none */
+	char password[128];
+	char host[256];		/* without brackets; empty if none */
+	unsigned port;		/* 0 if none */
+	char path[256];		/* percent-decoded, with its leading '/' if there is one */
+	char query[256];	/* behind '?', still encoded */
+};
+
+/*
+ * Take a URL apart: scheme://[user[:password]@][host][:port][/path][?query] or scheme:path.
+ *
+ * error    one sentence when it fails, at most size bytes; never holds the password
+ * Returns  WEFT_OK or WEFT_INVALID
+ * Source   RFC 3986, section 3
+ */
+enum weft_rc back_url_parse(const char *text, struct back_url *out, char *error, size_t size);
+
+/* Write the URL without its password, for logs and status pages, to out. */
+void back_url_describe(const struct back_url *u, char *out, size_t size);
+
+#endif
