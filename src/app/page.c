@@ -123,20 +123,26 @@ page_pool(const struct pool *p)
 	    "connects", (json_int_t)s.connects, "losses", (json_int_t)s.losses);
 }
 
-static int
-page_status_json(struct weft_request *rq)
+json_t *
+page_status(const struct app *a)
 {
-	const struct front_app *f = &rq->app->front;
-	json_t *pools = json_array(), *all;
-	int rc;
+	const struct front_app *f = &a->front;
+	json_t *pools = json_array();
 
-	for (size_t i = 0; i < rq->app->npools; i++)
-		json_array_append_new(pools, page_pool(rq->app->pool[i]));
-	all = json_pack("{s:i s:i s:i s:i s:I s:I s:I s:I s:o}", "worker", (int)rq->app->worker, "pid", (int)getpid(),
+	for (size_t i = 0; i < a->npools; i++)
+		json_array_append_new(pools, page_pool(a->pool[i]));
+	return json_pack("{s:i s:i s:i s:i s:I s:I s:I s:I s:o}", "worker", (int)a->worker, "pid", (int)getpid(),
 	    "requests", (int)f->requests, "connections", (int)f->connections, "served", (json_int_t)f->served,
 	    "refused", (json_int_t)f->refused, "aborted", (json_int_t)f->aborted,
 	    "bad_connections", (json_int_t)f->bad_connections, "pools", pools);
-	rc = weft_json(rq, all);
+}
+
+static int
+page_status_json(struct weft_request *rq)
+{
+	json_t *all = page_status(rq->app);
+	int rc = all == NULL ? fail_note(rq, WEFT_SYSTEM, 0, "status: out of memory") : weft_json(rq, all);
+
 	json_decref(all);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 struct app;
+struct json_t;
 
 /*
  * Add the server's own pages below prefix ("/weft"): / (an overview), /timeline (a page), /timeline.svg,
@@ -13,5 +14,8 @@ struct app;
  * Returns  0, or -1 with one sentence in error
  */
 int page_add(struct app *a, const char *prefix, char *error, size_t size);
+
+/* Returns what a worker is doing as JSON, owned by the caller: requests, connections, counters, pools.  NULL: out of memory. */
+struct json_t *page_status(const struct app *a);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/span.h"
 #include "fiber/fiber.h"
 
@@ -38,13 +39,6 @@ struct value {
 		double real;
 		struct span bytes;	/* TEXT and BYTES; borrowed until the call is done */
 	} as;
-};
-
-/* Why a call failed, in words: for the log, the handler and (the pool's name only) the client. */
-struct fault {
-	enum weft_rc rc;
-	char code[16];		/* the back end's own: "23505", "WRONGTYPE"; empty if none */
-	char text[200];		/* cut where it is longer */
 };
 
 struct call {
@@ -89,10 +83,6 @@ void call_abandon(struct call *c, enum weft_rc rc);
 
 /* For pools and drivers: the call is done.  Wakes the waiter.  fmt may be NULL when rc is WEFT_OK. */
 void call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/* Fill a fault; the text is cut to fit, control bytes become spaces. */
-void fault_set(struct fault *f, enum weft_rc rc, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading weft.conf.  libconfuse parses and knows the line; the validators
+ * below run at each value, so that their complaint names that line.  What
+ * spans several values is checked afterwards, at the line of the section.
+ */
+#include "server/config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+/* libconfuse's error function has no argument of the caller's: one parse at a time. */
+static struct {
+	char *text;
+	size_t size;
+} config_complaint;
+
+static void
+config_on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char *to = config_complaint.text;
+	int n;
+
+	if (to == NULL || to[0] != '\0')
+		return;		/* the first complaint is the cause */
+	n = snprintf(to, config_complaint.size, "%s:%d: ", cfg != NULL && cfg->filename != NULL ? cfg->filename : "weft.conf",
+	    cfg == NULL ? 0 : cfg->line);
+	if (n > 0 && (size_t)n < config_complaint.size)
+		vsnprintf(to + n, config_complaint.size - (size_t)n, fmt, ap);
+}
+
+/* Read a whole number at the front of text, not negative.  Returns what stands behind it, or NULL. */
+static const char *
+config_number(const char *text, unsigned long long *out)
+{
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return NULL;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return errno == 0 ? end : NULL;
+}
+
+int
+config_duration(const char *text, usec *out)
+{
+	static const struct {
+		const char *unit;
+		usec length;
+	} units[] = { { "ms", USEC_PER_MSEC }, { "s", USEC_PER_SEC }, { "m", 60 * USEC_PER_SEC }, { "h", 3600 * USEC_PER_SEC } };
+	unsigned long long n;
+	const char *unit = config_number(text, &n);
+
+	if (unit == NULL || n > 100000000)
+		return -1;
+	if (n == 0 && *unit == '\0') {
+		*out = 0;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+		if (strcmp(unit, units[i].unit) == 0) {
+			*out = (usec)n * units[i].length;
+			return 0;
+		}
+	return -1;
+}
+
+int
+config_bytes(const char *text, unsigned long long *out)
+{
+	static const char letters[] = "kMGT";
+	unsigned long long n;
+	const char *unit = config_number(text, &n), *at;
+
+	if (unit == NULL || n > 1ULL << 43)
+		return -1;
+	if (*unit != '\0') {
+		at = strchr(letters, *unit);
+		if (at == NULL || unit[1] != '\0')
+			return -1;
+		for (const char *p = letters; p <= at; p++)
+			n *= 1024;
+	}
+	*out = n;
+	return 0;
+}
+
+static int
+config_valid_duration(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getstr(opt);
+	usec length;
+
+	if (config_duration(text, &length) == 0)
+		return 0;
+	cfg_error(cfg, "%s = \"%s\": not a length of time (\"250ms\", \"2s\", \"5m\", \"1h\")", opt->name, text);
+	return -1;
+}
+
+static int
+config_valid_bytes(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getstr(opt);
+	unsigned long long n;
+
+	if (config_bytes(text, &n) == 0)
+		return 0;
+	cfg_error(cfg, "%s = \"%s\": not an amount of bytes (\"4096\", \"64k\", \"16M\", \"2G\")", opt->name, text);
+	return -1;
+}
+
+static int
+config_mode(const char *text, mode_t *out)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	if (text[0] < '0' || text[0] > '7' || *end != '\0' || mode > 0777)
+		return -1;
+	*out = (mode_t)mode;
+	return 0;
+}
+
+static int
+config_valid_mode(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getstr(opt);
+	mode_t mode;
+
+	if (config_mode(text, &mode) == 0)
+		return 0;
+	cfg_error(cfg, "%s = \"%s\": not an octal mode (\"0660\")", opt->name, text);
+	return -1;
+}
+
+static int
+config_valid_prefix(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getstr(opt);
+	size_t len = strlen(text);
+
+	if (len == 0 || (text[0] == '/' && text[len - 1] != '/' && strpbrk(text, ":*?# \t") == NULL))
+		return 0;
+	cfg_error(cfg, "%s = \"%s\": begins with '/', does not end with one, and has no ':', '*', '?', '#' or blank", opt->name, text);
+	return -1;
+}
+
+static int
+config_valid_count(cfg_t *cfg, cfg_opt_t *opt)
+{
+	long n = cfg_opt_getnint(opt, cfg_opt_size(opt) - 1);
+	long max = strcmp(opt->name, "workers") == 0 ? CONFIG_WORKERS_MAX : 1000000;
+	long min = strcmp(opt->name, "min") == 0 ? 0 : 1;
+
+	if (n >= min && n <= max)
+		return 0;
+	cfg_error(cfg, "%s = %ld: not within %ld and %ld", opt->name, n, min, max);
+	return -1;
+}
+
+static int
+config_level(const char *text, enum log_level *out)
+{
+	static const char *const word[] = { "debug", "info", "warn", "error" };
+
+	for (size_t i = 0; i < sizeof word / sizeof word[0]; i++)
+		if (strcmp(text, word[i]) == 0) {
+			*out = (enum log_level)i;
+			return 0;
+		}
+	return -1;
+}
+
+static int
+config_valid_level(cfg_t *cfg, cfg_opt_t *opt)
+{
+	enum log_level level;
+
+	if (config_level(cfg_opt_getstr(opt), &level) == 0)
+		return 0;
+	cfg_error(cfg, "log_level = \"%s\": debug, info, warn or error", cfg_opt_getstr(opt));
+	return -1;
+}
+
+static cfg_opt_t config_listen_opts[] = {
+	CFG_STR("address", NULL, CFGF_NODEFAULT),
+	CFG_STR("mode", "0660", CFGF_NONE),
+	CFG_STR("group", "", CFGF_NONE),
+	CFG_END(),
+};
+
+static cfg_opt_t config_pool_opts[] = {
+	CFG_STR("url", NULL, CFGF_NODEFAULT),
+	CFG_INT("max", 8, CFGF_NONE),
+	CFG_INT("min", 1, CFGF_NONE),
+	CFG_INT("queue", 4096, CFGF_NONE),
+	CFG_STR("queue_timeout", "2s", CFGF_NONE),
+	CFG_STR("connect_timeout", "2s", CFGF_NONE),
+	CFG_STR("call_timeout", "30s", CFGF_NONE),
+	CFG_STR("idle_timeout", "60s", CFGF_NONE),
+	CFG_END(),
+};
+
+static cfg_opt_t config_module_opts[] = {
+	CFG_STR("file", NULL, CFGF_NODEFAULT),
+	CFG_STR("prefix", "", CFGF_NONE),
+	CFG_END(),
+};
+
+static cfg_opt_t config_limit_opts[] = {
+	CFG_INT("requests", 10000, CFGF_NONE),
+	CFG_INT("connections", 20000, CFGF_NONE),
+	CFG_INT("multiplex", 1024, CFGF_NONE),
+	CFG_STR("body", "16M", CFGF_NONE),
+	CFG_STR("body_memory", "64k", CFGF_NONE),
+	CFG_STR("memory", "64M", CFGF_NONE),
+	CFG_STR("stack", "128k", CFGF_NONE),
+	CFG_STR("timeout", "60s", CFGF_NONE),
+	CFG_STR("head_timeout", "10s", CFGF_NONE),
+	CFG_STR("body_timeout", "30s", CFGF_NONE),
+	CFG_STR("send_timeout", "30s", CFGF_NONE),
+	CFG_STR("idle_timeout", "1h", CFGF_NONE),
+	CFG_STR("grace", "30s", CFGF_NONE),
+	CFG_END(),
+};
+
+static cfg_opt_t config_opts[] = {
+	CFG_INT("workers", 1, CFGF_NONE),
+	CFG_STR("control", "", CFGF_NONE),
+	CFG_STR("control_mode", "0600", CFGF_NONE),
+	CFG_STR("control_group", "", CFGF_NONE),
+	CFG_STR_LIST("gate_users", "{}", CFGF_NONE),
+	CFG_STR("user", "", CFGF_NONE),
+	CFG_STR("status", "", CFGF_NONE),
+	CFG_STR("warm_url", "", CFGF_NONE),
+	CFG_STR("log_level", "info", CFGF_NONE),
+	CFG_SEC("listen", config_listen_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+	CFG_SEC("pool", config_pool_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+	CFG_SEC("module", config_module_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+	CFG_SEC("limit", config_limit_opts, CFGF_NONE),
+	CFG_END(),
+};
+
+static cfg_t *
+config_grammar(void)
+{
+	static const char *const durations[] = { "pool|queue_timeout", "pool|connect_timeout", "pool|call_timeout",
+		"pool|idle_timeout", "limit|timeout", "limit|head_timeout", "limit|body_timeout", "limit|send_timeout",
+		"limit|idle_timeout", "limit|grace" };
+	static const char *const bytes[] = { "limit|body", "limit|body_memory", "limit|memory", "limit|stack" };
+	static const char *const counts[] = { "workers", "pool|max", "pool|min", "pool|queue", "limit|requests",
+		"limit|connections", "limit|multiplex" };
+	cfg_t *cfg = cfg_init(config_opts, CFGF_NONE);
+
+	if (cfg == NULL)
+		return NULL;
+	cfg_set_error_function(cfg, config_on_error);
+	for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++)
+		cfg_set_validate_func(cfg, durations[i], config_valid_duration);
+	for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
+		cfg_set_validate_func(cfg, bytes[i], config_valid_bytes);
+	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+		cfg_set_validate_func(cfg, counts[i], config_valid_count);
+	cfg_set_validate_func(cfg, "listen|mode", config_valid_mode);
+	cfg_set_validate_func(cfg, "control_mode", config_valid_mode);
+	cfg_set_validate_func(cfg, "module|prefix", config_valid_prefix);
+	cfg_set_validate_func(cfg, "status", config_valid_prefix);
+	cfg_set_validate_func(cfg, "log_level", config_valid_level);
+	return cfg;
+}
+
+/* A complaint about a section, at its line. */
+static int __attribute__((format(printf, 2, 3)))
+config_refuse(cfg_t *sec, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	config_on_error(sec, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+static usec
+config_get_duration(cfg_t *sec, const char *name)
+{
+	usec length = 0;
+
+	config_duration(cfg_getstr(sec, name), &length);
+	return length;
+}
+
+static unsigned long long
+config_get_bytes(cfg_t *sec, const char *name)
+{
+	unsigned long long n = 0;
+
+	config_bytes(cfg_getstr(sec, name), &n);
+	return n;
+}
+
+static int
+config_take_listens(struct config *c)
+{
+	c->nlistens = cfg_size(c->cfg, "listen");
+	if (c->nlistens > CONFIG_LISTEN_MAX)
+		return config_refuse(c->cfg, "more than %d listen sections", CONFIG_LISTEN_MAX);
+	c->listen = calloc(c->nlistens + 1, sizeof *c->listen);
+	for (unsigned i = 0; c->listen != NULL && i < c->nlistens; i++) {
+		cfg_t *sec = cfg_getnsec(c->cfg, "listen", i);
+		struct config_listen *l = &c->listen[i];
+
+		*l = (struct config_listen){ cfg_title(sec), cfg_getstr(sec, "address"), 0660, cfg_getstr(sec, "group"),
+			(unsigned)sec->line };
+		config_mode(cfg_getstr(sec, "mode"), &l->mode);
+		if (l->address == NULL)
+			return config_refuse(sec, "listen \"%s\": address is missing", l->name);
+	}
+	return c->listen == NULL ? -1 : 0;
+}
+
+static int
+config_take_pools(struct config *c)
+{
+	char why[256];
+
+	c->npools = cfg_size(c->cfg, "pool");
+	c->pool = calloc(c->npools + 1, sizeof *c->pool);
+	for (unsigned i = 0; c->pool != NULL && i < c->npools; i++) {
+		cfg_t *sec = cfg_getnsec(c->cfg, "pool", i);
+		struct config_pool *p = &c->pool[i];
+
+		p->line = (unsigned)sec->line;
+		p->conf = (struct pool_conf){
+			.name = cfg_title(sec),
+			.url = cfg_getstr(sec, "url"),
+			.max = (unsigned)cfg_getint(sec, "max"),
+			.min = (unsigned)cfg_getint(sec, "min"),
+			.queue = (unsigned)cfg_getint(sec, "queue"),
+			.queue_timeout = config_get_duration(sec, "queue_timeout"),
+			.connect_timeout = config_get_duration(sec, "connect_timeout"),
+			.call_timeout = config_get_duration(sec, "call_timeout"),
+			.idle_timeout = config_get_duration(sec, "idle_timeout"),
+		};
+		if (p->conf.url == NULL)
+			return config_refuse(sec, "pool \"%s\": url is missing", p->conf.name);
+		if (p->conf.min > p->conf.max)
+			return config_refuse(sec, "pool \"%s\": min = %u is over max = %u", p->conf.name, p->conf.min, p->conf.max);
+		if (p->conf.max < c->workers)
+			return config_refuse(sec, "pool \"%s\": max = %u does not give each of %u workers a connection", p->conf.name,
+			    p->conf.max, c->workers);
+		if (pool_check(&p->conf, why, sizeof why) != WEFT_OK)
+			return config_refuse(sec, "pool \"%s\": %s", p->conf.name, why);
+	}
+	return c->pool == NULL ? -1 : 0;
+}
+
+static int
+config_take_modules(struct config *c)
+{
+	c->nmodules = cfg_size(c->cfg, "module");
+	c->module = calloc(c->nmodules + 1, sizeof *c->module);
+	for (unsigned i = 0; c->module != NULL && i < c->nmodules; i++) {
+		cfg_t *sec = cfg_getnsec(c->cfg, "module", i);
+
+		c->module[i] = (struct config_module){ cfg_title(sec), cfg_getstr(sec, "file"), cfg_getstr(sec, "prefix"),
+			(unsigned)sec->line };
+		if (c->module[i].file == NULL)
+			return config_refuse(sec, "module \"%s\": file is missing", c->module[i].name);
+	}
+	return c->module == NULL ? -1 : 0;
+}
+
+static int
+config_take_gate_users(struct config *c)
+{
+	unsigned n = cfg_size(c->cfg, "gate_users");
+
+	c->gate_uid = calloc(n + 1, sizeof *c->gate_uid);
+	for (unsigned i = 0; c->gate_uid != NULL && i < n; i++) {
+		const char *name = cfg_getnstr(c->cfg, "gate_users", i);
+		struct passwd *pw = getpwnam(name);
+
+		if (pw == NULL)
+			return config_refuse(c->cfg, "gate_users: no user is called \"%s\"", name);
+		c->gate_uid[c->ngate_uids++] = pw->pw_uid;
+	}
+	return c->gate_uid == NULL ? -1 : 0;
+}
+
+static void
+config_take_limits(struct config *c)
+{
+	cfg_t *sec = cfg_getsec(c->cfg, "limit");
+
+	c->limit = (struct config_limit){
+		.requests = (unsigned)cfg_getint(sec, "requests"),
+		.connections = (unsigned)cfg_getint(sec, "connections"),
+		.multiplex = (unsigned)cfg_getint(sec, "multiplex"),
+		.body = config_get_bytes(sec, "body"),
+		.body_memory = (size_t)config_get_bytes(sec, "body_memory"),
+		.memory = (size_t)config_get_bytes(sec, "memory"),
+		.stack = (size_t)config_get_bytes(sec, "stack"),
+		.timeout = config_get_duration(sec, "timeout"),
+		.head_timeout = config_get_duration(sec, "head_timeout"),
+		.body_timeout = config_get_duration(sec, "body_timeout"),
+		.send_timeout = config_get_duration(sec, "send_timeout"),
+		.idle_timeout = config_get_duration(sec, "idle_timeout"),
+		.grace = config_get_duration(sec, "grace"),
+	};
+}
+
+static int
+config_take(struct config *c)
+{
+	c->workers = (unsigned)cfg_getint(c->cfg, "workers");
+	c->control = cfg_getstr(c->cfg, "control");
+	config_mode(cfg_getstr(c->cfg, "control_mode"), &c->control_mode);
+	c->control_group = cfg_getstr(c->cfg, "control_group");
+	c->user = cfg_getstr(c->cfg, "user");
+	c->status = cfg_getstr(c->cfg, "status");
+	c->warm_url = cfg_getstr(c->cfg, "warm_url");
+	config_level(cfg_getstr(c->cfg, "log_level"), &c->log_level);
+	config_take_limits(c);
+	if (strlen(c->control) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return config_refuse(c->cfg, "control: the path is too long for a unix socket");
+	if (c->user[0] != '\0' && getpwnam(c->user) == NULL)
+		return config_refuse(c->cfg, "user: no user is called \"%s\"", c->user);
+	if (config_take_listens(c) != 0 || config_take_pools(c) != 0 || config_take_modules(c) != 0)
+		return -1;
+	return config_take_gate_users(c);
+}
+
+struct config *
+config_read(const char *file, char *error, size_t size)
+{
+	struct config *c = calloc(1, sizeof *c);
+	int rc;
+
+	error[0] = '\0';
+	config_complaint.text = error;
+	config_complaint.size = size;
+	if (c == NULL || (c->file = strdup(file)) == NULL || (c->cfg = config_grammar()) == NULL) {
+		snprintf(error, size, "out of memory");
+		config_free(&c);
+		return NULL;
+	}
+	rc = cfg_parse(c->cfg, file);
+	if (rc == CFG_FILE_ERROR)
+		snprintf(error, size, "%s: %s", file, strerror(errno));
+	if (rc != CFG_SUCCESS || config_take(c) != 0) {
+		if (error[0] == '\0')
+			snprintf(error, size, "%s: cannot be read", file);
+		config_free(&c);
+	}
+	config_complaint.text = NULL;
+	return c;
+}
+
+void
+config_free(struct config **cp)
+{
+	struct config *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	if (c->cfg != NULL)
+		cfg_free(c->cfg);
+	free(c->listen);
+	free(c->pool);
+	free(c->module);
+	free(c->gate_uid);
+	free(c->file);
+	free(c);
+}
+
+unsigned
+config_share(unsigned whole, unsigned workers, unsigned n)
+{
+	return whole / workers + (n < whole % workers ? 1 : 0);
+}

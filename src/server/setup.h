@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SERVER_SETUP_H
+#define SERVER_SETUP_H
+
+/* From a configuration to an app that can serve: limits, pools, modules, pages. */
+
+#include <stddef.h>
+
+struct app;
+struct config;
+struct loop;
+
+/*
+ * Make the app of one worker.
+ *
+ * n        which of the config's workers, from 0: its share of the pools
+ * error    one sentence when it fails, with file and line
+ * Returns  0; -1 with *error: call app_fini all the same
+ */
+int setup_app(struct app *a, const struct config *c, struct loop *l, unsigned n, char *error, size_t size);
+
+/*
+ * Check all that can be checked without serving: every module is loaded and its routes are added, in a process of its own, since
+ * loading runs code of the module's.
+ *
+ * Returns  0; -1 with *error
+ */
+int setup_check(const struct config *c, char *error, size_t size);
+
+#endif

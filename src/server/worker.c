@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The worker's process.  It takes orders from the master over the link and
+ * believes them; the master believes nothing it gets back.
+ */
+#include "server/worker.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <jansson.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "app/page.h"
+#include "base/log.h"
+#include "front/fcgi_conn.h"
+#include "loop/listen.h"
+#include "loop/loop.h"
+#include "server/config.h"
+#include "server/link.h"
+#include "server/setup.h"
+
+/* A listening socket: inherited (id 0), or handed over by a gate. */
+struct worker_listen {
+	uint32_t id;
+	int fd;
+	struct listener *listener;
+	LIST_ENTRY(worker_listen) link;
+};
+
+struct worker {
+	const struct worker_start *start;
+	struct loop *loop;
+	struct app app;
+	struct fcgi_conns *conns;
+	struct link *link;
+	LIST_HEAD(, worker_listen) listens;
+	struct timer *drain_timer;
+	usec drain_until;		/* 0: not draining */
+};
+
+static void
+worker_on_accept(void *arg, int fd)
+{
+	struct worker *w = arg;
+
+	fcgi_conns_add(w->conns, fd);
+}
+
+static int
+worker_listen(struct worker *w, uint32_t id, int fd)
+{
+	struct worker_listen *wl = calloc(1, sizeof *wl);
+
+	if (wl == NULL)
+		return -1;
+	wl->id = id;
+	wl->fd = fd;
+	wl->listener = listener_new(w->loop, fd, worker_on_accept, w);
+	if (wl->listener == NULL) {
+		free(wl);
+		return -1;
+	}
+	LIST_INSERT_HEAD(&w->listens, wl, link);
+	return 0;
+}
+
+static void
+worker_unlisten(struct worker_listen *wl)
+{
+	LIST_REMOVE(wl, link);
+	listener_free(&wl->listener);
+	if (wl->id != 0)
+		close(wl->fd);
+	free(wl);
+}
+
+static void
+worker_unlisten_id(struct worker *w, uint32_t id)
+{
+	struct worker_listen *wl;
+
+	LIST_FOREACH (wl, &w->listens, link)
+		if (wl->id == id) {
+			worker_unlisten(wl);
+			return;
+		}
+}
+
+/* While draining: look whether all is done. */
+static void
+worker_on_drain_timer(void *arg)
+{
+	struct worker *w = arg;
+
+	if (fcgi_conns_count(w->conns) == 0 && w->app.front.requests == 0) {
+		loop_stop(w->loop);
+	} else if (loop_now(w->loop) >= w->drain_until) {
+		log_warn("grace is over requests=%u connections=%u", w->app.front.requests, fcgi_conns_count(w->conns));
+		loop_stop(w->loop);
+	} else {
+		timer_set(w->drain_timer, loop_now(w->loop) + 20 * USEC_PER_MSEC);
+	}
+}
+
+static void
+worker_drain(struct worker *w)
+{
+	struct worker_listen *wl;
+
+	if (w->drain_until != 0)
+		return;
+	w->drain_until = clock_add(loop_now(w->loop), w->start->config->limit.grace);
+	while ((wl = LIST_FIRST(&w->listens)) != NULL)
+		worker_unlisten(wl);
+	app_warm_end(&w->app);
+	fcgi_conns_drain(w->conns);
+	timer_set(w->drain_timer, loop_now(w->loop));
+}
+
+static void
+worker_send_status(struct worker *w, uint32_t id)
+{
+	json_t *status = page_status(&w->app);
+	char *text = status == NULL ? NULL : json_dumps(status, JSON_COMPACT);
+	struct link_message m = { LINK_STATUS_IS, id, 0, text == NULL ? "{}" : text, -1 };
+
+	link_send(w->link, &m);
+	free(text);
+	json_decref(status);
+}
+
+static void
+worker_on_message(void *arg, struct link_message *m)
+{
+	struct worker *w = arg;
+
+	switch (m->what) {
+	case LINK_LISTEN:
+		if (w->drain_until != 0 || worker_listen(w, m->id, m->fd) != 0)
+			break;
+		return;
+	case LINK_CONN:
+		fcgi_conns_add(w->conns, m->fd);
+		return;
+	case LINK_UNLISTEN:
+		worker_unlisten_id(w, m->id);
+		break;
+	case LINK_WARM:
+		app_warm(&w->app, m->text, clock_add(loop_now(w->loop), m->number));
+		break;
+	case LINK_WARM_END:
+		app_warm_end(&w->app);
+		break;
+	case LINK_DRAIN:
+		worker_drain(w);
+		break;
+	case LINK_STATUS:
+		worker_send_status(w, m->id);
+		break;
+	default:
+		log_warn("unknown order from the master what=%u", m->what);
+	}
+	if (m->fd >= 0)
+		close(m->fd);
+}
+
+/* The master is gone: finish what there is. */
+static void
+worker_on_link_end(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->drain_until == 0)
+		log_error("the master is gone, draining");
+	worker_drain(w);
+}
+
+static void
+worker_on_signal(void *arg, int signo)
+{
+	(void)signo;
+	worker_drain(arg);
+}
+
+/* Give up root for good. */
+static int
+worker_become(const char *user, char *error, size_t size)
+{
+	struct passwd *pw = getpwnam(user);
+
+	if (pw == NULL || (geteuid() == 0 && initgroups(user, pw->pw_gid) != 0) || setgid(pw->pw_gid) != 0 ||
+	    setuid(pw->pw_uid) != 0) {
+		snprintf(error, size, "cannot become user \"%s\": %s", user, pw == NULL ? "unknown" : strerror(errno));
+		return -1;
+	}
+	/* The kernel forgets this when the user changes. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	return 0;
+}
+
+static int
+worker_begin(struct worker *w, int sock, char *error, size_t size)
+{
+	static const struct link_ops ops = { worker_on_message, worker_on_link_end };
+	const struct worker_start *s = w->start;
+	struct fiber_conf fibers = { .stack_size = s->config->limit.stack };
+
+	w->loop = loop_new(&fibers);
+	w->link = w->loop == NULL ? NULL : link_new(w->loop, sock, &ops, w);
+	w->drain_timer = w->loop == NULL ? NULL : timer_new(w->loop, worker_on_drain_timer, w);
+	if (w->link == NULL || w->drain_timer == NULL || fiber_guard_install() != 0) {
+		snprintf(error, size, "no loop: %s", strerror(errno));
+		return -1;
+	}
+	if (s->config->user[0] != '\0' && worker_become(s->config->user, error, size) != 0)
+		return -1;
+	if (setup_app(&w->app, s->config, w->loop, s->number, error, size) != 0)
+		return -1;
+	w->app.nrings = s->nrings < APP_RINGS_MAX ? s->nrings : APP_RINGS_MAX;
+	memcpy(w->app.ring, s->ring, w->app.nrings * sizeof *s->ring);
+	w->app.front.request.ring = s->ring[s->own_ring];
+	w->conns = fcgi_conns_new(&w->app.front);
+	if (w->conns == NULL) {
+		snprintf(error, size, "out of memory");
+		return -1;
+	}
+	for (size_t i = 0; i < s->nlistens; i++)
+		if (worker_listen(w, 0, s->listen_fd[i]) != 0) {
+			snprintf(error, size, "cannot accept: %s", strerror(errno));
+			return -1;
+		}
+	loop_on_signal(w->loop, SIGTERM, worker_on_signal, w);
+	loop_on_signal(w->loop, SIGINT, worker_on_signal, w);
+	return 0;
+}
+
+/* Everything is told to end; what still runs is cancelled and gets a moment for it. */
+static void
+worker_end(struct worker *w)
+{
+	usec until = loop_now(w->loop) + USEC_PER_SEC;
+
+	fcgi_conns_free(&w->conns);
+	while (fiber_sched_alive(loop_fibers(w->loop)) > 0 && loop_now(w->loop) < until)
+		loop_turn(w->loop, 10 * USEC_PER_MSEC);
+	if (fiber_sched_alive(loop_fibers(w->loop)) > 0) {
+		log_warn("requests that do not end requests=%u", fiber_sched_alive(loop_fibers(w->loop)));
+		return;
+	}
+	app_fini(&w->app);
+	timer_free(&w->drain_timer);
+	link_free(&w->link);
+	loop_free(&w->loop);
+}
+
+int
+worker_run(const struct worker_start *start, int sock)
+{
+	static struct worker w;		/* large, and one a process */
+	struct link_message m = { LINK_READY, 0, 0, NULL, -1 };
+	char error[1024], name[32];
+
+	snprintf(name, sizeof name, "worker %u", start->number + 1);
+	log_open(2, start->config->log_level, name);
+	signal(SIGPIPE, SIG_IGN);
+	w.start = start;
+	LIST_INIT(&w.listens);
+	if (worker_begin(&w, sock, error, sizeof error) != 0) {
+		m.what = LINK_REFUSED;
+		m.text = error;
+		if (w.link != NULL)
+			link_send(w.link, &m);
+		return 1;
+	}
+	link_send(w.link, &m);
+	log_info("ready routes=%zu pools=%zu", w.app.nroutes, w.app.npools);
+	loop_run(w.loop);
+	worker_end(&w);
+	log_info("ended");
+	return 0;
+}
