@@ -6,5 +6,8 @@ libserver_la_SOURCES = \
 	src/server/config.c src/server/config.h \
 	src/server/control.c src/server/control.h \
 	src/server/gates.c src/server/gates.h \
+	src/server/generation.c src/server/generation.h \
+	src/server/link.c src/server/link.h \
 	src/server/master.c src/server/master.h \
+	src/server/setup.c src/server/setup.h \
 	src/server/worker.c src/server/worker.h

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: ISC */
+#include "server/generation.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/must.h"
+#include "loop/child.h"
+#include "loop/loop.h"
+#include "server/worker.h"
+
+#define SEAT_BACKOFF_MIN (100 * USEC_PER_MSEC)
+#define SEAT_BACKOFF_MAX (30 * USEC_PER_SEC)
+#define SEAT_STEADY      (2 * USEC_PER_SEC)	/* who lived so long may be replaced at once */
+
+static void seat_start(struct seat *s);
+
+/* In the child: keep what a worker needs, and nothing of the master's: neither its
+ * control connections, whose end tells gates that the master is gone, nor the links of the other workers. */
+static void
+seat_close_others(const struct generation *g, int sock)
+{
+	int keep[CONFIG_LISTEN_MAX + 2], n = 0;
+	unsigned from = 3;
+
+	for (size_t i = 0; i < g->nlistens; i++)
+		keep[n++] = g->listen_fd[i];
+	keep[n++] = sock;
+	for (;;) {
+		unsigned next = ~0U;
+
+		for (int i = 0; i < n; i++)
+			if ((unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next == ~0U)
+			break;
+		if (next > from)
+			close_range(from, next - 1, 0);
+		from = next + 1;
+	}
+	close_range(from, ~0U, 0);
+}
+
+/* Runs in the child. */
+static int
+seat_run(void *arg, int sock)
+{
+	struct seat *s = arg;
+	struct generation *g = s->generation;
+	struct worker_start start = {
+		.config = g->config,
+		.number = s->number,
+		.listen_fd = g->listen_fd,
+		.nlistens = g->nlistens,
+		.ring = g->ring,
+		.nrings = g->nrings,
+		.own_ring = s->ring,
+	};
+
+	seat_close_others(g, sock);
+	return worker_run(&start, sock);
+}
+
+static void
+generation_check_serving(struct generation *g)
+{
+	if (g->state != GENERATION_STARTING)
+		return;
+	for (unsigned i = 0; i < g->nseats; i++)
+		if (!g->seat[i].ready)
+			return;
+	g->state = GENERATION_SERVING;
+	g->ops->serving(g->arg, g);
+}
+
+static void
+seat_on_message(void *arg, struct link_message *m)
+{
+	struct seat *s = arg;
+	struct generation *g = s->generation;
+
+	if (m->fd >= 0)
+		close(m->fd);
+	switch (m->what) {
+	case LINK_READY:
+		s->ready = true;
+		g->ops->ready(g->arg, s);
+		if (g->state == GENERATION_DRAINING)
+			link_send(s->link, &(struct link_message){ .what = LINK_DRAIN, .fd = -1 });
+		generation_check_serving(g);
+		break;
+	case LINK_REFUSED:
+		log_error("worker %u cannot serve: %s", s->number + 1, m->text);
+		if (g->state == GENERATION_STARTING)
+			g->ops->refused(g->arg, g, m->text);
+		break;
+	case LINK_STATUS_IS:
+		g->ops->status(g->arg, m->id, m->text);
+		break;
+	default:
+		log_warn("unknown message from worker %u what=%u", s->number + 1, m->what);
+	}
+}
+
+/* The process's end is reported by child_fork's callback; here only the talking ends. */
+static void
+seat_on_link_end(void *arg)
+{
+	struct seat *s = arg;
+
+	link_free(&s->link);
+	s->ready = false;
+}
+
+static void
+seat_on_restart(void *arg)
+{
+	struct seat *s = arg;
+
+	if (s->generation->state != GENERATION_DRAINING && s->child == NULL)
+		seat_start(s);
+}
+
+static void
+seat_on_end(void *arg, struct child *child, int status)
+{
+	struct seat *s = arg;
+	struct generation *g = s->generation;
+	usec now = loop_now(g->loop);
+	char how[128];
+
+	must(s->child == child);
+	child_status_text(status, how, sizeof how);
+	if (g->state == GENERATION_DRAINING && status == 0)
+		log_info("worker %u ended pid=%d", s->number + 1, (int)child_pid(child));
+	else
+		log_error("worker %u ended pid=%d %s", s->number + 1, (int)child_pid(child), how);
+	link_free(&s->link);
+	s->child = NULL;
+	s->ready = false;
+	if (g->state == GENERATION_DRAINING) {
+		if (generation_alive(g) == 0)
+			g->ops->ended(g->arg, g);
+		return;
+	}
+	if (g->state == GENERATION_STARTING && status != 0) {
+		g->ops->refused(g->arg, g, how);
+		return;
+	}
+	if (now - s->born >= SEAT_STEADY) {
+		s->backoff = 0;
+		seat_start(s);
+		return;
+	}
+	/* It did not live long: not again at once, and not at the same time as the others. */
+	s->backoff = s->backoff == 0 ? SEAT_BACKOFF_MIN : clock_min(s->backoff * 2, SEAT_BACKOFF_MAX);
+	timer_set(s->restart, now + s->backoff / 2 + random() % (s->backoff / 2 + 1));
+}
+
+static void
+seat_start(struct seat *s)
+{
+	static const struct link_ops ops = { seat_on_message, seat_on_link_end };
+	struct generation *g = s->generation;
+
+	s->born = loop_now(g->loop);
+	s->child = child_fork(g->loop, seat_run, s, seat_on_end, s);
+	if (s->child == NULL) {
+		log_error("worker %u cannot be started: %s", s->number + 1, strerror(errno));
+		timer_set(s->restart, s->born + USEC_PER_SEC);
+		return;
+	}
+	s->link = link_new(g->loop, child_sock(s->child), &ops, s);
+	if (s->link == NULL)
+		child_kill(s->child, SIGKILL);
+}
+
+struct generation *
+generation_new(struct loop *l, struct config *config, const struct generation_ops *ops, void *arg)
+{
+	struct generation *g = calloc(1, sizeof *g);
+
+	if (g == NULL) {
+		config_free(&config);
+		return NULL;
+	}
+	*g = (struct generation){ .loop = l, .config = config, .ops = ops, .arg = arg, .nseats = config->workers };
+	for (unsigned i = 0; i < g->nseats; i++) {
+		struct seat *s = &g->seat[i];
+
+		s->generation = g;
+		s->number = i;
+		s->restart = timer_new(l, seat_on_restart, s);
+	}
+	return g;
+}
+
+void
+generation_start(struct generation *g)
+{
+	for (unsigned i = 0; i < g->nseats; i++) {
+		g->seat[i].ring = g->first_ring + i;
+		seat_start(&g->seat[i]);
+	}
+}
+
+static void
+generation_on_kill(void *arg)
+{
+	struct generation *g = arg;
+
+	log_warn("workers that do not end are killed count=%u", generation_alive(g));
+	generation_kill(g);
+}
+
+void
+generation_drain(struct generation *g)
+{
+	if (g->state == GENERATION_DRAINING)
+		return;
+	g->state = GENERATION_DRAINING;
+	for (unsigned i = 0; i < g->nseats; i++) {
+		struct seat *s = &g->seat[i];
+
+		if (s->link == NULL || link_send(s->link, &(struct link_message){ .what = LINK_DRAIN, .fd = -1 }) == 0)
+			continue;
+		child_kill(s->child, SIGTERM);
+	}
+	g->kill = timer_new(g->loop, generation_on_kill, g);
+	if (g->kill != NULL)
+		timer_set(g->kill, clock_add(loop_now(g->loop), g->config->limit.grace + 2 * USEC_PER_SEC));
+	if (generation_alive(g) == 0)
+		g->ops->ended(g->arg, g);
+}
+
+void
+generation_kill(struct generation *g)
+{
+	for (unsigned i = 0; i < g->nseats; i++)
+		if (g->seat[i].child != NULL)
+			child_kill(g->seat[i].child, SIGKILL);
+}
+
+void
+generation_free(struct generation **gp)
+{
+	struct generation *g = *gp;
+
+	*gp = NULL;
+	must(generation_alive(g) == 0);
+	for (unsigned i = 0; i < g->nseats; i++)
+		timer_free(&g->seat[i].restart);
+	if (g->kill != NULL)
+		timer_free(&g->kill);
+	config_free(&g->config);
+	free(g);
+}
+
+unsigned
+generation_send(struct generation *g, const struct link_message *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < g->nseats; i++)
+		if (g->seat[i].ready && g->seat[i].link != NULL && link_send(g->seat[i].link, m) == 0)
+			n++;
+	return n;
+}
+
+int
+generation_send_one(struct generation *g, const struct link_message *m)
+{
+	static unsigned turn;
+
+	for (unsigned i = 0; i < g->nseats; i++) {
+		struct seat *s = &g->seat[turn++ % g->nseats];
+
+		if (s->ready && s->link != NULL && link_send(s->link, m) == 0)
+			return 0;
+	}
+	return -1;
+}
+
+unsigned
+generation_alive(const struct generation *g)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < g->nseats; i++)
+		if (g->seat[i].child != NULL)
+			n++;
+	return n;
+}
