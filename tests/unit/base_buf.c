@@ -10,7 +10,7 @@
 #include "base/buf.h"
 
 /* A refusal of malloc is one of the cases tested. */
-const char *__asan_default_options(void);
+const char *__asan_default_options(void) __attribute__((visibility("default")));
 
 const char *
 __asan_default_options(void)
