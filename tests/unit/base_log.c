@@ -99,23 +99,26 @@ log_shows_controls(void **state)
 	    "caf\xc3\xa9 \xe2\x80\x9c \xc2\xa0 \\xc2\\x85 \\xc2\\x9b" "31m \xc2\n");
 }
 
-/* B09: a long text is cut, and the line still ends */
+/* B09: a long text is cut, before any multiple of what a control takes, and the line still ends */
 static void
 log_cuts_what_is_too_long(void **state)
 {
+	static const char *const fill[] = { "x", "\n", "\xc2\x85" };
 	static char text[65536], line[8192];
 	const char *seen;
 
 	(void)state;
-	for (const char *fill = "x\n\xc2"; *fill != '\0'; fill++) {
-		memset(text, *fill, sizeof text - 1);
-		if (*fill == '\xc2')
-			for (size_t i = 1; i < sizeof text - 1; i += 2)
-				text[i] = '\x85';
+	for (size_t i = 0; i < 3 * 8; i++) {
+		const char *f = fill[i % 3];
+
+		for (size_t at = i / 3; at < sizeof text - 1; at++)
+			text[at] = f[at % strlen(f)];
+		memset(text, 'y', i / 3);
 		log_info("%s", text);
 		seen = log_read(line, sizeof line);
 		assert_non_null(seen);
 		assert_in_range(strlen(seen), 3900, 4128);
+		assert_in_range(strlen(line), 4000, 4128);
 		assert_ptr_equal(strchr(seen, '\n'), seen + strlen(seen) - 1);
 		assert_null(log_read(line, sizeof line));
 	}

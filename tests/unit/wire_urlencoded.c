@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "wire/urlencoded.h"
@@ -39,19 +40,23 @@ pairs_are_cut_at_ampersands(void **state)
 	assert_int_equal(urlencoded_next(&none, &name, &value), 0);
 }
 
+/* The input is a block of its own size, so that a sanitizer sees a read beyond it; it is decoded aside, then in place. */
 static void
-decode_check(struct span in, enum percent_plus plus, struct span want)
+decode_check(struct span text, enum percent_plus plus, struct span want)
 {
-	char out[64], same[64];
+	char *copy = malloc(text.len + (text.len == 0)), out[64];
+	struct span in = { copy, text.len };
 
+	assert_non_null(copy);
 	assert_true(in.len < sizeof out);
+	memcpy(copy, text.at, text.len);
 	memset(out, '!', sizeof out);
 	assert_int_equal(percent_decode(out, in, plus), want.len);
 	assert_memory_equal(out, want.at, want.len);
 	assert_int_equal(out[in.len], '!');
-	memcpy(same, in.at, in.len);
-	assert_int_equal(percent_decode(same, (struct span){ same, in.len }, plus), want.len);
-	assert_memory_equal(same, want.at, want.len);
+	assert_int_equal(percent_decode(copy, in, plus), want.len);
+	assert_memory_equal(copy, want.at, want.len);
+	free(copy);
 }
 
 static void
@@ -65,6 +70,8 @@ percent_is_decoded(void **state)
 	decode_check(SPAN("%%41%4%zz%4g%g4%"), PERCENT_PLUS_IS_PLUS, SPAN("%A%4%zz%4g%g4%"));
 	decode_check(SPAN("%2541"), PERCENT_PLUS_IS_PLUS, SPAN("%41"));
 	decode_check(SPAN("%-1%+1% 1%0x%/0%:0%@0%G0%`0"), PERCENT_PLUS_IS_PLUS, SPAN("%-1%+1% 1%0x%/0%:0%@0%G0%`0"));
+	decode_check((struct span){ "a%41", 3 }, PERCENT_PLUS_IS_PLUS, SPAN("a%4"));
+	decode_check((struct span){ "a%41", 2 }, PERCENT_PLUS_IS_PLUS, SPAN("a%"));
 	assert_int_equal(percent_decode(NULL, (struct span){ NULL, 0 }, PERCENT_PLUS_IS_PLUS), 0);
 }
 
@@ -77,7 +84,7 @@ percent_survives_both_ways(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof all; i++)
 		all[i] = (char)i;
-	coded[768] = '!';
+	memset(coded, '!', sizeof coded);
 	len = percent_encode(coded, 768, (struct span){ all, sizeof all });
 	assert_int_equal(len, 66 + 190 * 3);
 	assert_int_equal(strspn(coded, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%"), len);
