@@ -143,8 +143,8 @@ usec fiber_deadline(const struct fiber *f);
 
 /*
  * Something to do when the fiber ends, however it ends.  The struct is the
- * caller's and must live until then (the fiber's stack frame of its outermost
- * function, its room, or its arena).
+ * caller's and must live until then: in the fiber's room or its arena, not in
+ * a frame, since all functions have returned by then.
  */
 struct fiber_defer {
 	void (*fn)(void *arg);
