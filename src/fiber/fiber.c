@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * A fiber's life.  It is in one of these states, and moves so:
+ *
+ *	NEW -> READY -> RUNNING -> ENDED
+ *	         ^         |
+ *	         |         +-> READY     fiber_yield
+ *	         |         v
+ *	         +----- WAITING          fiber_wait; woken, timed out or cancelled
+ *
+ * Whatever ends a wait first decides what fiber_wait returns
+ * (fiber_make_ready); what comes later in the same turn finds the fiber READY
+ * and changes nothing.
+ *
+ * A mapping, from its top: the room, struct fiber, the stack.  The room's
+ * beginning, which is used most, is next to the struct and to the outermost
+ * frames, so they share a page even where the room is large.
+ *
+ * The clock is read at a wait that has a deadline, and around one that is
+ * traced.
+ */
+#include "fiber/fiber.h"
+
+#include <stdint.h>
+
+#include "base/must.h"
+#include "fiber/sched.h"
+
+enum { FIBER_ALIGN = 64 };	/* of the struct; a cache line */
+
+void
+fiber_unmake(struct fiber *f)
+{
+	struct fiber_sched *s = f->sched;
+	struct stack stack = f->stack;
+
+	s->alive--;
+	stack_put(&s->stacks, &stack);
+}
+
+static size_t
+fiber_struct_size(void)
+{
+	return (sizeof(struct fiber) + FIBER_ALIGN - 1) / FIBER_ALIGN * FIBER_ALIGN;
+}
+
+/* Go back to the loop until somebody makes the fiber ready. */
+static void
+fiber_suspend(struct fiber *f)
+{
+	context_switch(&f->context, &f->sched->loop);
+}
+
+/* The outermost function of every fiber. */
+static void
+fiber_main(void *arg)
+{
+	struct fiber *f = arg;
+	struct fiber_defer *d;
+
+	f->fn(f->arg);
+	f->shields++;
+	while ((d = f->defers) != NULL) {
+		f->defers = d->next;
+		d->fn(d->arg);
+	}
+	f->state = FIBER_ENDED;
+	context_leave(&f->context, &f->sched->loop);
+}
+
+struct fiber *
+fiber_new(struct fiber_sched *s, size_t room)
+{
+	struct stack stack;
+	struct fiber *f;
+	size_t above;
+
+	if (s->alive >= s->max || room > SIZE_MAX / 8 || s->stack_size > SIZE_MAX / 8)
+		return NULL;
+	above = fiber_struct_size() + (room + FIBER_ALIGN - 1) / FIBER_ALIGN * FIBER_ALIGN;
+	/* One deadline each, so no wait can fail for want of memory. */
+	if (timerq_reserve(&s->timers, s->alive + 1) != 0)
+		return NULL;
+	if (stack_get(&s->stacks, s->stack_size + above, &stack) != 0)
+		return NULL;
+	f = (struct fiber *)(stack_top(&stack) - above);
+	*f = (struct fiber){ .sched = s, .deadline = CLOCK_NEVER, .stack = stack };
+	context_make(&f->context, stack.low, stack.size - above, fiber_main, f);
+	s->alive++;
+	return f;
+}
+
+void *
+fiber_room(struct fiber *f)
+{
+	return (char *)f + fiber_struct_size();
+}
+
+void
+fiber_drop(struct fiber **fp)
+{
+	struct fiber *f = *fp;
+
+	*fp = NULL;
+	if (f == NULL)
+		return;
+	must(f->state == FIBER_NEW);
+	context_drop(&f->context);
+	fiber_unmake(f);
+}
+
+void
+fiber_start(struct fiber *f, void (*fn)(void *arg), void *arg)
+{
+	must(f->state == FIBER_NEW);
+	f->fn = fn;
+	f->arg = arg;
+	f->state = FIBER_READY;
+	fiber_queue_add(&f->sched->ready, f);
+}
+
+struct fiber *
+fiber_self(void)
+{
+	return fiber_running;
+}
+
+struct fiber_sched *
+fiber_sched(const struct fiber *f)
+{
+	return f->sched;
+}
+
+/* When the present wait ends at the latest. */
+static usec
+fiber_wait_until(const struct fiber *f)
+{
+	return f->shields > 0 ? f->wait_deadline : clock_min(f->wait_deadline, f->deadline);
+}
+
+enum weft_rc
+fiber_wait(enum wait_why why, usec deadline)
+{
+	struct fiber *f = fiber_running;
+	usec until, from = 0;
+
+	must(f != NULL);
+	must((unsigned)why < WAIT_COUNT && why != WAIT_NONE);
+	if (f->canceled && f->shields == 0)
+		return WEFT_CANCELED;
+	f->wait_deadline = deadline;
+	until = fiber_wait_until(f);
+	if (until != CLOCK_NEVER || f->trace != NULL)
+		from = f->sched->clock();
+	if (until != CLOCK_NEVER) {
+		if (until <= from)
+			return WEFT_TIMEOUT;
+		timerq_add(&f->sched->timers, &f->timer, until);
+	}
+	f->why = why;
+	f->state = FIBER_WAITING;
+	fiber_suspend(f);
+	if (f->trace != NULL)
+		f->trace(f->trace_arg, why, from, f->sched->clock());
+	return f->rc;
+}
+
+void
+fiber_yield(void)
+{
+	struct fiber *f = fiber_running;
+	struct fiber_sched *s;
+
+	must(f != NULL);
+	s = f->sched;
+	fiber_queue_add(f->yielded == s->turn ? &s->later : &s->ready, f);
+	f->yielded = s->turn;
+	f->state = FIBER_READY;
+	fiber_suspend(f);
+}
+
+void
+fiber_wake(struct fiber *f)
+{
+	if (f->state == FIBER_WAITING)
+		fiber_make_ready(f, WEFT_OK);
+}
+
+void
+fiber_cancel(struct fiber *f)
+{
+	f->canceled = true;
+	if (f->state == FIBER_WAITING && f->shields == 0)
+		fiber_make_ready(f, WEFT_CANCELED);
+}
+
+bool
+fiber_is_canceled(const struct fiber *f)
+{
+	return f->canceled;
+}
+
+void
+fiber_shield(void)
+{
+	must(fiber_running != NULL);
+	fiber_running->shields++;
+}
+
+void
+fiber_unshield(void)
+{
+	must(fiber_running != NULL && fiber_running->shields > 0);
+	fiber_running->shields--;
+}
+
+void
+fiber_set_deadline(struct fiber *f, usec deadline)
+{
+	usec until;
+
+	f->deadline = deadline;
+	if (f->state != FIBER_WAITING)
+		return;
+	timerq_remove(&f->sched->timers, &f->timer);
+	until = fiber_wait_until(f);
+	if (until != CLOCK_NEVER)
+		timerq_add(&f->sched->timers, &f->timer, until);
+}
+
+usec
+fiber_deadline(const struct fiber *f)
+{
+	return f->deadline;
+}
+
+void
+fiber_defer(struct fiber_defer *d)
+{
+	must(fiber_running != NULL);
+	d->next = fiber_running->defers;
+	fiber_running->defers = d;
+}
+
+bool
+fiber_undefer(struct fiber_defer *d)
+{
+	struct fiber_defer **at;
+
+	must(fiber_running != NULL);
+	for (at = &fiber_running->defers; *at != NULL; at = &(*at)->next) {
+		if (*at == d) {
+			*at = d->next;
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+fiber_set_trace(struct fiber *f, fiber_trace_fn *fn, void *arg)
+{
+	f->trace = fn;
+	f->trace_arg = arg;
+}
+
+void
+fiber_set_label(struct fiber *f, const char *label)
+{
+	f->label = label;
+}
+
+const char *
+fiber_label(const struct fiber *f)
+{
+	return f->label != NULL ? f->label : "fiber";
+}
+
+enum wait_why
+fiber_why(const struct fiber *f)
+{
+	return f->why;
+}
+
+enum weft_rc
+fiber_sleep(usec length)
+{
+	struct fiber *f = fiber_running;
+	enum weft_rc rc = WEFT_OK;
+	usec until;
+
+	must(f != NULL);
+	until = clock_add(f->sched->clock(), length);
+	while (rc == WEFT_OK)
+		rc = fiber_wait(WAIT_SLEEP, until);
+	/* Two deadlines may have passed; the sleep is over when its own was the earlier. */
+	if (rc == WEFT_TIMEOUT && fiber_wait_until(f) == until)
+		return WEFT_OK;
+	return rc;
+}
+
+size_t
+fiber_stack_size(const struct fiber *f)
+{
+	return f->sched->stack_size;
+}
+
+bool
+fiber_has_guard_at(const struct fiber *f, const void *at)
+{
+	return stack_has_guard_at(&f->stack, at);
+}
