@@ -254,19 +254,21 @@ body_all(struct body *b, struct span *out, usec deadline)
 	char *end;
 
 	*out = (struct span){ "", 0 };
+	while (b->state == BODY_OPEN && b->read == 0 && rc == WEFT_OK)
+		rc = waitlist_wait(&b->waiters, WAIT_CLIENT, deadline);
 	if (b->read > 0 && !b->whole)
 		return WEFT_INVALID;
-	while (b->state == BODY_OPEN && rc == WEFT_OK)
-		rc = waitlist_wait(&b->waiters, WAIT_CLIENT, deadline);
 	if (b->state != BODY_COMPLETE)
 		return b->state == BODY_FAILED ? b->rc : rc;
 	if (b->spool_len > 0 && body_unspool(b) != WEFT_OK)
 		return WEFT_SYSTEM;
+	b->whole = true;
+	if (b->memory.len == 0)
+		return WEFT_OK;
 	end = buf_reserve(&b->memory, 1);
 	if (end == NULL)
 		return WEFT_SYSTEM;
 	*end = '\0';
-	b->whole = true;
 	*out = buf_span(&b->memory);
 	return WEFT_OK;
 }
