@@ -173,7 +173,7 @@ static const struct {
 const char *
 cgi_reason(int status)
 {
-	if (status == 200)	/* nearly every response */
+	if (status == 200) /* nearly every response */
 		return "OK";
 	for (size_t i = 0; i < sizeof cgi_reasons / sizeof cgi_reasons[0]; i++)
 		if (cgi_reasons[i].status == status)

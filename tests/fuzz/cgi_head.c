@@ -46,6 +46,8 @@ head_read(struct span *in, uint32_t *digest)
 		must(in->at > before.at && in->at[-1] == '\n');
 	else
 		must(in->at == before.at && in->len == before.len);
+	if (rc == CGI_HEAD_MORE)
+		must(in->len == 0 || memchr(in->at, '\n', in->len) == NULL);
 	return rc;
 }
 

@@ -24,8 +24,8 @@ digest_mark(uint32_t digest, char mark)
 static uint32_t
 digest_head(uint32_t digest, const struct fcgi_head *h)
 {
-	const unsigned char bytes[] = { 'R', h->type, h->padding, (unsigned char)(h->id >> 8), (unsigned char)(h->id & 0xff),
-		(unsigned char)(h->length >> 8), (unsigned char)(h->length & 0xff) };
+	const unsigned char bytes[] = { 'R', h->type, h->padding, (unsigned char)(h->id >> 8),
+		(unsigned char)(h->id & 0xff), (unsigned char)(h->length >> 8), (unsigned char)(h->length & 0xff) };
 
 	return fuzz_hash(digest, bytes, sizeof bytes);
 }
@@ -42,8 +42,10 @@ digest_expected(const uint8_t *data, size_t size)
 			return digest_mark(digest, 'B');
 		if (size - at < 8)
 			return digest;
-		struct fcgi_head h = { .type = data[at + 1], .id = (uint16_t)(data[at + 2] * 256 + data[at + 3]),
-			.length = (uint16_t)(data[at + 4] * 256 + data[at + 5]), .padding = data[at + 6] };
+		struct fcgi_head h = { .type = data[at + 1],
+			.id = (uint16_t)(data[at + 2] * 256 + data[at + 3]),
+			.length = (uint16_t)(data[at + 4] * 256 + data[at + 5]),
+			.padding = data[at + 6] };
 
 		digest = digest_head(digest, &h);
 		at += 8;

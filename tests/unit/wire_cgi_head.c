@@ -131,8 +131,8 @@ status_is_three_digits_and_a_reason(void **state)
 static void
 status_refuses_the_rest(void **state)
 {
-	static const char *const wrong[] = { "", "abc", "99", "099", "000", "1000", "20", "20x", "2 0", " 200", "+200", "-20",
-		"200OK", "200 a\rb", "200 a\nb", "200\n" };
+	static const char *const wrong[] = { "", "abc", "99", "099", "000", "1000", "20", "20x", "2 0", " 200", "+200",
+		"-20", "200OK", "200 a\rb", "200 a\nb", "200\n" };
 	struct span reason = SPAN("same");
 
 	(void)state;

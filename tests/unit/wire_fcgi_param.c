@@ -106,7 +106,7 @@ param_takes_long_forms(void **state)
 static void
 params_follow_each_other(void **state)
 {
-	struct span in = SPAN("\1\0A" "\0\1b" "\0\0" "\1\200\0\0\2Ccd" "\1");
+	struct span in = SPAN("\1\0A\0\1b\0\0\1\200\0\0\2Ccd\1");
 	static const char *const want[] = { "A", "", "", "b", "", "", "C", "cd" };
 	struct fcgi_param p;
 

@@ -406,8 +406,13 @@ rx_reports_one_event_a_step(void **state)
 		enum fcgi_event_kind kind;
 		size_t used;
 	} step[] = {
-		{ FCGI_EV_RECORD, 8 }, { FCGI_EV_DATA, 5 }, { FCGI_EV_END, 0 }, { FCGI_EV_NONE, 3 },
-		{ FCGI_EV_RECORD, 8 }, { FCGI_EV_END, 0 }, { FCGI_EV_NONE, 0 },
+		{ FCGI_EV_RECORD, 8 },
+		{ FCGI_EV_DATA, 5 },
+		{ FCGI_EV_END, 0 },
+		{ FCGI_EV_NONE, 3 },
+		{ FCGI_EV_RECORD, 8 },
+		{ FCGI_EV_END, 0 },
+		{ FCGI_EV_NONE, 0 },
 	};
 	struct span in = SPAN("\1\5\0\7\0\5\3\0hello\0\0\0\1\5\0\7\0\0\0\0\1\5\0");
 	struct fcgi_event ev;
