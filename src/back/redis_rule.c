@@ -152,6 +152,9 @@ redis_command_check(struct span in, const char **why)
 			*why = bad;
 			return WEFT_INVALID;
 		}
+		/* Options of XREAD end at STREAMS, behind which a key may have any name; a subcommand comes first. */
+		if (rule != NULL && (rule->name[0] != 'X' || redis_word_is(word, "STREAMS")))
+			rule = NULL;
 	}
 	return in.len == 0 ? WEFT_OK : WEFT_INVALID;
 }
