@@ -9,7 +9,7 @@
 /* Why something failed: the code, the peer's own code and a sentence.  For the log and the handler; never sent to a client. */
 struct fault {
 	enum weft_rc rc;
-	char code[16];		/* the back end's own: "23505", "WRONGTYPE"; empty if none */
+	char code[32];		/* the back end's own: "23505", "WRONGTYPE", "SQLITE_BUSY"; empty if none */
 	char text[200];		/* cut where it is longer; no control bytes */
 };
 
