@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/buf.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ buf_reserve(struct buf *b, size_t len)
 	if (b->size - b->len >= len && b->at != NULL)
 		return b->at + b->len;
 	while (size - b->len < len)
-		size *= 2;
+		size = size > SIZE_MAX / 2 ? SIZE_MAX : size * 2;
 	at = realloc(b->at, size);
 	if (at == NULL) {
 		b->bad = 1;

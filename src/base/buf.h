@@ -41,10 +41,10 @@ void buf_clear(struct buf *b);
  */
 char *buf_reserve(struct buf *b, size_t len);
 
-/* Append bytes.  Returns WEFT_OK, or WEFT_TOO_LARGE when the buffer is bad. */
+/* Append bytes, which must not lie in the buffer itself.  Returns WEFT_OK, or WEFT_TOO_LARGE when the buffer is bad. */
 enum weft_rc buf_add(struct buf *b, struct span s);
 
-/* Append formatted text.  Returns as buf_add. */
+/* Append formatted text; while it is written it takes one byte more of the limit.  Returns as buf_add. */
 enum weft_rc buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Remove the first len bytes; len must not exceed the content. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -16,7 +17,7 @@ static struct {
 	int fd;
 	enum log_level least;
 	char name[32];
-	unsigned long dropped;
+	atomic_ulong dropped;		/* offloaded work logs from its thread */
 } the_log = { .fd = 2, .least = LOG_INFO_, .name = "weft" };
 
 void
@@ -44,24 +45,39 @@ log_stamp(char *to, size_t size, enum log_level level)
 	return more < 0 ? n : n + (size_t)more;
 }
 
-/* Copy text with controls (and DEL) shown as \xNN; UTF-8 passes. */
+/*
+ * How many bytes at text are one control character: C0, DEL, or C1 in UTF-8 (a
+ * terminal takes U+009B for ESC [, and U+0085 for the end of a line).
+ */
+static size_t
+log_control_len(const char *text)
+{
+	unsigned char c = (unsigned char)text[0], next = (unsigned char)text[1];
+
+	if (c == 0xc2 && next >= 0x80 && next <= 0x9f)
+		return 2;
+	return c < 0x20 || c == 0x7f;
+}
+
+/* Copy text with controls shown as \xNN; the rest of UTF-8 passes. */
 static size_t
 log_escape(char *to, size_t size, const char *text)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t n = 0;
+	size_t n = 0, controls;
 
-	for (; *text != '\0' && n + 4 < size; text++) {
-		unsigned char c = (unsigned char)*text;
+	while (*text != '\0' && n + 8 < size) {
+		controls = log_control_len(text);
+		if (controls == 0)
+			to[n++] = *text++;
+		for (; controls > 0; controls--, text++) {
+			unsigned char c = (unsigned char)*text;
 
-		if (c >= 0x20 && c != 0x7f) {
-			to[n++] = *text;
-			continue;
+			to[n++] = '\\';
+			to[n++] = 'x';
+			to[n++] = hex[c >> 4];
+			to[n++] = hex[c & 15];
 		}
-		to[n++] = '\\';
-		to[n++] = 'x';
-		to[n++] = hex[c >> 4];
-		to[n++] = hex[c & 15];
 	}
 	return n;
 }
@@ -71,6 +87,7 @@ log_line(enum log_level level, const char *fmt, ...)
 {
 	/* Not on the stack: the caller may be a fiber, whose touched pages stay. */
 	static _Thread_local char text[LOG_TEXT_MAX], line[LOG_LINE_MAX];
+	int saved = errno;
 	va_list ap;
 	size_t n;
 
@@ -84,6 +101,7 @@ log_line(enum log_level level, const char *fmt, ...)
 	line[n++] = '\n';
 	if (write(the_log.fd, line, n) != (ssize_t)n)
 		the_log.dropped++;
+	errno = saved;
 }
 
 unsigned long

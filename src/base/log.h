@@ -19,7 +19,7 @@ enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_ };
  */
 void log_open(int fd, enum log_level least, const char *name);
 
-/* Write one line; the text is cut at about 4000 bytes. */
+/* Write one line; the text is cut at about 4000 bytes.  Leaves errno as it was. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Returns how many lines could not be written since the start. */

@@ -10,11 +10,13 @@ enum cgi_head_rc {
 	CGI_HEAD_FIELD,		/* *name and *value are the next field */
 	CGI_HEAD_END,		/* the empty line; *in is moved to the body */
 	CGI_HEAD_MORE,		/* no whole line yet; *in is unchanged */
-	CGI_HEAD_BAD,		/* not a field: no colon, empty name, space in the name, control bytes */
+	CGI_HEAD_BAD,		/* not a field: no colon, empty name, space in the name, control bytes; *in is unchanged */
 };
 
 /*
  * Take one field from the front of *in.  Lines end in LF or CR LF.
+ *
+ * name, value  written only on CGI_HEAD_FIELD
  *
  * Returns  see enum; spans point into *in.  The value has no leading or
  *          trailing blanks
@@ -25,8 +27,8 @@ enum cgi_head_rc cgi_head_next(struct span *in, struct span *name, struct span *
 /*
  * Read the value of a Status field: "404 Not Found".
  *
- * reason   may be empty; points into value
- * Returns  the code, 100..999; 0 when the value is not a status
+ * reason   written only when a code is returned; may be empty; points into value
+ * Returns  the code, 100..999; 0 when the value is not a status or has control bytes
  * Source   RFC 3875, section 6.3.3
  */
 int cgi_head_status(struct span value, struct span *reason);

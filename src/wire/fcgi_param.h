@@ -5,8 +5,11 @@
 /* Name-value pairs, as in FCGI_PARAMS, FCGI_GET_VALUES and its result. */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "wire/fcgi_record.h"
+
+#define FCGI_PARAM_MAX UINT32_C(0x7fffffff)	/* name and value together, of what we encode */
 
 struct fcgi_param {
 	struct span name;
@@ -34,7 +37,8 @@ enum fcgi_rc fcgi_param_next(struct span *in, struct fcgi_param *out);
  * Encode one pair.
  *
  * out, size  where to; nothing is written when it does not fit
- * Returns    bytes of the encoded pair, also when that is more than size
+ * Returns    bytes of the encoded pair, also when that is more than size;
+ *            SIZE_MAX, which never fits, above FCGI_PARAM_MAX
  */
 size_t fcgi_param_encode(char *out, size_t size, struct span name, struct span value);
 

@@ -6,4 +6,5 @@ libwire_la_SOURCES = \
 	src/wire/fcgi_param.c src/wire/fcgi_param.h \
 	src/wire/fcgi_record.c src/wire/fcgi_record.h \
 	src/wire/fcgi_rx.c src/wire/fcgi_rx.h \
+	src/wire/html.c src/wire/html.h \
 	src/wire/urlencoded.c src/wire/urlencoded.h
