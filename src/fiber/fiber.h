@@ -18,9 +18,10 @@
  *	while (!me.done && rc == WEFT_OK)
  *		rc = fiber_wait(WAIT_POOL, deadline);
  *
- * Memory: a fiber's struct, and the room its owner asked for, are at the top
- * of its stack's mapping, so a fiber costs no malloc and its first page serves
- * all three.  Below the stack is a guard page.  Stacks are cached.
+ * Memory: the room its owner asked for, and below it the fiber's struct, are at
+ * the top of its stack's mapping, so a fiber costs no malloc, and its first
+ * frames, its struct and the beginning of its room share a page or two.
+ * Below the stack is a guard area.  Stacks are cached.
  */
 
 #include <stdbool.h>
@@ -35,8 +36,8 @@ struct fiber;
 struct fiber_sched;
 
 struct fiber_conf {
-	size_t stack_size;		/* bytes a fiber may use; rounded up to pages; 0: 128 KiB */
-	unsigned max;			/* fibers at once; 0: 100000 */
+	size_t stack_size;		/* bytes a fiber may use, at least; 0: 128 KiB */
+	unsigned max;			/* fibers at once; 0: 100000.  Before Linux 6.13 vm.max_map_count allows about 32000 */
 	unsigned cache;			/* free stacks kept mapped; 0: 1024.  Of those over 64 the pages are given back */
 	usec (*clock)(void);		/* NULL: clock_now */
 };
@@ -51,8 +52,15 @@ void fiber_sched_free(struct fiber_sched **sp);
  * Wake every fiber whose deadline has passed, then run all ready fibers, and
  * those that they make ready, until none is ready.  Not from within a fiber.
  *
+ * Ready fibers run in the order in which they became ready.  The call always
+ * ends, so that the loop gets to its descriptors: a fiber's second fiber_yield within
+ * one call lasts until the next, and after FIBER_ROUNDS rounds (one is all the
+ * fibers that were ready at its beginning) fibers which go on waking each
+ * other stay ready for the next call; fiber_sched_next is 0 then.
+ *
  * Returns  how many times a fiber ran
  */
+enum { FIBER_ROUNDS = 64 };
 unsigned fiber_sched_run(struct fiber_sched *s);
 
 /* Returns when fiber_sched_run must be called next: 0 when a fiber is ready now, CLOCK_NEVER when none waits for a time. */
@@ -81,7 +89,11 @@ void *fiber_room(struct fiber *f);
 /* Give back a fiber that was never started; *fp becomes NULL. */
 void fiber_drop(struct fiber **fp);
 
-/* Make a new fiber ready; fn(arg) runs on its stack in the next fiber_sched_run.  When fn returns, the fiber and its room are gone. */
+/*
+ * Make a new fiber ready; fn(arg) runs on its stack in the next
+ * fiber_sched_run, or in the present one when a fiber calls this.  When fn
+ * returns, the fiber and its room are gone.
+ */
 void fiber_start(struct fiber *f, void (*fn)(void *arg), void *arg);
 
 /* Returns the running fiber, or NULL when none runs (the loop itself). */
@@ -105,7 +117,7 @@ struct fiber_sched *fiber_sched(const struct fiber *f);
  */
 enum weft_rc fiber_wait(enum wait_why why, usec deadline) __attribute__((warn_unused_result));
 
-/* Let the other ready fibers run first; returns in the same fiber_sched_run. */
+/* Let the other ready fibers run first; returns in the same fiber_sched_run the first time, in the next one the second. */
 void fiber_yield(void);
 
 /* Make a waiting fiber ready; fiber_wait returns WEFT_OK.  Nothing when it does not wait. */
@@ -123,7 +135,7 @@ void fiber_shield(void);
 /* Ends the innermost fiber_shield. */
 void fiber_unshield(void);
 
-/* Set the absolute deadline that all waits of the fiber inherit; CLOCK_NEVER for none. */
+/* Set the absolute deadline that all waits of the fiber inherit, the present one too; CLOCK_NEVER for none. */
 void fiber_set_deadline(struct fiber *f, usec deadline);
 
 /* Returns that deadline. */
@@ -150,7 +162,8 @@ void fiber_defer(struct fiber_defer *d);
 bool fiber_undefer(struct fiber_defer *d);
 
 /*
- * Where a fiber's time goes.  Called after each wait on the fiber's stack.
+ * Where a fiber's time goes.  Called after each wait on the fiber's stack; not
+ * for one that returned at once.
  *
  * from, until  the wait's beginning and end, by the scheduler's clock
  */
@@ -176,11 +189,18 @@ enum wait_why fiber_why(const struct fiber *f);
  */
 enum weft_rc fiber_sleep(usec length) __attribute__((warn_unused_result));
 
+/* Returns the bytes of stack that the fiber may use, as configured. */
+size_t fiber_stack_size(const struct fiber *f);
+
+/* True when the address lies in the guard area below the fiber's stack: whoever touched it has overflowed. */
+bool fiber_has_guard_at(const struct fiber *f, const void *at);
+
 /*
- * Catch stack overflows and crashes: on SIGSEGV and SIGBUS (on an alternate stack) say on stderr
- * which fiber, by its label, and whether its stack overflowed into its guard
- * page, then let the signal take its default action.  Once a process; for
- * the thread that calls it.
+ * Catch stack overflows and crashes: on SIGSEGV and SIGBUS (on an alternate
+ * stack) say on stderr which fiber, by its label, and whether its stack
+ * overflowed into its guard area, then let the signal take the action that was
+ * set before, by default a core dump.  Once a process; for the thread that
+ * calls it.
  *
  * Returns  0, or -1 with errno
  */

@@ -7,3 +7,9 @@ libfiber_la_SOURCES = \
 	src/fiber/stack.c src/fiber/stack.h \
 	src/fiber/timerq.c src/fiber/timerq.h \
 	src/fiber/why.c src/fiber/why.h
+if FIBER_SWITCH_ASM
+# Each is empty for any other processor.
+libfiber_la_SOURCES += src/fiber/context_x86_64.S src/fiber/context_aarch64.S
+else
+EXTRA_DIST += src/fiber/context_x86_64.S src/fiber/context_aarch64.S
+endif

@@ -16,8 +16,11 @@ struct child;
 
 /*
  * Fork.  In the child, fn(arg, sock) runs and its result is the exit status; the
- * child dies with its parent (PR_SET_PDEATHSIG: SIGTERM) and its signal mask is empty.  The
+ * child dies with its parent (PR_SET_PDEATHSIG: SIGTERM; the parent is the thread that calls, so call it
+ * from the main one), its signal mask is empty, and signals that had handlers have their defaults.  The
  * child must not use the parent's loop but to loop_after_fork or to make one of its own.
+ * It ends without running what the parent registered with atexit.  Descriptors
+ * are as fork leaves them, but that the parent's end of the socket pair is closed; sock blocks.
  *
  * on_end   called from the parent's loop with the wait status; the child
  *          struct is freed after it

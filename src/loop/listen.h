@@ -24,6 +24,7 @@ enum { LISTEN_BACKLOG = 4096 };
  * error    one sentence when it fails, at most size bytes
  *
  * A stale unix socket, on which nobody answers, is replaced; one in use is an error.
+ * Sets the process's umask for a moment: call it before there are threads.
  *
  * Returns  the descriptor, non-blocking and close-on-exec; -1 with *error
  */
@@ -43,7 +44,10 @@ int listen_is_listening(int fd);
  */
 struct listener *listener_new(struct loop *l, int fd, void (*fn)(void *arg, int conn), void *arg);
 
-/* Accept once more all that is waiting, then stop and free; *lp becomes NULL.  fd stays open. */
+/*
+ * Accept once more all that is waiting (unless it is paused), then stop and free; *lp becomes NULL.  fd stays open.
+ * May be called from the listener's own callback, which is then called from within.
+ */
 void listener_free(struct listener **lp);
 
 /* Stop accepting for now (connections wait in the backlog). */

@@ -39,7 +39,10 @@ void loop_turn(struct loop *l, usec max_wait);
 /* Let loop_run return at the end of this turn. */
 void loop_stop(struct loop *l);
 
-/* After fork, in the child, before anything else touches the loop: a new epoll set.  Returns 0 or -1. */
+/*
+ * After fork, in the child, before anything else touches the loop: a new epoll set, signals again as asked for, and
+ * the loop's own threads forgotten with their jobs (threads of threads_new are their owner's affair).  Returns 0 or -1.
+ */
 int loop_after_fork(struct loop *l);
 
 /* Returns the loop's fibers. */
@@ -73,7 +76,7 @@ void loop_task_cancel(struct loop *l, struct loop_task *t);
 
 enum { WATCH_READ = 1, WATCH_WRITE = 2 };
 
-/* what: the WATCH_ bits that are ready.  The callback may free its own watch. */
+/* what: the WATCH_ bit that is ready (a call for each, when both are).  The callback may free its own watch. */
 typedef void watch_fn(void *arg, int what);
 
 /*
@@ -84,8 +87,12 @@ typedef void watch_fn(void *arg, int what);
  */
 struct watch *watch_new(struct loop *l, int fd, watch_fn *fn, void *arg);
 
-/* Set what is wanted, a mask of WATCH_ bits (0: nothing), level-triggered, until set anew.  No system call when nothing changes. */
-void watch_want(struct watch *w, int what);
+/*
+ * Set what is wanted, a mask of WATCH_ bits (0: nothing), level-triggered, until set anew.  No system call when nothing changes.
+ *
+ * Returns  0; -1 with errno when more is wanted and the system refuses: memory, or a regular file
+ */
+int watch_want(struct watch *w, int what);
 
 /* Stop and free; *wp becomes NULL.  The descriptor stays open. */
 void watch_free(struct watch **wp);
@@ -112,7 +119,11 @@ void timer_free(struct timer **tp);
 
 /* ---- signals ---- */
 
-/* Call fn(arg, signo) from the loop whenever the signal arrives, until the loop is freed.  Returns 0 or -1. */
+/*
+ * Call fn(arg, signo) from the loop whenever the signal arrives, until the loop is freed.  The signal is blocked as long (a
+ * program that is executed inherits that), and arrives even if it was ignored before.  Call it before other threads start.
+ * Returns 0, or -1 with errno.
+ */
 int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
 
 #endif

@@ -22,28 +22,35 @@ struct stream;
 
 enum stream_end {
 	STREAM_EOF,	/* the peer sends no more; we may still write */
-	STREAM_LOST,	/* reset or another error: nothing can be sent any more */
+	STREAM_LOST,	/* reset, another error, or a unix socket's peer gone altogether: nothing can be sent any more */
 };
 
 struct stream_ops {
 	/*
 	 * Bytes have come.  in is valid until return.
 	 *
+	 * Called again at once with the rest as long as it consumes some of it.
+	 *
 	 * Returns  bytes consumed; the rest (at most tail_max, or the stream is
-	 *          lost) is presented again with more behind it.  May call
+	 *          lost) is presented again with more behind it.  After
+	 *          stream_pause any amount may be left: it is presented
+	 *          after stream_resume.  May call
 	 *          stream_close on its own stream and must then return in.len
 	 */
 	size_t (*on_bytes)(void *arg, struct span in);
 
-	/* The peer ended.  Once for each kind; never STREAM_EOF after STREAM_LOST.  May close the stream. */
+	/*
+	 * The peer ended, or a write failed.  Once for each kind; never STREAM_EOF after
+	 * STREAM_LOST.  Called from the loop, not from within a call on the stream.  May close the stream.
+	 */
 	void (*on_end)(void *arg, enum stream_end end);
 
-	/* Pending output fell to low_water or below, after it was over high_water.  May close the stream. */
+	/* Pending output fell to low_water or below, after it was over high_water.  From the loop, too.  May close the stream. */
 	void (*on_drained)(void *arg);
 };
 
 struct stream_conf {
-	size_t tail_max;	/* bytes of an unconsumed tail; 0: 64 KiB */
+	size_t tail_max;	/* bytes of an unconsumed tail; 0: 64 KiB; at most half of LOOP_SCRATCH_SIZE */
 	size_t high_water;	/* stream_is_full above so many pending bytes; 0: 128 KiB */
 	size_t low_water;	/* 0: a quarter of high_water */
 	size_t pending_max;	/* stream_write over so many bytes loses the stream; 0: 16 MiB */
@@ -90,13 +97,13 @@ bool stream_is_full(const struct stream *s);
 /* True after STREAM_LOST, or a write that failed. */
 bool stream_is_lost(const struct stream *s);
 
-/* Stop reading (output goes on).  A peer that leaves is noticed only by writing. */
+/* Stop reading (output goes on); on_bytes is not called again.  A peer that leaves is noticed only by writing. */
 void stream_pause(struct stream *s);
 
-/* Read again. */
+/* Read again, at the end of this turn at the earliest: on_bytes is not called from within. */
 void stream_resume(struct stream *s);
 
-/* When all output is sent, shutdown(SHUT_WR).  Reading goes on. */
+/* When all output is sent, shutdown(SHUT_WR).  Reading goes on.  Later writes return WEFT_CANCELED, but do not lose the stream. */
 void stream_shut_write(struct stream *s);
 
 /*
