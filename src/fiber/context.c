@@ -166,7 +166,7 @@ context_run(void *arg)
 
 	context_tell_arrived(c);
 	c->entry(c->arg);
-	must(!"a context's entry does not return");
+	must_fail("entry returned", __FILE__, __LINE__, __func__);
 }
 
 #ifdef FIBER_SWITCH_ASM

@@ -48,6 +48,8 @@ struct fiber_sched *fiber_sched_new(const struct fiber_conf *conf);
 /* Free the scheduler and all cached stacks; *sp becomes NULL.  No fiber may be left alive. */
 void fiber_sched_free(struct fiber_sched **sp);
 
+enum { FIBER_ROUNDS = 64 };
+
 /*
  * Wake every fiber whose deadline has passed, then run all ready fibers, and
  * those that they make ready, until none is ready.  Not from within a fiber.
@@ -60,7 +62,6 @@ void fiber_sched_free(struct fiber_sched **sp);
  *
  * Returns  how many times a fiber ran
  */
-enum { FIBER_ROUNDS = 64 };
 unsigned fiber_sched_run(struct fiber_sched *s);
 
 /* Returns when fiber_sched_run must be called next: 0 when a fiber is ready now, CLOCK_NEVER when none waits for a time. */
@@ -143,8 +144,8 @@ usec fiber_deadline(const struct fiber *f);
 
 /*
  * Something to do when the fiber ends, however it ends.  The struct is the
- * caller's and must live until then (the fiber's stack frame of its outermost
- * function, its room, or its arena).
+ * caller's and must live until then: in the fiber's room or its arena, not in
+ * a frame, since all functions have returned by then.
  */
 struct fiber_defer {
 	void (*fn)(void *arg);

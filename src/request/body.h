@@ -15,11 +15,10 @@
 
 #include <weft/rc.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/span.h"
-#include "fiber/fiber.h"
+#include "request/waitlist.h"
 
 enum body_state { BODY_OPEN, BODY_COMPLETE, BODY_FAILED };
 
@@ -30,30 +29,39 @@ struct body {
 	unsigned long long fed, read;	/* bytes so far */
 	unsigned long long max;
 	size_t memory_max;
-	struct buf memory;
-	int spool;			/* descriptor of the unlinked file, -1: none */
-	struct fiber *waiter;
+	struct buf memory;		/* the older part */
+	size_t memory_read;		/* of it, read already */
+	int spool;			/* descriptor of the unlinked file, which holds the newer part; -1: none */
+	bool whole;			/* body_all has lent out memory: it must stay as it is */
+	unsigned long long spool_len, spool_read;
+	struct waitlist waiters;
 };
 
-/* Begin.  announced -1: unknown.  When announced is over max, the body fails at once with WEFT_TOO_LARGE. */
+/*
+ * Begin.
+ *
+ * announced  -1: unknown; 0: the body is complete at once.  Over max: it fails at once with WEFT_TOO_LARGE
+ */
 void body_init(struct body *b, long long announced, unsigned long long max, size_t memory_max);
 
 /* Free buffers and the file. */
 void body_fini(struct body *b);
 
-/* More bytes.  What is beyond the announced length, or comes after a failure, is dropped. */
+/* More bytes.  With the last of the announced ones the body is complete.  What is beyond them, or comes after a failure, is dropped. */
 void body_feed(struct body *b, struct span bytes);
 
-/* The stream ended.  Fewer bytes than announced: WEFT_BAD_INPUT for the reader. */
+/* The stream ended.  Fewer bytes than announced: the reader gets those, then WEFT_BAD_INPUT. */
 void body_end(struct body *b);
 
-/* No more will come, for this reason (client gone, …). */
+/* No more will come, for this reason (client gone, …); what was not read is dropped.  Nothing when the body is complete. */
 void body_fail(struct body *b, enum weft_rc rc);
 
 /*
  * Read the next bytes; suspends the running fiber until there are some.
  *
- * Returns  WEFT_OK with *got > 0, or *got == 0 at the end; else why it failed
+ * Returns  WEFT_OK with *got > 0, or *got == 0 at the end; else why it failed:
+ *          WEFT_TOO_LARGE, WEFT_BAD_INPUT (short), WEFT_SYSTEM (no file), what
+ *          body_fail said; WEFT_TIMEOUT, WEFT_CANCELED of the wait
  */
 enum weft_rc body_read(struct body *b, void *to, size_t size, size_t *got, usec deadline);
 
@@ -61,7 +69,7 @@ enum weft_rc body_read(struct body *b, void *to, size_t size, size_t *got, usec 
  * The whole body in one piece, with a NUL behind it; suspends until it is complete.
  *
  * out      valid until body_fini; may be asked for again.  A spooled body is read back into memory
- * Returns  WEFT_OK, or why it failed; WEFT_INVALID after body_read
+ * Returns  WEFT_OK, or why it failed, as body_read; WEFT_INVALID after body_read
  */
 enum weft_rc body_all(struct body *b, struct span *out, usec deadline);
 

@@ -32,7 +32,7 @@
 struct request_conf {
 	struct fiber_sched *fibers;
 	size_t struct_size;		/* bytes of the outer struct, which begins with struct request */
-	size_t room;			/* of the fiber: outer struct and first block of the arena; 0: 4096 - some */
+	size_t room;			/* of the fiber: outer struct and first block of the arena; 0: REQUEST_ROOM */
 	size_t arena_max;		/* bytes a request may allocate; 0: 64 MiB */
 	unsigned long long body_max;	/* 0: 16 MiB */
 	size_t body_memory;		/* of a body held in memory; 0: 64 KiB */
@@ -51,17 +51,24 @@ struct request {
 	struct arena arena;
 	struct request_var *var;	/* in the order in which they came */
 	unsigned nvars, vars_size;
-	const char *method;		/* REQUEST_METHOD; never NULL once ready */
+	size_t vars_bytes;		/* of names and values */
+	const char *method;		/* REQUEST_METHOD; never NULL once ready, "" when it is bad */
 	struct span path;		/* of REQUEST_URI, still encoded, without the query; else SCRIPT_NAME + PATH_INFO, encoded */
 	struct body body;
 	struct response response;
 	struct timeline_mark timeline;
 	usec begin;
 	enum weft_rc bad;		/* WEFT_OK, or why it is to be refused (WEFT_BAD_INPUT 400, WEFT_TOO_LARGE 431) */
-	const char *bad_text;
+	const char *bad_text;		/* one sentence, static; NULL when bad is WEFT_OK */
 };
 
-enum { REQUEST_VARS_MAX = 1024, REQUEST_VARS_BYTES_MAX = 262144 };
+enum { REQUEST_VARS_MAX = 1024, REQUEST_VARS_BYTES_MAX = 262144, REQUEST_METHOD_MAX = 32 };
+
+/*
+ * The room of a usual request: 35 variables of 1.5 KiB, a response of 200
+ * bytes.  With the fiber's struct and frames of about 2.7 KiB it is two pages.
+ */
+enum { REQUEST_ROOM = 5120 };
 
 /*
  * Make a request.
@@ -79,16 +86,22 @@ struct request *request_new(const struct request_conf *conf, const struct sink_o
  */
 enum weft_rc request_var_add(struct request *rq, struct span name, struct span value);
 
-/* All variables are there: find method, path and CONTENT_LENGTH, begin body and timeline. */
+/*
+ * All variables are there: find method, path and CONTENT_LENGTH, begin body, timeline and deadline, and
+ * label the fiber "GET /path".  Before, the body must not be fed.
+ */
 void request_ready(struct request *rq);
 
 /* Give a request back that was never started; *rp becomes NULL. */
 void request_drop(struct request **rp);
 
-/* Start its fiber: fn(rq) runs there in this turn.  Must end the response (response_finish) and then call request_fini last of all. */
+/*
+ * Start its fiber: fn(rq) runs there in this turn.  Must end the response (response_finish) and then call request_fini last of all.
+ * fiber_defer runs after fn, so what is registered there must not be in the arena.
+ */
 void request_start(struct request *rq, void (*fn)(void *rq));
 
-/* On its fiber, at its end: time line, body, arena.  The struct itself goes with the fiber. */
+/* On its fiber, at its end: time line, body, arena.  A response without end is aborted.  The struct itself goes with the fiber. */
 void request_fini(struct request *rq);
 
 /* Returns the first value of a variable, a terminated string; NULL when there is none. */
@@ -97,7 +110,7 @@ const char *request_var(const struct request *rq, struct span name);
 /* Returns a header of the request by its HTTP name, any case: "User-Agent" is HTTP_USER_AGENT; Content-Type and Content-Length are CGI's own. */
 const char *request_header(const struct request *rq, const char *name);
 
-/* From the front: the client (or its connection) is gone.  Cancels the fiber, fails the body, detaches the sink. */
+/* From the front, after request_start: the client (or its connection) is gone.  Cancels the fiber, fails the body, detaches the sink. */
 void request_gone(struct request *rq);
 
 /* From the front: there is room for output again. */

@@ -8,8 +8,10 @@
  * behind it: "Status: 200 OK\r\n…\r\n\r\n".  A short response is one call of the sink.
  *
  * Kept by this room: always Status; Content-Type application/octet-stream when the handler names none (and there
- * is a body); Content-Length when the whole body is known before the head is sent; no body for HEAD, 204 and 304 (lengths
- * are kept); a body longer than the handler's own Content-Length is cut and logged, a shorter one ends in a reset, not in an end.
+ * is a body); 302 beside a Location when the handler names no status; Content-Length when the whole body is known before the
+ * head is sent; no body for HEAD (the length of what would have been sent is kept), 204 and 304 (no length and no type either); a body longer
+ * than the handler's own Content-Length is cut and logged, a shorter one ends in a reset, not in an end.  A head
+ * over RESPONSE_HEAD_MAX becomes a 500, and the log names the field; later writes return WEFT_CANCELED.
  */
 
 #include <stdarg.h>
@@ -20,9 +22,7 @@
 
 #include "base/arena.h"
 #include "base/span.h"
-
-struct fiber;
-struct response;
+#include "request/waitlist.h"
 
 enum sink_more { SINK_MORE, SINK_LAST };
 
@@ -52,7 +52,7 @@ struct sink_ops {
 
 enum response_state { RESPONSE_OPEN, RESPONSE_STREAMING, RESPONSE_DONE };
 
-enum { RESPONSE_HEAD_MAX = 8192, RESPONSE_BUFFER = 16384 };
+enum { RESPONSE_HEAD_MAX = 8192, RESPONSE_BUFFER = 16384, RESPONSE_PIECE = 65536 };
 
 struct response_field {
 	struct response_field *next;
@@ -61,40 +61,65 @@ struct response_field {
 
 struct response {
 	enum response_state state;
-	const struct sink_ops *ops;	/* NULL: detached, the client is gone */
+	const struct sink_ops *ops;	/* NULL: detached: the client is gone, or has everything */
 	void *sink;
 	struct arena *arena;
-	int status;
+	int status;			/* what the client gets; final once the head is sent */
 	const char *reason;		/* NULL: the usual one */
 	struct response_field *fields, **last;
+	enum weft_rc failed;		/* of the first write that failed: the body has a hole */
 	bool no_body;			/* HEAD */
+	bool status_set;		/* by the handler */
+	bool was_cut;			/* over the announced length, and logged */
+	bool was_aborted;		/* ended without an end: the client has not got this response */
 	long long announced;		/* the handler's own Content-Length; -1 none */
+	unsigned long long written;	/* bytes of body that the handler wrote for a HEAD request */
 	unsigned long long sent;	/* bytes of body given to the sink */
 	char *buffer;			/* body not yet sent, in the arena, up to RESPONSE_BUFFER */
 	size_t len, size;
+	struct waitlist waiters;	/* for room in the sink */
 };
 
 /* Begin.  no_body: a HEAD request. */
 void response_init(struct response *rs, struct arena *arena, const struct sink_ops *ops, void *sink, bool no_body);
 
-/* As weft_status, weft_set_header, weft_add_header of <weft/weft.h>; the reason of a WEFT_INVALID is logged with the label of the running fiber. */
+/*
+ * Set the status.  reason is copied; NULL: the usual one.
+ *
+ * Returns  WEFT_OK; WEFT_INVALID, with why in the log: not 200..599, control bytes in the reason, the head is sent; WEFT_SYSTEM
+ */
 enum weft_rc response_status(struct response *rs, int status, const char *reason);
+
+/*
+ * Set a field in place of those of the same name; value NULL takes them away.  Content-Length is kept as a number: the body must keep to it.
+ *
+ * Returns  WEFT_OK; WEFT_INVALID, with why in the log: no token, control bytes in the value, a name that is the server's
+ *          (Status, Connection, Transfer-Encoding, Keep-Alive, Upgrade, Trailer, Proxy-…), a Content-Length that is not
+ *          digits, the head is sent; WEFT_SYSTEM
+ */
 enum weft_rc response_set(struct response *rs, const char *name, const char *value);
+
+/* As response_set, beside those of the same name; WEFT_INVALID also for a second Content-Length, Content-Type or Location. */
 enum weft_rc response_add(struct response *rs, const char *name, const char *value);
 
-/* Append to the body; suspends the running fiber while the sink is full.  WEFT_OK, WEFT_CANCELED, WEFT_TIMEOUT, WEFT_SYSTEM. */
+/*
+ * Append to the body; suspends the running fiber while the sink is full.
+ * Outside a fiber it does not wait.
+ *
+ * Returns  WEFT_OK; WEFT_CANCELED, WEFT_TIMEOUT, WEFT_SYSTEM: the response cannot be completed, and later writes return the same
+ */
 enum weft_rc response_write(struct response *rs, struct span bytes);
 
-/* As response_write, formatted straight into the buffer where it fits. */
-enum weft_rc response_vprintf(struct response *rs, const char *fmt, va_list ap);
+/* As response_write, formatted straight into the buffer where it fits; WEFT_INVALID when fmt cannot be formatted. */
+enum weft_rc response_vprintf(struct response *rs, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 /* Send head and what is buffered now.  As response_write. */
 enum weft_rc response_flush(struct response *rs);
 
-/* Drop head and body that are not sent yet: status 200, no fields.  WEFT_INVALID when the head is sent already. */
+/* Drop head and body that are not sent yet, and a failure: status 200, no fields.  WEFT_INVALID when the head is sent already. */
 enum weft_rc response_clear(struct response *rs);
 
-/* The handler is done: send the rest and the end.  After a failed or cut response: abort.  May be called once. */
+/* The handler is done: send the rest and the end.  After a failed write, or with less than the announced length: abort.  Again: nothing. */
 void response_finish(struct response *rs);
 
 /* End abnormally: reset. */
@@ -102,5 +127,8 @@ void response_abort(struct response *rs);
 
 /* The front is gone: nothing will be sent any more; every later write returns WEFT_CANCELED. */
 void response_detach(struct response *rs);
+
+/* From the front, by request_wake_writer: there is room again. */
+void response_wake(struct response *rs);
 
 #endif

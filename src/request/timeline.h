@@ -17,12 +17,13 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/span.h"
 #include "fiber/why.h"
 
 enum { TIMELINE_RECORDS = 256, TIMELINE_SEGMENTS = 24, TIMELINE_WHAT = 48 };
 
 struct timeline_segment {
-	uint32_t from, until;		/* microseconds since the record's begin; saturating */
+	uint32_t from, until;		/* microseconds since the record's begin; saturating.  until UINT32_MAX: waits still */
 	uint8_t why;			/* enum wait_why */
 };
 
@@ -38,8 +39,12 @@ struct timeline_record {
 
 struct timeline_ring {
 	uint64_t next;			/* number of the next record */
+	int32_t pid;			/* the worker's; 0: asked for at the first record */
 	struct timeline_record record[TIMELINE_RECORDS];
 };
+
+/* Begin a ring in memory of any content, for this process. */
+void timeline_ring_init(struct timeline_ring *ring);
 
 /* A request's hold on its record: NULL ring when there is none. */
 struct timeline_mark {
@@ -47,13 +52,16 @@ struct timeline_mark {
 	uint64_t number;
 };
 
-/* Begin a record.  what is cut and made printable.  ring may be NULL: the mark then does nothing. */
-void timeline_begin(struct timeline_mark *m, struct timeline_ring *ring, const char *method, const char *path, usec now);
+/*
+ * Begin a record.  Method and path are cut and made printable.  ring may be NULL: the mark then does nothing.  Memory of a ring
+ * that was all zero needs no timeline_ring_init.
+ */
+void timeline_begin(struct timeline_mark *m, struct timeline_ring *ring, const char *method, struct span path, usec now);
 
-/* Add a wait.  A fiber_trace_fn with the mark as its arg. */
+/* Add a wait.  A fiber_trace_fn with the mark as its arg.  until CLOCK_NEVER: it has just begun; the same wait follows when it is over. */
 void timeline_wait(void *mark, enum wait_why why, usec from, usec until);
 
-/* The request is over. */
+/* The request is over.  status 0: the client has not got a response. */
 void timeline_end(struct timeline_mark *m, unsigned status, usec now);
 
 /*

@@ -6,16 +6,17 @@
 
 #include <cmocka.h>
 #include <fenv.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
 #include "fiber/context.h"
+#include "fiber/stack.h"
 
 enum { SIZE = 65536 };
 
 static struct context home, side[2];
-static char *stacks[2];
+static struct stack_pool pool;
+static struct stack stacks[2];
 static int steps;
 
 static int
@@ -24,19 +25,18 @@ setup(void **state)
 	(void)state;
 	memset(&home, 0, sizeof home);
 	steps = 0;
-	for (int i = 0; i < 2; i++) {
-		stacks[i] = aligned_alloc(4096, SIZE);
-		assert_non_null(stacks[i]);
-	}
-	return 0;
+	if (stack_pool_init(&pool, 2) != 0 || stack_get(&pool, SIZE, &stacks[0]) != 0)
+		return -1;
+	return stack_get(&pool, SIZE, &stacks[1]);
 }
 
 static int
 teardown(void **state)
 {
 	(void)state;
-	free(stacks[0]);
-	free(stacks[1]);
+	stack_put(&pool, &stacks[0]);
+	stack_put(&pool, &stacks[1]);
+	stack_pool_fini(&pool);
 	return 0;
 }
 
@@ -53,7 +53,7 @@ entry_gets_its_argument_and_an_aligned_stack(void **state)
 	int by = 7;
 
 	(void)state;
-	context_make(&side[0], stacks[0], SIZE, count_and_leave, &by);
+	context_make(&side[0], stacks[0].low, SIZE, count_and_leave, &by);
 	assert_int_equal(steps, 0);
 	context_switch(&home, &side[0]);
 	assert_int_equal(steps, 7);
@@ -66,8 +66,10 @@ a_stack_can_be_used_again(void **state)
 
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
-		context_make(&side[0], stacks[0], SIZE, count_and_leave, &by);
+		context_make(&side[0], stacks[0].low, SIZE, count_and_leave, &by);
 		context_switch(&home, &side[0]);
+		stack_put(&pool, &stacks[0]);
+		assert_int_equal(stack_get(&pool, SIZE, &stacks[0]), 0);
 	}
 	assert_int_equal(steps, 1000);
 }
@@ -76,7 +78,7 @@ static void
 one_never_entered_is_dropped(void **state)
 {
 	(void)state;
-	context_make(&side[0], stacks[0], SIZE, count_and_leave, NULL);
+	context_make(&side[0], stacks[0].low, SIZE, count_and_leave, NULL);
 	context_drop(&side[0]);
 	assert_int_equal(steps, 0);
 }
@@ -118,7 +120,7 @@ registers_and_floating_point_survive(void **state)
 	long bad = -1, mine;
 
 	(void)state;
-	context_make(&side[0], stacks[0], SIZE, churn_entry, &bad);
+	context_make(&side[0], stacks[0].low, SIZE, churn_entry, &bad);
 	mine = churn(&home, &side[0], 1);
 	context_switch(&home, &side[0]);
 	assert_int_equal(mine, 0);
@@ -149,7 +151,7 @@ rounding_modes_are_kept_apart(void **state)
 #ifndef FIBER_SWITCH_ASM
 	skip();
 #endif
-	context_make(&side[0], stacks[0], SIZE, round_entry, seen);
+	context_make(&side[0], stacks[0].low, SIZE, round_entry, seen);
 	context_switch(&home, &side[0]);
 	assert_int_equal(fegetround(), FE_TONEAREST);
 	fesetround(FE_DOWNWARD);
@@ -182,8 +184,8 @@ static void
 contexts_switch_among_themselves(void **state)
 {
 	(void)state;
-	context_make(&side[0], stacks[0], SIZE, hand_on, NULL);
-	context_make(&side[1], stacks[1], SIZE, hand_back, NULL);
+	context_make(&side[0], stacks[0].low, SIZE, hand_on, NULL);
+	context_make(&side[1], stacks[1].low, SIZE, hand_back, NULL);
 	context_switch(&home, &side[0]);
 	assert_int_equal(steps, 12);
 }
@@ -205,7 +207,7 @@ static void
 longjmp_within_a_stack_works(void **state)
 {
 	(void)state;
-	context_make(&side[0], stacks[0], SIZE, jump_within, NULL);
+	context_make(&side[0], stacks[0].low, SIZE, jump_within, NULL);
 	context_switch(&home, &side[0]);
 	context_switch(&home, &side[0]);
 	assert_int_equal(steps, 1);
