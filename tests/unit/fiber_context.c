@@ -213,12 +213,18 @@ round_entry(void *arg)
 static void
 rounding_modes_are_kept_apart(void **state)
 {
-	int seen[2] = { -1, -1 };
+	int seen[2] = { -1, -1 }, heeded;
 
 	(void)state;
 #ifndef FIBER_SWITCH_ASM
 	skip();
 #endif
+	fesetround(FE_UPWARD);
+	heeded = rounding() == FE_UPWARD;
+	fesetround(FE_TONEAREST);
+	/* Valgrind rounds to nearest, whatever it is told. */
+	if (!heeded)
+		skip();
 	context_make(&side[0], stacks[0].low, SIZE, round_entry, seen);
 	context_switch(&home, &side[0]);
 	assert_int_equal(fegetround(), FE_TONEAREST);
