@@ -298,8 +298,12 @@ stream_on_ready(void *arg, int what)
 	struct stream *s = arg;
 
 	stream_hold(s);
-	if (what == WATCH_READ) {
+	if (what == WATCH_READ && s->rx == STREAM_RX_OPEN) {
 		stream_read(s);
+	} else if (what == WATCH_READ) {
+		/* Not before now: a pause that ends in the turn in which it began costs no system call. */
+		if (s->rx == STREAM_RX_PAUSED)
+			stream_want(s);
 	} else {
 		stream_send(s);
 		if (!stream_is_lost(s))
@@ -460,7 +464,6 @@ stream_pause(struct stream *s)
 	if (s->rx != STREAM_RX_OPEN && s->rx != STREAM_RX_RESUMED)
 		return;
 	s->rx = STREAM_RX_PAUSED;
-	stream_want(s);
 }
 
 void
