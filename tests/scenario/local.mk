@@ -1,1 +1,14 @@
 # scenarios with real servers
+EXTRA_DIST += \
+	tests/scenario/run \
+	tests/scenario/frame/apache.conf tests/scenario/frame/lighttpd.conf tests/scenario/frame/nginx.conf \
+	tests/scenario/lib/__init__.py tests/scenario/lib/backends.py tests/scenario/lib/fcgi.py \
+	tests/scenario/lib/fronts.py tests/scenario/lib/http.py tests/scenario/lib/place.py \
+	tests/scenario/lib/suite.py tests/scenario/lib/weft.py \
+	tests/scenario/scenarios/__init__.py tests/scenario/scenarios/faults.py tests/scenario/scenarios/fronts.py \
+	tests/scenario/scenarios/load.py tests/scenario/scenarios/operate.py tests/scenario/scenarios/wire.py
+
+# They take minutes and want real servers, so they are not part of make check: make scenario ARGS='-k nginx'
+.PHONY: scenario
+scenario: all
+	$(top_srcdir)/tests/scenario/run --build $(abs_top_builddir) $(ARGS)

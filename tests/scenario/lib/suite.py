@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: ISC
+"""Which scenarios there are, and how they are run.
+
+A scenario is a function with one argument, its stage: what a group of
+scenarios shares (servers that run).  A group is a class of a stage:
+
+    class Alone(Stage):
+        def open(self): ...         start what the scenarios need
+
+    @scenario(Alone)
+    def one_request(stage): ...
+"""
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+
+from .backends import Postgres, Redis
+from .place import Failure, Place
+
+scenarios = []      # (name, group key, stage class, arguments, function, limit)
+
+
+class Skip(Exception):
+    """This machine lacks what the scenario needs."""
+
+
+class TimedOut(Exception):
+    pass
+
+
+class Stage:
+    """The servers of a group of scenarios, in a folder of their own."""
+
+    def __init__(self, suite, folder, *arguments):
+        self.suite = suite
+        self.relax = suite.relax
+        self.place = Place(folder, suite.words)
+        self.arguments = arguments
+
+    def open(self):
+        """Start what the scenarios of this group share."""
+
+    def is_healthy(self):
+        """Returns whether the next scenario can use it as it is."""
+        return True
+
+    def close(self):
+        return self.place.stop_all()
+
+
+def scenario(stage, *arguments, name=None, limit=30):
+    """Register a scenario.  limit: seconds that it may take, before --relax."""
+
+    def register(function):
+        group = stage.__name__.lower() if not arguments else f"{stage.__name__.lower()}[{','.join(map(str, arguments))}]"
+        scenarios.append((f"{group} {name or function.__name__}", group, stage, arguments, function, limit))
+        return function
+    return register
+
+
+class Suite:
+    def __init__(self, folder, words, relax, keep):
+        self.folder = folder
+        self.words = words
+        self.relax = relax
+        self.keep = keep
+        self.backends = {}
+        self.stage = None
+        self.group = None
+        self.number = 0
+        self.passed = self.failed = self.skipped = 0
+        self.failed_folders = set()
+        self.closed_groups = set()      # those whose stage did not open
+
+    def backend(self, kind):
+        """A Redis or Postgres that runs."""
+        if kind not in self.backends:
+            self.backends[kind] = kind(os.path.join(self.folder, kind.__name__.lower()))
+        return self.backends[kind].start()
+
+    @property
+    def redis(self):
+        return self.backend(Redis)
+
+    @property
+    def postgres(self):
+        return self.backend(Postgres)
+
+    def close_stage(self):
+        wrong = self.stage.close() if self.stage is not None else []
+        self.stage = self.group = None
+        return wrong
+
+    def open_stage(self, group, kind, arguments):
+        if self.group == group and self.stage.is_healthy():
+            return
+        if group in self.closed_groups:
+            raise Failure("its servers do not start: see above")
+        self.close_stage()
+        self.number += 1
+        self.stage = kind(self, os.path.join(self.folder, f"s{self.number}"), *arguments)
+        self.closed_groups.add(group)
+        self.stage.open()
+        self.closed_groups.remove(group)
+        self.group = group
+
+    def run_one(self, name, group, kind, arguments, function, limit):
+        def on_alarm(*_):
+            raise TimedOut(f"not done within {limit * self.relax:.0f} s")
+
+        began = time.monotonic()
+        signal.signal(signal.SIGALRM, on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, limit * self.relax)
+        try:
+            self.open_stage(group, kind, arguments)
+            function(self.stage)
+            result, why = "ok", ""
+        except Skip as skip:
+            result, why = "skip", str(skip)
+        except (Failure, TimedOut) as failure:
+            result, why = "not ok", str(failure) + self.where(failure)
+        except Exception:       # a broken scenario is a failed one; the others go on
+            result, why = "not ok", traceback.format_exc()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        self.report(result, name, why, time.monotonic() - began)
+
+    @staticmethod
+    def where(failure):
+        """The scenario's line that failed."""
+        places = [f for f in traceback.extract_tb(failure.__traceback__) if f"{os.sep}lib{os.sep}" not in f.filename]
+        return f"  ({os.path.basename(places[-1].filename)}:{places[-1].lineno})" if places else ""
+
+    def report(self, result, name, why, seconds):
+        if result == "ok":
+            self.passed += 1
+            print(f"ok {name} ({seconds:.2f} s)", flush=True)
+        elif result == "skip":
+            self.skipped += 1
+            print(f"ok {name} # SKIP {why}", flush=True)
+        else:
+            self.failed += 1
+            print(f"not ok {name} ({seconds:.2f} s)", flush=True)
+            for line in why.rstrip().split("\n"):
+                print(f"#   {line}", flush=True)
+            if self.stage is not None:
+                self.failed_folders.add(self.stage.place.folder)
+                self.show_logs(self.stage.place.folder)
+
+    @staticmethod
+    def show_logs(folder):
+        for name in sorted(os.listdir(folder)):
+            if not name.endswith(".log"):
+                continue
+            with open(os.path.join(folder, name), errors="replace") as file:
+                lines = file.read().split("\n")[-12:]
+            for line in lines:
+                if line:
+                    print(f"#   {name}: {line[:300]}")
+        sys.stdout.flush()
+
+    def run(self, chosen):
+        try:
+            for one in chosen:
+                # Servers that do not stop are a failure of what was done with them.
+                if self.stage is not None and self.group != one[1]:
+                    self.check_close()
+                self.run_one(*one)
+                if self.group is None:      # it did not open, or not in whole
+                    self.close_stage()
+            self.check_close()
+        finally:
+            self.close_stage()
+            for backend in self.backends.values():
+                backend.stop()
+            self.tidy()
+        print(f"# {self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
+        return 1 if self.failed else 0
+
+    def check_close(self):
+        group, folder = self.group, self.stage.place.folder if self.stage is not None else None
+        wrong = self.close_stage()
+        if wrong:
+            self.failed_folders.add(folder)
+            self.report("not ok", f"{group} stops", "; ".join(wrong), 0.0)
+
+    def tidy(self):
+        """Keep the folders of failures only."""
+        if self.failed_folders or self.keep:
+            for folder in [] if self.keep else os.listdir(self.folder):
+                path = os.path.join(self.folder, folder)
+                if path not in self.failed_folders and os.path.isdir(path):
+                    shutil.rmtree(path, ignore_errors=True)
+            print(f"# logs are in {self.folder}")
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: ISC
+"""The scenarios; one file for each thing that they are about."""
