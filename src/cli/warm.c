@@ -58,7 +58,7 @@ warm_burst(const char *url, const char *token, unsigned n)
 	CURLM *all = curl_multi_init();
 	CURL **one = calloc(n, sizeof(CURL *));
 	struct curl_slist *headers = NULL;
-	char header[128];
+	char header[320];
 	int running = (int)n;
 
 	snprintf(header, sizeof header, "X-Weft-Warm: %s", token);

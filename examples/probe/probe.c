@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * probe: one route for someone who deploys, to see what arrives and how it
+ * behaves.  /probe?op=…
+ *
+ *	ok                 body "ok"
+ *	echo               the request's body
+ *	env&name=N         that variable of the CGI environment
+ *	length             how many bytes of body came
+ *	big&n=N            N bytes
+ *	sleep&ms=N         wait N milliseconds, on a timer
+ *	stderr&n=N         N bytes to the web server's error log
+ *	pid                the worker's process id
+ *	redis&key=K        GET K from the pool "cache"
+ *	sql&id=N           a row of world from the pool "db"
+ *	wait&ms=N          wait N milliseconds in the database of the pool "db"
+ *
+ * Always text/plain.  Not for a public server: it shows what the web server says.
+ */
+#include <weft/weft.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PROBE_PIECE = 65536 };
+
+static long
+probe_number(struct weft_request *rq, const char *name)
+{
+	const char *text = weft_query(rq, name);
+	long n = text == NULL ? 0 : strtol(text, NULL, 10);
+
+	return n < 0 ? 0 : n;
+}
+
+static int
+probe_ok(struct weft_request *rq)
+{
+	return weft_puts(rq, "ok");
+}
+
+static int
+probe_echo(struct weft_request *rq)
+{
+	const char *body;
+	size_t len;
+
+	if (weft_body(rq, &body, &len) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_write(rq, body, len);
+}
+
+static int
+probe_env(struct weft_request *rq)
+{
+	const char *name = weft_query(rq, "name");
+	const char *value = name == NULL ? NULL : weft_var(rq, name);
+
+	if (value == NULL)
+		return weft_error(rq, 404, "no such variable");
+	return weft_puts(rq, value);
+}
+
+static int
+probe_length(struct weft_request *rq)
+{
+	char piece[4096];
+	long total = 0, n;
+
+	while ((n = weft_body_read(rq, piece, sizeof piece)) > 0)
+		total += n;
+	if (n < 0)
+		return weft_fail(rq);
+	return weft_printf(rq, "%ld", total);
+}
+
+/* Bytes that show a hole or a shift: "0123456789abcdef…" over and over. */
+static int
+probe_big(struct weft_request *rq)
+{
+	static char piece[PROBE_PIECE];
+	long left = probe_number(rq, "n");
+	char length[24];
+	int rc = WEFT_OK;
+
+	for (size_t i = 0; piece[0] == '\0' && i < sizeof piece; i++)
+		piece[i] = "0123456789abcdef"[i % 16];
+	snprintf(length, sizeof length, "%ld", left);
+	weft_set_header(rq, "Content-Length", length);
+	for (; left > 0 && rc == WEFT_OK; left -= PROBE_PIECE)
+		rc = weft_write(rq, piece, left < PROBE_PIECE ? (size_t)left : PROBE_PIECE);
+	return rc;
+}
+
+static int
+probe_sleep(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+
+	if (weft_sleep(rq, ms) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "slept %ld ms", ms);
+}
+
+static int
+probe_stderr(struct weft_request *rq)
+{
+	long left = probe_number(rq, "n");
+	char piece[1024];
+
+	memset(piece, 'e', sizeof piece);
+	for (; left > 0; left -= (long)sizeof piece)
+		weft_stderr(rq, piece, left < (long)sizeof piece ? (size_t)left : sizeof piece);
+	return weft_puts(rq, "logged");
+}
+
+static int
+probe_pid(struct weft_request *rq)
+{
+	return weft_printf(rq, "%ld", (long)getpid());
+}
+
+static int
+probe_redis(struct weft_request *rq)
+{
+	const char *key = weft_query(rq, "key");
+	struct weft_reply *reply;
+	size_t len;
+
+	if (key == NULL)
+		return weft_error(rq, 400, "key is missing");
+	if (weft_redis(rq, "cache", &reply, "GET %s", key) != WEFT_OK)
+		return weft_fail(rq);
+	if (weft_reply_type(reply) != WEFT_REPLY_TEXT)
+		return weft_error(rq, 404, "no such key");
+	return weft_write(rq, weft_reply_text(reply, &len), len);
+}
+
+static int
+probe_sql(struct weft_request *rq)
+{
+	struct weft_rows *rows;
+
+	if (weft_sql(rq, "db", &rows, "SELECT id, randomnumber FROM world WHERE id = $1", WEFT_INT(probe_number(rq, "id"))) != WEFT_OK)
+		return weft_fail(rq);
+	if (weft_rows_count(rows) == 0)
+		return weft_error(rq, 404, "no such row");
+	return weft_printf(rq, "%s %s", weft_rows_text(rows, 0, 0), weft_rows_text(rows, 0, 1));
+}
+
+static int
+probe_wait(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+
+	if (weft_sql(rq, "db", NULL, "SELECT pg_sleep($1)", WEFT_REAL((double)ms / 1000)) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "waited %ld ms", ms);
+}
+
+static const struct {
+	const char *op;
+	weft_handler *fn;
+} probe_ops[] = {
+	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
+	{ "sleep", probe_sleep }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
+	{ "sql", probe_sql }, { "wait", probe_wait },
+};
+
+static int
+probe(struct weft_request *rq)
+{
+	const char *op = weft_query(rq, "op");
+
+	weft_set_header(rq, "Content-Type", "text/plain");
+	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
+		if (strcmp(probe_ops[i].op, op) == 0)
+			return probe_ops[i].fn(rq);
+	return weft_error(rq, 400, "op: ok echo env length big sleep stderr pid redis sql wait");
+}
+
+WEFT_MODULE(
+	{ "*", "/probe", probe },
+)
