@@ -64,7 +64,7 @@ enum { FIBER_ROUNDS = 64 };
  */
 unsigned fiber_sched_run(struct fiber_sched *s);
 
-/* Returns when fiber_sched_run must be called next: 0 when a fiber is ready now, CLOCK_NEVER when none waits for a time. */
+/* Returns when fiber_sched_run must be called next: 0 when a fiber is ready, CLOCK_NEVER when none waits for a time. */
 usec fiber_sched_next(const struct fiber_sched *s);
 
 /* Returns the number of fibers alive (made and not yet ended or dropped). */
@@ -118,7 +118,7 @@ struct fiber_sched *fiber_sched(const struct fiber *f);
  */
 enum weft_rc fiber_wait(enum wait_why why, usec deadline) __attribute__((warn_unused_result));
 
-/* Let the other ready fibers run first; returns in the same fiber_sched_run the first time, in the next one the second. */
+/* Let the other ready fibers run first; returns in the same fiber_sched_run, the second time in the next one. */
 void fiber_yield(void);
 
 /* Make a waiting fiber ready; fiber_wait returns WEFT_OK.  Nothing when it does not wait. */
@@ -173,7 +173,7 @@ typedef void fiber_trace_fn(void *arg, enum wait_why why, usec from, usec until)
 /* Report each wait of f to fn(arg, …) from now on; NULL for none. */
 void fiber_set_trace(struct fiber *f, fiber_trace_fn *fn, void *arg);
 
-/* Name the fiber for the log when its stack overflows, e.g. "shop: GET /item/:id"; borrowed, must live as long as the fiber. */
+/* Name the fiber for when it crashes, e.g. "shop: GET /item/:id"; borrowed, must live as long as the fiber. */
 void fiber_set_label(struct fiber *f, const char *label);
 
 /* Returns the label, or "fiber". */

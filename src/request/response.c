@@ -304,7 +304,7 @@ response_vprintf(struct response *rs, const char *fmt, va_list ap)
 	if (n < 0) {
 		rc = WEFT_INVALID;
 	} else if (rs->no_body) {
-		rs->written += (size_t)n;
+		rs->written += (unsigned)n;
 	} else if ((size_t)n < room) {
 		rs->len += (size_t)n;
 	} else if (n >= RESPONSE_BUFFER) {

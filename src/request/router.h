@@ -4,7 +4,8 @@
 
 /*
  * From method and path to a target.  Patterns are segments: literal, ":name"
- * for any one segment, or a last "*" for the rest (also empty).  A literal
+ * for any one segment that is not empty, or a last "*" for the rest: any
+ * number of segments, also none.  A literal
  * beats ":name", and ":name" beats "*", segment by segment with backtracking, so the order in which
  * routes were added does not matter.  A look-up takes time by the path's
  * segments, not by the number of routes.
@@ -17,13 +18,13 @@
 
 struct router;
 
-enum { ROUTE_PARAMS_MAX = 16, ROUTE_SEGMENTS_MAX = 64 };
+enum { ROUTE_PARAMS_MAX = 16, ROUTE_SEGMENTS_MAX = 64, ROUTE_LITERAL_MAX = 255 };
 
 enum route_rc {
 	ROUTE_FOUND,
 	ROUTE_NO_PATH,		/* 404 */
 	ROUTE_NO_METHOD,	/* 405: the path is there, not for this method; match->allow says which are */
-	ROUTE_BAD_PATH,		/* 400: no leading '/', a "." or ".." segment, NUL, too many segments */
+	ROUTE_BAD_PATH,		/* 400: no leading '/', a "." or ".." segment (encoded too, or between encoded slashes), NUL, too many segments */
 };
 
 struct route_match {
@@ -46,8 +47,8 @@ void router_free(struct router **rp);
 /*
  * Add a route.
  *
- * method   "GET" (serves HEAD too, unless HEAD has its own), …, "*" for any
- * pattern  copied
+ * method   "GET" (serves HEAD too, unless HEAD has its own), …, "*" for any that has no route of its own there
+ * pattern  copied.  "/café" and "/caf%C3%A9" are the same; names of params are letters, digits and '_'
  * error    one sentence when it is refused: bad pattern, or there already
  * Returns  0, or -1 with *error
  */
@@ -55,6 +56,7 @@ int router_add(struct router *r, const char *method, const char *pattern, void *
 
 /*
  * Find the target for a path, without its query, percent-encoded as the client sent it.
+ * A pattern that does not know the method gives way to a lesser one that does.
  * An encoded slash does not end a segment.  Empty segments ("//") count as segments; a trailing slash is one.
  *
  * match    target, pattern and params when ROUTE_FOUND; allow when ROUTE_NO_METHOD

@@ -32,7 +32,7 @@ addresses_are_told_apart(void **state)
 		"[127.0.0.1]:9000", "[::1]9000", "256.0.0.1:9000", "unix:", "unix:relative",
 		"[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc:dddd]:1",
 	};
-	char text[128], full[160];
+	char text[128], full[200];
 	int fd;
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
