@@ -51,6 +51,7 @@ struct call {
 	enum call_state state;
 	enum call_kind kind;
 	enum weft_rc rc;		/* valid when CALL_DONE */
+	unsigned char retried;		/* the pool's: it was on a connection that died before it was sent */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
 	struct pool *pool;
 	struct conn *conn;		/* while CALL_SENT */
@@ -87,8 +88,23 @@ enum weft_rc call_wait(struct call *c, usec until);
 /* Give it up: out of the queue, or its reply, when it comes, is thrown away.  rc becomes as given.  Nothing when done already. */
 void call_abandon(struct call *c, enum weft_rc rc);
 
-/* For pools and drivers: the call is done.  Wakes the waiter.  fmt may be NULL when rc is WEFT_OK. */
+/*
+ * For pools and drivers: the call is done.  Wakes the waiter.
+ *
+ * A call finished with WEFT_NOT_SENT for the first time is not done: the pool takes it back to the
+ * head of its queue, for another connection.
+ *
+ * fmt      the reason; the pool's name is put before it.  NULL when rc is WEFT_OK, or to keep
+ *          what call_explain has said, or else to let the pool say why it lost the connection
+ */
 void call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/*
+ * Say why a call fails, before it is finished with rc and no text: for a driver whose send() refuses the
+ * call itself.  The pool's name is put before it.
+ */
+void call_explain(struct call *c, enum weft_rc rc, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* Fill a fault; the text is cut to fit, control bytes become spaces. */

@@ -67,7 +67,7 @@ struct driver {
 	 *
 	 * Returns  WEFT_OK; WEFT_NOT_SENT when the connection turned out unusable:
 	 *          the call stays the pool's, the driver reports conn_is_dead later in the turn's end;
-	 *          any other rc: the call itself is at fault and the pool finishes it with that
+	 *          any other rc: the call itself is at fault and the pool finishes it with that (call_explain says why)
 	 */
 	enum weft_rc (*send)(struct conn *c, struct call *call);
 
@@ -78,7 +78,9 @@ struct driver {
 	 */
 	void (*abandon)(struct conn *c, struct call *call);
 
-	/* Close and free driver_data, at once.  Calls still in its pipeline are finished first: WEFT_UNKNOWN if any byte of them was sent, WEFT_NOT_SENT else. */
+	/* Close and free driver_data, at once.  Calls still in its pipeline are finished first, oldest
+	   first: WEFT_UNKNOWN if any byte of them was sent, WEFT_NOT_SENT else; with fmt NULL the pool says why.
+	   The pool may call it from within conn_gave and conn_is_ready, so within the library's callback. */
 	void (*close)(struct conn *c);
 };
 

@@ -5,11 +5,20 @@
 /*
  * A pool: the connections of one worker to one back end, and the queue before them.
  *
- * Calls are shared out: an idle connection first; else a new one, while there are
- * fewer than max; else the connection that owes least and is below the
- * driver's depth (for SQL: none whose oldest reply has been owed for longer than
- * POOL_SLOW); else the queue, first come, first served.  Arrivals
- * never overtake those who wait.
+ * Calls are shared out: an idle connection first.  Else, for a driver with shares_slow (Redis),
+ * the one that owes least, below the driver's depth; a further connection is opened
+ * only when all owe POOL_SPREAD replies or more.  For the others (SQL) a new connection, for which the call waits
+ * in the queue, while there are fewer than max; else the one that owes least and whose oldest
+ * reply has not been owed for longer than POOL_SLOW.  Else the queue, first come, first served.
+ * Arrivals never overtake those who wait.
+ *
+ * A connection that has answered takes from the queue: one call when its reply took longer than POOL_SLOW
+ * (what is slow is not piled up), else its fair share.
+ *
+ * When a connection is lost or cannot be made, one at a time is tried until one succeeds, with
+ * back-off: 50 ms doubling up to 1 s, full jitter.  A failure with no connection left opens the breaker:
+ * the pool is down, all queued calls and new ones fail with WEFT_DOWN at once, until a
+ * connection is ready again.  A connection whose oldest reply is overdue by POOL_GRACE is given up.
  *
  * The pool knows fibers only through calls, and neither requests nor SQL.
  */
@@ -22,8 +31,11 @@
 
 struct loop;
 struct pool;
+struct driver;
 
 #define POOL_SLOW (5 * USEC_PER_MSEC)
+#define POOL_GRACE USEC_PER_SEC
+enum { POOL_SPREAD = 64 };
 
 struct pool_conf {
 	const char *name;		/* "cache"; copied */
@@ -31,7 +43,7 @@ struct pool_conf {
 	unsigned max;			/* connections of this worker; 0: 8 */
 	unsigned min;			/* kept open; at most max */
 	unsigned queue;			/* waiting calls at most; 0: 4096 */
-	usec queue_timeout;		/* longest wait in the queue; 0: 2 s */
+	usec queue_timeout;		/* longest wait in the queue, then WEFT_BUSY (WEFT_DOWN when no connection is ready); 0: 2 s */
 	usec connect_timeout;		/* 0: 2 s */
 	usec call_timeout;		/* longest wait for a reply; 0: 30 s */
 	usec idle_timeout;		/* connections above min are closed after idling so long; 0: 60 s */
@@ -52,7 +64,11 @@ enum weft_rc pool_check(const struct pool_conf *conf, char *error, size_t size);
  */
 struct pool *pool_open(struct loop *l, const struct pool_conf *conf, char *error, size_t size);
 
-/* Close all connections, finish all calls (WEFT_CANCELED), free; *pp becomes NULL. */
+/* As pool_open, with a driver that is not found by the URL's scheme: one outside this folder, or a test's. */
+struct pool *pool_open_driver(struct loop *l, const struct pool_conf *conf, const struct driver *d, char *error,
+    size_t size);
+
+/* Close all connections, finish all calls (WEFT_CANCELED), free; *pp becomes NULL.  Not from within a driver's callback. */
 void pool_close(struct pool **pp);
 
 /*

@@ -23,7 +23,7 @@ void
 chunk_pool_init(struct chunk_pool *p)
 {
 	for (int i = 0; i < 2; i++) {
-		STAILQ_INIT(&p->free[i]);
+		TAILQ_INIT(&p->free[i]);
 		p->count[i] = 0;
 	}
 }
@@ -34,8 +34,8 @@ chunk_pool_fini(struct chunk_pool *p)
 	struct chunk *c;
 
 	for (int i = 0; i < 2; i++) {
-		while ((c = STAILQ_FIRST(&p->free[i])) != NULL) {
-			STAILQ_REMOVE_HEAD(&p->free[i], link);
+		while ((c = TAILQ_FIRST(&p->free[i])) != NULL) {
+			TAILQ_REMOVE(&p->free[i], c, link);
 			free(c);
 		}
 	}
@@ -49,10 +49,10 @@ chunk_get(struct chunk_pool *p, size_t size)
 
 	if (size <= CHUNK_LARGE) {
 		size = chunk_size[kind];
-		c = STAILQ_FIRST(&p->free[kind]);
+		c = TAILQ_FIRST(&p->free[kind]);
 	}
 	if (c != NULL) {
-		STAILQ_REMOVE_HEAD(&p->free[kind], link);
+		TAILQ_REMOVE(&p->free[kind], c, link);
 		p->count[kind]--;
 	} else {
 		c = malloc(sizeof *c + size);
@@ -74,7 +74,7 @@ chunk_put(struct chunk_pool *p, struct chunk **cp)
 		return;
 	for (int i = 0; i < 2; i++) {
 		if (c->size == chunk_size[i] && p->count[i] < chunk_keep[i]) {
-			STAILQ_INSERT_HEAD(&p->free[i], c, link);
+			TAILQ_INSERT_HEAD(&p->free[i], c, link);
 			p->count[i]++;
 			return;
 		}
@@ -85,23 +85,23 @@ chunk_put(struct chunk_pool *p, struct chunk **cp)
 void
 chunkq_init(struct chunkq *q)
 {
-	STAILQ_INIT(&q->chunks);
+	TAILQ_INIT(&q->chunks);
 	q->len = 0;
 }
 
 static void
 chunkq_drop_first(struct chunkq *q, struct chunk_pool *p)
 {
-	struct chunk *c = STAILQ_FIRST(&q->chunks);
+	struct chunk *c = TAILQ_FIRST(&q->chunks);
 
-	STAILQ_REMOVE_HEAD(&q->chunks, link);
+	TAILQ_REMOVE(&q->chunks, c, link);
 	chunk_put(p, &c);
 }
 
 void
 chunkq_clear(struct chunkq *q, struct chunk_pool *p)
 {
-	while (!STAILQ_EMPTY(&q->chunks))
+	while (!TAILQ_EMPTY(&q->chunks))
 		chunkq_drop_first(q, p);
 	q->len = 0;
 }
@@ -110,13 +110,13 @@ chunkq_clear(struct chunkq *q, struct chunk_pool *p)
 static struct chunk *
 chunkq_last(struct chunkq *q, struct chunk_pool *p, size_t len)
 {
-	struct chunk *c = STAILQ_LAST(&q->chunks, chunk, link);
+	struct chunk *c = TAILQ_LAST(&q->chunks, chunk_list);
 
 	if (c != NULL && c->size - c->end >= len)
 		return c;
 	c = chunk_get(p, len);
 	if (c != NULL)
-		STAILQ_INSERT_TAIL(&q->chunks, c, link);
+		TAILQ_INSERT_TAIL(&q->chunks, c, link);
 	return c;
 }
 
@@ -131,7 +131,7 @@ chunkq_reserve(struct chunkq *q, struct chunk_pool *p, size_t len)
 void
 chunkq_commit(struct chunkq *q, size_t len)
 {
-	struct chunk *c = STAILQ_LAST(&q->chunks, chunk, link);
+	struct chunk *c = TAILQ_LAST(&q->chunks, chunk_list);
 
 	must(c != NULL && len <= c->size - c->end);
 	c->end += len;
@@ -142,7 +142,7 @@ int
 chunkq_add(struct chunkq *q, struct chunk_pool *p, struct span bytes)
 {
 	while (bytes.len > 0) {
-		struct chunk *c = STAILQ_LAST(&q->chunks, chunk, link);
+		struct chunk *c = TAILQ_LAST(&q->chunks, chunk_list);
 		size_t n;
 
 		if (c == NULL || c->end == c->size)
@@ -166,7 +166,7 @@ chunkq_iov(const struct chunkq *q, struct iovec *iov, int max)
 	struct chunk *c;
 	int n = 0;
 
-	STAILQ_FOREACH(c, &q->chunks, link) {
+	TAILQ_FOREACH(c, &q->chunks, link) {
 		if (n == max)
 			break;
 		if (c->end > c->at)
@@ -181,7 +181,7 @@ chunkq_consume(struct chunkq *q, struct chunk_pool *p, size_t len)
 	must(len <= q->len);
 	q->len -= len;
 	for (;;) {
-		struct chunk *c = STAILQ_FIRST(&q->chunks);
+		struct chunk *c = TAILQ_FIRST(&q->chunks);
 		size_t n = c == NULL ? 0 : c->end - c->at;
 
 		if (c == NULL || len < n) {

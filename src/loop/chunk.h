@@ -18,13 +18,13 @@
 enum { CHUNK_SMALL = 16384, CHUNK_LARGE = 65536 + 1024 };
 
 struct chunk {
-	STAILQ_ENTRY(chunk) link;
+	TAILQ_ENTRY(chunk) link;
 	size_t size;		/* of data */
 	size_t at, end;		/* the bytes in use: data[at..end) */
 	char data[];
 };
 
-STAILQ_HEAD(chunk_list, chunk);
+TAILQ_HEAD(chunk_list, chunk);
 
 struct chunk_pool {
 	struct chunk_list free[2];	/* small, large */

@@ -4,12 +4,16 @@
  * which polls once and runs the callbacks of what is ready; then the fibers run, then the
  * tasks.  A turn sleeps only when no fiber is ready and no task is left.
  *
- * The fibers' next deadline is one timer (tick), set before each poll and
- * armed only when it is earlier than it is armed for (timer.c), so a busy server
- * neither touches libevent's heap nor makes a system call for deadlines that never come.
+ * All times, of timers and of fibers, are one timeout of libevent's (the tick).  It is
+ * looked at before each poll, and armed anew only when something is due earlier than it
+ * is armed for; one that comes too early does no harm.  A busy server thus neither touches
+ * libevent's heap nor makes a system call for deadlines that never come.
  *
  * Flags of the base: NOLOCK, as one thread uses it (threads report through an
- * eventfd).  No PRECISE_TIMER: timer.c says why.  No EPOLL_USE_CHANGELIST: watch.c says why.
+ * eventfd).  No PRECISE_TIMER: with it libevent sets a timerfd before every poll, a system call a turn.
+ * Without it it reads a coarse clock and polls in whole milliseconds, which may end a poll
+ * some milliseconds early; timers and fibers are compared with our own clock, so nothing
+ * fires before its time.  No EPOLL_USE_CHANGELIST: watch.c says why.
  */
 #include "loop/loop.h"
 
@@ -22,10 +26,11 @@
 #include "loop/loop_inside.h"
 #include "loop/thread.h"
 
+/* What libevent warns of it also returns to us, and who decides what to do logs it. */
 static void
 loop_on_library_log(int severity, const char *text)
 {
-	log_line(severity >= EVENT_LOG_ERR ? LOG_ERROR_ : LOG_WARN_, "libevent text=\"%s\"", text);
+	log_line(severity >= EVENT_LOG_ERR ? LOG_ERROR_ : LOG_DEBUG_, "libevent text=\"%s\"", text);
 }
 
 static struct event_base *
@@ -42,15 +47,43 @@ loop_base_new(void)
 	return base;
 }
 
-/* The tick only ends the poll: the fibers' turn comes after each. */
 static void
-loop_on_tick(void *arg)
+loop_on_tick(evutil_socket_t fd, short what, void *arg)
 {
+	struct loop *l = arg;
+
+	l->tick_at = CLOCK_NEVER;
+}
+
+/* Let a poll end at this time at the latest. */
+static int
+loop_arm_tick(struct loop *l, usec at)
+{
+	usec now, left;
+	struct timeval tv;
+
+	if (at >= l->tick_at)
+		return 0;
+	now = loop_now(l);
+	left = at > now ? at - now : 0;
+	tv.tv_sec = (time_t)(left / USEC_PER_SEC);
+	tv.tv_usec = (suseconds_t)(left % USEC_PER_SEC);
+	l->tick_at = at;
+	return event_add(&l->tick, &tv);
+}
+
+/* The first time it is armed libevent allocates its heap, which holds no more than this one: later it cannot fail. */
+static int
+loop_init_tick(struct loop *l)
+{
+	l->tick_at = CLOCK_NEVER;
+	return evtimer_assign(&l->tick, l->base, loop_on_tick, l) == 0 ? loop_arm_tick(l, clock_add(loop_now(l), 3600 * USEC_PER_SEC)) : -1;
 }
 
 struct loop *
 loop_new(const struct fiber_conf *conf)
 {
+	const struct fiber_conf defaults = { 0 };
 	struct loop *l = calloc(1, sizeof *l);
 
 	if (l == NULL)
@@ -63,10 +96,9 @@ loop_new(const struct fiber_conf *conf)
 	l->signal_fd = -1;
 	l->scratch = malloc(LOOP_SCRATCH_SIZE);
 	l->base = loop_base_new();
-	l->fibers = fiber_sched_new(conf);
-	if (l->base != NULL && l->fibers != NULL)
-		l->tick = timer_new(l, loop_on_tick, NULL);
-	if (l->scratch == NULL || l->tick == NULL) {
+	l->fibers = fiber_sched_new(conf == NULL ? &defaults : conf);
+	timerq_init(&l->timers);
+	if (l->scratch == NULL || l->base == NULL || l->fibers == NULL || loop_init_tick(l) != 0) {
 		loop_free(&l);
 		errno = ENOMEM;
 	}
@@ -83,10 +115,10 @@ loop_free(struct loop **lp)
 		return;
 	threads_free(&l->threads);
 	signal_fini(l);
-	timer_free(&l->tick);
+	timerq_fini(&l->timers);
 	if (l->fibers != NULL)
 		fiber_sched_free(&l->fibers);
-	if (l->base != NULL)
+	if (l->base != NULL)	/* the tick goes with it */
 		event_base_free(l->base);
 	chunk_pool_fini(&l->chunks);
 	free(l->scratch);
@@ -97,31 +129,30 @@ loop_free(struct loop **lp)
 static void
 loop_run_tasks(struct loop *l)
 {
-	struct loop_task mark = { .queued = true }, *t;
+	struct loop_task *t;
 
 	if (TAILQ_EMPTY(&l->tasks))
 		return;
-	TAILQ_INSERT_TAIL(&l->tasks, &mark, link);
-	while ((t = TAILQ_FIRST(&l->tasks)) != &mark) {
+	TAILQ_INSERT_TAIL(&l->tasks, &l->mark, link);
+	while ((t = TAILQ_FIRST(&l->tasks)) != &l->mark) {
 		loop_task_cancel(l, t);
 		t->fn(t->arg);	/* may have freed t */
 	}
-	TAILQ_REMOVE(&l->tasks, &mark, link);
+	TAILQ_REMOVE(&l->tasks, &l->mark, link);
 }
 
 static int
 loop_poll(struct loop *l, usec max_wait)
 {
-	usec next = fiber_sched_next(l->fibers);
+	usec fiber = fiber_sched_next(l->fibers), next = clock_min(fiber, timerq_next(&l->timers));
 	int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
 
-	if (next == 0 || max_wait <= 0 || !TAILQ_EMPTY(&l->tasks)) {
+	if (fiber == 0 || max_wait <= 0 || !TAILQ_EMPTY(&l->tasks))
 		flags |= EVLOOP_NONBLOCK;
-	} else {
-		if (max_wait != CLOCK_NEVER)
-			next = clock_min(next, clock_add(loop_now(l), max_wait));
-		timer_set(l->tick, next);
-	}
+	else if (max_wait != CLOCK_NEVER)
+		next = clock_min(next, clock_add(loop_now(l), max_wait));
+	if (!(flags & EVLOOP_NONBLOCK) && loop_arm_tick(l, next) != 0)
+		return -1;
 	return event_base_loop(l->base, flags) < 0 ? -1 : 0;
 }
 
@@ -130,6 +161,8 @@ loop_step(struct loop *l, usec max_wait)
 {
 	int rc = loop_poll(l, max_wait);
 
+	if (l->timers.count > 0)
+		timer_run_due(l);
 	fiber_sched_run(l->fibers);
 	loop_run_tasks(l);
 	return rc;

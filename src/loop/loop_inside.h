@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "fiber/timerq.h"
 #include "loop/chunk.h"
 #include "loop/loop.h"
 
@@ -33,8 +34,12 @@ struct watch {
 struct loop {
 	struct event_base *base;
 	struct fiber_sched *fibers;
-	struct timer *tick;		/* the next fiber's deadline, or the end of a turn's longest sleep */
+	struct timerq timers;
+	unsigned timer_count;		/* timers made, for which there is room in the queue */
+	struct event tick;		/* ends the poll when a timer or a fiber is due */
+	usec tick_at;			/* when it is armed for; CLOCK_NEVER: not armed */
 	TAILQ_HEAD(, loop_task) tasks;
+	struct loop_task mark;		/* in tasks while they run: the end of this turn's */
 	bool stopping;
 	char *scratch;
 	struct chunk_pool chunks;	/* of all streams */
@@ -50,6 +55,9 @@ void watch_init(struct watch *w, struct loop *l, int fd, watch_fn *fn, void *arg
 
 /* End it. */
 void watch_fini(struct watch *w);
+
+/* Fire the timers whose time has come. */
+void timer_run_due(struct loop *l);
 
 /* End signal handling: forget what is pending, let the signals through again. */
 void signal_fini(struct loop *l);

@@ -15,7 +15,7 @@ struct resolve;
 enum { RESOLVE_MAX = 8 };
 
 struct resolved {
-	int error;			/* 0, or getaddrinfo's code: gai_strerror */
+	int error;			/* 0, or getaddrinfo's code: gai_strerror.  EAI_AGAIN when no thread was free */
 	unsigned count;
 	struct {
 		char text[INET6_ADDRSTRLEN];	/* numeric */

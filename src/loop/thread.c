@@ -24,7 +24,6 @@
 #include "fiber/fiber.h"
 #include "loop/loop.h"
 #include "loop/loop_inside.h"
-#include "loop/thread_inside.h"
 
 enum { THREAD_IDLE_SECONDS = 10 };
 
@@ -83,6 +82,14 @@ thread_report(struct threads *t, struct thread_job *job)
 		must(write(t->wake_fd, &one, sizeof one) == (ssize_t)sizeof one);
 }
 
+static void
+thread_unqueue(struct threads *t, struct thread_job *job)
+{
+	TAILQ_REMOVE(&t->queue, job, link);
+	t->queued--;
+	job->queued = false;
+}
+
 static void *
 thread_main(void *arg)
 {
@@ -92,8 +99,7 @@ thread_main(void *arg)
 
 	pthread_mutex_lock(&t->lock);
 	while ((job = thread_await(t)) != NULL) {
-		TAILQ_REMOVE(&t->queue, job, link);
-		t->queued--;
+		thread_unqueue(t, job);
 		t->idle--;
 		pthread_mutex_unlock(&t->lock);
 		job->fn(job->arg);
@@ -271,6 +277,8 @@ threads_forget(struct threads **tp)
 static enum weft_rc
 threads_admit(struct threads *t)
 {
+	if (t->stopping)
+		return WEFT_SYSTEM;
 	if (t->queued < t->idle)
 		return WEFT_OK;
 	if (t->count < t->max && threads_start_one(t) == 0)
@@ -290,9 +298,94 @@ threads_submit(struct threads *t, struct thread_job *job)
 	if (rc == WEFT_OK) {
 		TAILQ_INSERT_TAIL(&t->queue, job, link);
 		t->queued++;
-		job->queued_at = t;
+		job->queued = true;
 		pthread_cond_signal(&t->work);
 	}
 	pthread_mutex_unlock(&t->lock);
+	return rc;
+}
+
+bool
+threads_recall(struct threads *t, struct thread_job *job)
+{
+	bool mine;
+
+	pthread_mutex_lock(&t->lock);
+	mine = job->queued;
+	if (mine)
+		thread_unqueue(t, job);
+	pthread_mutex_unlock(&t->lock);
+	return mine;
+}
+
+/* ---- for fibers ---- */
+
+/* On the heap, as it may outlive the fiber's wait.  The loop's thread alone reads and writes fiber and over. */
+struct thread_run {
+	struct thread_job job;
+	struct fiber *fiber;		/* NULL: it does not wait any more */
+	bool over;
+	void (*fn)(void *arg);
+	void (*cleanup)(void *arg);
+	void *arg;
+};
+
+static void
+thread_run_on_thread(void *arg)
+{
+	struct thread_run *run = arg;
+
+	run->fn(run->arg);
+}
+
+/* Nobody waits: what was borrowed for the function goes. */
+static void
+thread_run_drop(struct thread_run *run)
+{
+	if (run->cleanup != NULL)
+		run->cleanup(run->arg);
+	free(run);
+}
+
+static void
+thread_run_on_done(void *arg)
+{
+	struct thread_run *run = arg;
+
+	if (run->fiber == NULL) {
+		thread_run_drop(run);
+		return;
+	}
+	run->over = true;
+	fiber_wake(run->fiber);
+}
+
+enum weft_rc
+threads_run(struct threads *t, void (*fn)(void *arg), void *arg, void (*cleanup)(void *arg), enum wait_why why, usec deadline)
+{
+	struct thread_run *run = calloc(1, sizeof *run);
+	enum weft_rc rc;
+
+	if (run == NULL)
+		return WEFT_SYSTEM;
+	run->job = (struct thread_job){ .fn = thread_run_on_thread, .done = thread_run_on_done, .arg = run };
+	run->fiber = fiber_self();
+	run->fn = fn;
+	run->cleanup = cleanup;
+	run->arg = arg;
+	rc = threads_submit(t, &run->job);
+	if (rc != WEFT_OK) {
+		free(run);
+		return rc;
+	}
+	while (!run->over && rc == WEFT_OK)
+		rc = fiber_wait(why, deadline);
+	if (run->over) {	/* though the wait may have been ended early in the same turn */
+		free(run);
+		return WEFT_OK;
+	}
+	run->fiber = NULL;
+	if (threads_recall(t, &run->job))
+		thread_run_drop(run);
 	return rc;
 }

@@ -24,13 +24,16 @@ struct thread_job {
 	void (*done)(void *arg);	/* on the loop, after fn; not within a fiber */
 	void *arg;
 	TAILQ_ENTRY(thread_job) link;
-	bool abandoned;			/* for the use of thread.c */
+	bool queued;			/* for the use of thread.c: no thread has taken it yet */
 };
 
 /* Threads of this loop: at most max, at most queue_max jobs waiting.  NULL with errno.  loop_threads() makes one on first use. */
 struct threads *threads_new(struct loop *l, unsigned max, unsigned queue_max);
 
-/* Wait for running jobs, drop queued ones (their done is not called), free; *tp becomes NULL. */
+/*
+ * Wait for running jobs and call their done, drop queued ones (their done is not called), free; *tp becomes NULL.
+ * No fiber may be in threads_run.  Not from within a done.
+ */
 void threads_free(struct threads **tp);
 
 /* The loop's own set (64 threads, 4096 jobs), made on first use; freed with the loop.  NULL when that fails. */
@@ -39,12 +42,16 @@ struct threads *loop_threads(struct loop *l);
 /* Returns WEFT_OK: done will be called.  WEFT_BUSY: the queue is full; WEFT_SYSTEM: no thread could be started; neither fn nor done will run. */
 enum weft_rc threads_submit(struct threads *t, struct thread_job *job);
 
+/* Take a job back before a thread has begun it.  Returns true: neither fn nor done will run; false: done will be called. */
+bool threads_recall(struct threads *t, struct thread_job *job);
+
 /*
  * Suspend the running fiber while fn(arg) runs on a thread.
  *
  * When the wait ends early (deadline, cancellation), fn goes on, so arg must
  * not be on the fiber's stack or in its arena: cleanup(arg), if not NULL, is called on the loop
- * once fn has ended and the fiber no longer waits for it.  When the wait ends well cleanup is not called.
+ * once fn has ended and the fiber no longer waits for it; or at once, from the fiber, when no thread has begun fn, which then never runs.
+ * When the wait ends well, or fn has run by the time it ends early, cleanup is not called.
  *
  * Returns  WEFT_OK: fn has run; WEFT_BUSY, WEFT_SYSTEM: it never will (cleanup is not called); else as fiber_wait
  */

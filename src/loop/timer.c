@@ -1,76 +1,52 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Timers over libevent's timeouts, armed lazily: setting a timer to a later
- * time than it is armed for only notes the time; when the earlier one comes it
- * is armed anew.  A connection's idle timer, moved on at every request, thus
- * costs an assignment.
+ * Timers are in a queue of the loop's own, and libevent has one timeout for
+ * all of them and the fibers' deadlines together (the tick, loop.c).  A place
+ * in the queue is reserved when a timer is made, so setting one cannot fail.
  *
- * The base has no EVENT_BASE_FLAG_PRECISE_TIMER: with it libevent sets a timerfd
- * before every poll, a system call a turn, for a precision that deadlines of
- * requests do not need.  Without it libevent reads a coarse clock and may be some
- * milliseconds early; the check against our own clock makes up for it, so a timer never
- * fires before its time.
+ * They are moved lazily: setting a timer to a later time than it is queued for
+ * only notes the time; when the earlier one comes it is queued anew.  A connection's
+ * idle timer, moved on at every request, thus costs an assignment.
  */
 #include <stdlib.h>
 
-#include "base/log.h"
+#include "base/must.h"
 #include "loop/loop.h"
 #include "loop/loop_inside.h"
 
 struct timer {
-	struct event ev;
+	struct timerq_entry entry;	/* first: the queue gives it back */
 	struct loop *loop;
-	usec at;		/* when to fire; CLOCK_NEVER: not set */
-	usec armed;		/* when libevent will call; CLOCK_NEVER: not armed.  Not after at, if at is set */
+	usec at;			/* when to fire; CLOCK_NEVER: not set */
+	usec queued;			/* what it is queued for, not after at; CLOCK_NEVER: it is not in the queue */
 	void (*fn)(void *arg);
 	void *arg;
 };
 
 static void
-timer_arm(struct timer *t, usec now)
+timer_queue(struct timer *t)
 {
-	usec left = t->at > now ? t->at - now : 0;
-	struct timeval tv = { .tv_sec = (time_t)(left / USEC_PER_SEC), .tv_usec = (suseconds_t)(left % USEC_PER_SEC) };
-
-	t->armed = t->at;
-	if (event_add(&t->ev, &tv) == 0)
-		return;
-	t->armed = CLOCK_NEVER;
-	log_error("timer lost: out of memory");
-}
-
-static void
-timer_on_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct timer *t = arg;
-	usec now = loop_now(t->loop);
-
-	t->armed = CLOCK_NEVER;
-	if (t->at == CLOCK_NEVER)
-		return;
-	if (t->at > now) {
-		timer_arm(t, now);
-		return;
-	}
-	t->at = CLOCK_NEVER;
-	t->fn(t->arg);	/* may have freed t */
+	timerq_remove(&t->loop->timers, &t->entry);
+	timerq_add(&t->loop->timers, &t->entry, t->at);
+	t->queued = t->at;
 }
 
 struct timer *
 timer_new(struct loop *l, void (*fn)(void *arg), void *arg)
 {
-	struct timer *t = malloc(sizeof *t);
+	struct timer *t = calloc(1, sizeof *t);
 
 	if (t == NULL)
 		return NULL;
-	t->loop = l;
-	t->at = t->armed = CLOCK_NEVER;
-	t->fn = fn;
-	t->arg = arg;
-	if (evtimer_assign(&t->ev, l->base, timer_on_event, t) != 0) {
+	if (timerq_reserve(&l->timers, l->timer_count + 1) != 0) {
 		free(t);
 		return NULL;
 	}
+	l->timer_count++;
+	t->loop = l;
+	t->at = t->queued = CLOCK_NEVER;
+	t->fn = fn;
+	t->arg = arg;
 	return t;
 }
 
@@ -78,8 +54,8 @@ void
 timer_set(struct timer *t, usec at)
 {
 	t->at = at;
-	if (at < t->armed)
-		timer_arm(t, loop_now(t->loop));
+	if (at < t->queued)
+		timer_queue(t);
 }
 
 void
@@ -90,6 +66,29 @@ timer_free(struct timer **tp)
 	*tp = NULL;
 	if (t == NULL)
 		return;
-	event_del(&t->ev);
+	timerq_remove(&t->loop->timers, &t->entry);
+	t->loop->timer_count--;
 	free(t);
+}
+
+void
+timer_run_due(struct loop *l)
+{
+	usec now = loop_now(l);
+
+	/* Not more than there are now, whatever they set anew. */
+	for (unsigned n = l->timers.count; n > 0; n--) {
+		struct timer *t = (struct timer *)timerq_pop(&l->timers, now);
+
+		if (t == NULL)
+			return;
+		t->queued = CLOCK_NEVER;
+		if (t->at > now) {
+			if (t->at != CLOCK_NEVER)
+				timer_queue(t);
+			continue;
+		}
+		t->at = CLOCK_NEVER;
+		t->fn(t->arg);	/* may have freed t */
+	}
 }

@@ -1,1 +1,20 @@
 # unit tests of src/back
+BACK_TESTS = tests/unit/back_call tests/unit/back_pool tests/unit/back_url
+BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
+BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+if HAVE_REDIS
+BACK_TESTS += tests/unit/back_redis
+endif
+check_PROGRAMS += $(BACK_TESTS)
+TESTS += $(BACK_TESTS)
+tests_unit_back_call_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_call_SOURCES = tests/unit/back_call.c $(BACK_SUPPORT)
+tests_unit_back_call_LDADD = $(UNIT_BACK)
+tests_unit_back_pool_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_pool_SOURCES = tests/unit/back_pool.c tests/unit/back_fake.c tests/unit/back_fake.h $(BACK_SUPPORT)
+tests_unit_back_pool_LDADD = $(UNIT_BACK)
+tests_unit_back_url_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_url_LDADD = $(UNIT_BACK)
+tests_unit_back_redis_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_redis_SOURCES = tests/unit/back_redis.c $(BACK_SUPPORT)
+tests_unit_back_redis_LDADD = $(UNIT_BACK)

@@ -10,7 +10,7 @@
 enum weft_rc {
 	WEFT_OK = 0,		/* done */
 	WEFT_NOT_SENT = 1,	/* never reached the back end: safe to ask again (503) */
-	WEFT_UNKNOWN = 2,	/* sent, and the answer was lost: outcome unknown (502) */
+	WEFT_UNKNOWN = 2,	/* sent, and the answer was lost: outcome unknown (503) */
 	WEFT_REFUSED = 3,	/* the back end said no: see its code and text (500) */
 	WEFT_TIMEOUT = 4,	/* the deadline passed (504) */
 	WEFT_CANCELED = 5,	/* the client left, or the server is stopping */

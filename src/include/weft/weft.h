@@ -1,5 +1,373 @@
 /* SPDX-License-Identifier: ISC */
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
+
+/*
+ * weft: what a handler sees.  See weft(7) for a tour, weft_*(3) for each function.
+ *
+ * A handler is straight code on a fiber of its own.  Functions that wait say so;
+ * while one waits, only this request does.  Every wait has a deadline, inherited
+ * from the request, and may end in WEFT_TIMEOUT or WEFT_CANCELED: return then.
+ *
+ * Memory that the functions hand out is the request's: valid until the
+ * handler has returned, and freed by the server.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+
 #include <weft/rc.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEFT_ABI_MAJOR 1	/* another one is refused when a module is loaded */
+#define WEFT_ABI_MINOR 0	/* grows when something is added; older modules still load */
+
+#define WEFT_API __attribute__((visibility("default")))
+#define WEFT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define WEFT_CHECK __attribute__((warn_unused_result))
+
+struct weft_request;	/* one web request */
+struct weft_call;	/* something asked for and not yet waited for */
+struct weft_reply;	/* what Redis answered */
+struct weft_rows;	/* what an SQL statement answered */
+struct json_t;		/* jansson's */
+
+/* ---- modules ------------------------------------------------------------ */
+
+/* Answers one request.  Returns WEFT_OK, or what weft_fail(), weft_error() … returned: the response is complete then. */
+typedef int weft_handler(struct weft_request *rq);
+
+struct weft_route {
+	const char *method;	/* "GET" (answers HEAD too), "POST", …, or "*" for any */
+	const char *path;	/* "/item/:id": a segment with ':' matches any one; a last "*" matches the rest */
+	weft_handler *handler;
+	unsigned stack;		/* bytes of stack, 0: as configured.  Reserved: must be 0 in this version */
+	unsigned timeout_ms;	/* deadline of the whole request, 0: as configured */
+};
+
+struct weft_module {
+	unsigned abi_major, abi_minor;
+	const struct weft_route *routes;
+	size_t nroutes;
+	size_t route_size;	/* of one, as the module knows it: later versions may append members */
+	int (*init)(const char *name);	/* once in each worker, before the first request; not 0: the module is refused */
+	void (*fini)(void);		/* once in each worker, after the last request */
+};
+
+/*
+ * Define the module, without a semicolon behind it: WEFT_MODULE({ "GET", "/item/:id", show_item }, …)
+ * or, with functions for its beginning and end (either may be NULL),
+ * WEFT_MODULE_INIT(init, fini, { … }, …).  Once in each shared object.
+ */
+#define WEFT_MODULE(...) WEFT_MODULE_INIT(NULL, NULL, __VA_ARGS__)
+#define WEFT_MODULE_INIT(init_fn, fini_fn, ...) \
+	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"") \
+	static const struct weft_route weft_module_routes[] = { __VA_ARGS__ }; \
+	WEFT_API extern const struct weft_module weft_module; \
+	const struct weft_module weft_module = { WEFT_ABI_MAJOR, WEFT_ABI_MINOR, weft_module_routes, \
+		sizeof weft_module_routes / sizeof weft_module_routes[0], sizeof weft_module_routes[0], \
+		(init_fn), (fini_fn) }; \
+	_Pragma("GCC diagnostic pop")
+
+/* ---- the request (weft_request(3), weft_input(3), weft_body(3)) ----------- */
+
+/* Returns the method: "GET", "HEAD", "POST" … */
+WEFT_API const char *weft_method(const struct weft_request *rq);
+
+/* Returns the path of the URL, percent-decoded, without the query, below the module's prefix: "/item/7". */
+WEFT_API const char *weft_path(const struct weft_request *rq);
+
+/* Returns what the segment ":name" of the route matched, percent-decoded ("*" for the rest); NULL when the route has no such segment. */
+WEFT_API const char *weft_param(const struct weft_request *rq, const char *name);
+
+/* Returns the first value of name in the query, decoded; NULL when it is not there.  Values with NUL bytes are not given. */
+WEFT_API const char *weft_query(struct weft_request *rq, const char *name);
+
+/*
+ * Returns the first value of name in an application/x-www-form-urlencoded body, decoded; NULL when
+ * it is not there or the body is no such form.  Waits for the body.
+ */
+WEFT_API const char *weft_form(struct weft_request *rq, const char *name);
+
+/* Returns the value of a cookie, NULL when it is not there. */
+WEFT_API const char *weft_cookie(struct weft_request *rq, const char *name);
+
+/* Returns a header of the request ("User-Agent", any case), NULL when it is not there. */
+WEFT_API const char *weft_header(const struct weft_request *rq, const char *name);
+
+/* Returns a variable of the CGI environment as the web server sent it ("REMOTE_ADDR"), NULL when it is not there.  The first, where it is repeated. */
+WEFT_API const char *weft_var(const struct weft_request *rq, const char *name);
+
+/* Returns the n-th variable of the environment, counted from 0, as *name and *value; WEFT_INVALID behind the last. */
+WEFT_API int weft_var_at(const struct weft_request *rq, size_t n, const char **name, const char **value);
+
+/*
+ * The whole body.  Waits until it is complete.
+ *
+ * bytes, len  the body, with a NUL behind it; len may be NULL
+ * Returns     WEFT_OK; WEFT_TOO_LARGE over the configured limit; WEFT_BAD_INPUT when the client sent less than it
+ *             announced; WEFT_TIMEOUT, WEFT_CANCELED.  weft_fail() answers each
+ */
+WEFT_API int weft_body(struct weft_request *rq, const char **bytes, size_t *len) WEFT_CHECK;
+
+/*
+ * The next part of the body, as a stream.  Waits until there is some.
+ *
+ * Returns  bytes put to buf, 0 at the end, -1 when it failed: weft_fail() answers.
+ *          Not together with weft_body() or weft_form()
+ */
+WEFT_API long weft_body_read(struct weft_request *rq, void *buf, size_t size) WEFT_CHECK;
+
+/* ---- the response (weft_response(3)) --------------------------------------- */
+
+/* Set the status, 200 when it is not called.  reason NULL: the usual one.  Returns WEFT_OK, or WEFT_INVALID (not 200..599, or the head is sent). */
+WEFT_API int weft_status(struct weft_request *rq, int status, const char *reason);
+
+/*
+ * Set a header of the response, in place of one of the same name; value NULL takes it away.
+ *
+ * Returns  WEFT_OK; WEFT_INVALID, with the reason in the log, for CR, LF, NUL or other bytes that may not stand there,
+ *          for names which the server owns (Connection, Transfer-Encoding, Status …), and when the head is sent already
+ */
+WEFT_API int weft_set_header(struct weft_request *rq, const char *name, const char *value);
+
+/* As weft_set_header, but beside those of the same name (Set-Cookie, Link). */
+WEFT_API int weft_add_header(struct weft_request *rq, const char *name, const char *value);
+
+/*
+ * Append to the body.  Waits only when the client reads slower than this writes.
+ *
+ * Returns  WEFT_OK; WEFT_CANCELED when the client has left, WEFT_TIMEOUT: return from the handler
+ */
+WEFT_API int weft_write(struct weft_request *rq, const void *bytes, size_t len);
+
+/* Append a string, as weft_write. */
+WEFT_API int weft_puts(struct weft_request *rq, const char *text);
+
+/* Append formatted text, as weft_write. */
+WEFT_API int weft_printf(struct weft_request *rq, const char *fmt, ...) WEFT_PRINTF(2, 3);
+
+/* Append a string with & < > " ' escaped for HTML, as weft_write. */
+WEFT_API int weft_html(struct weft_request *rq, const char *text);
+
+/* Send what was written so far now, instead of when the handler returns.  Returns as weft_write. */
+WEFT_API int weft_flush(struct weft_request *rq);
+
+/* The whole answer: a redirect with the given status (301, 302, 303, 307, 308).  Returns WEFT_OK or WEFT_INVALID. */
+WEFT_API int weft_redirect(struct weft_request *rq, int status, const char *location);
+
+/* The whole answer: an error with a plain text; what was written and not sent yet is dropped.  Returns WEFT_OK: return it from the handler. */
+WEFT_API int weft_error(struct weft_request *rq, int status, const char *text);
+
+/*
+ * The whole answer to the last call that failed in this request: status and text
+ * follow from its result (see weft/rc.h); the log says more.  Returns WEFT_OK: return it from the handler.
+ */
+WEFT_API int weft_fail(struct weft_request *rq);
+
+/* The whole answer: a JSON value, with Content-Type application/json.  The value stays the caller's: json_decref() it.  Returns as weft_write. */
+WEFT_API int weft_json(struct weft_request *rq, const struct json_t *value);
+
+/* ---- memory and cleaning up (weft_alloc(3)) ------------------------------ */
+
+/* Allocate; valid until the request ends.  NULL when memory is refused. */
+WEFT_API void *weft_alloc(struct weft_request *rq, size_t len);
+
+/* Copy a string.  As weft_alloc. */
+WEFT_API char *weft_strdup(struct weft_request *rq, const char *text);
+
+/* Format a string.  As weft_alloc. */
+WEFT_API char *weft_sprintf(struct weft_request *rq, const char *fmt, ...) WEFT_PRINTF(2, 3);
+
+/* Call fn(arg) when the handler has returned, however it ended; last registered first.  Returns WEFT_OK or WEFT_SYSTEM. */
+WEFT_API int weft_defer(struct weft_request *rq, void (*fn)(void *arg), void *arg);
+
+/* ---- waiting (weft_wait(3)) ------------------------------------------------ */
+
+/* Wait so many milliseconds.  Returns WEFT_OK, WEFT_TIMEOUT (the request's deadline came first), WEFT_CANCELED. */
+WEFT_API int weft_sleep(struct weft_request *rq, long ms) WEFT_CHECK;
+
+enum { WEFT_READ = 1, WEFT_WRITE = 2 };
+
+/* Wait until a descriptor is ready for what (WEFT_READ, WEFT_WRITE), at most ms milliseconds (-1: the request's deadline).  Returns WEFT_OK, WEFT_TIMEOUT … */
+WEFT_API int weft_wait_fd(struct weft_request *rq, int fd, int what, long ms) WEFT_CHECK;
+
+/*
+ * Run a blocking function on a thread, and wait for its end.
+ *
+ * fn, arg   fn must not use the request.  When the wait ends early, fn goes on: so
+ *           arg must not be memory of the request or on the stack then; cleanup(arg),
+ *           if not NULL, is called once fn has ended and nobody waits for it any more
+ * Returns   WEFT_OK: fn has run; WEFT_BUSY or WEFT_SYSTEM: it never will; WEFT_TIMEOUT, WEFT_CANCELED: nobody waits for it
+ */
+WEFT_API int weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *arg, void (*cleanup)(void *arg)) WEFT_CHECK;
+
+/*
+ * Begin fn(rq, arg) on a fiber of its own: for two things that are each several calls long.  Wait for it with
+ * weft_wait(); the request does not end before it does.  NULL: no more fibers.
+ */
+WEFT_API struct weft_call *weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg), void *arg);
+
+/* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL.  weft_fail() answers for it. */
+WEFT_API int weft_wait(struct weft_request *rq, struct weft_call *call) WEFT_CHECK;
+
+/* Wait for all of them.  Returns WEFT_OK, or the result of the first, by place, that failed. */
+WEFT_API int weft_wait_all(struct weft_request *rq, struct weft_call *const *call, size_t n) WEFT_CHECK;
+
+/* Returns the milliseconds left until the request's deadline; 0 when it has passed. */
+WEFT_API long weft_time_left(const struct weft_request *rq);
+
+/* Bring the request's deadline forward to ms from now; it is never put off.  Returns WEFT_OK. */
+WEFT_API int weft_deadline(struct weft_request *rq, long ms);
+
+/* ---- Redis (weft_redis(3)) ------------------------------------------------- */
+
+/*
+ * One command, and its reply.
+ *
+ * pool     the name of a pool of weft.conf
+ * reply    may be NULL; valid until the handler has returned
+ * fmt      words separated by blanks: %s a string, %b bytes (const void *, size_t), %d %u %ld %lu %lld %llu numbers, %%.
+ *          What stands for a % is never split into words
+ * Returns  WEFT_OK; WEFT_REFUSED when Redis answered with an error; else weft/rc.h.  weft_fail() answers
+ */
+WEFT_API int weft_redis(struct weft_request *rq, const char *pool, struct weft_reply **reply, const char *fmt, ...) WEFT_CHECK;
+
+/* The same without waiting: weft_wait(), then weft_call_reply().  NULL: out of memory. */
+WEFT_API struct weft_call *weft_redis_start(struct weft_request *rq, const char *pool, const char *fmt, ...);
+
+/* Returns the reply of a call that ended with WEFT_OK; else NULL. */
+WEFT_API struct weft_reply *weft_call_reply(const struct weft_call *call);
+
+enum weft_reply_type { WEFT_REPLY_NIL, WEFT_REPLY_INT, WEFT_REPLY_TEXT, WEFT_REPLY_STATUS, WEFT_REPLY_ERROR, WEFT_REPLY_ARRAY };
+
+/* Returns its type; WEFT_REPLY_NIL for NULL. */
+WEFT_API enum weft_reply_type weft_reply_type(const struct weft_reply *reply);
+
+/* Returns the text of a TEXT, STATUS or ERROR, with a NUL behind it; NULL for the others.  len may be NULL. */
+WEFT_API const char *weft_reply_text(const struct weft_reply *reply, size_t *len);
+
+/* Returns the number of an INT, or a TEXT read as one; 0 for the others. */
+WEFT_API long long weft_reply_int(const struct weft_reply *reply);
+
+/* Returns how many elements an ARRAY has; 0 for the others. */
+WEFT_API size_t weft_reply_count(const struct weft_reply *reply);
+
+/* Returns an element of an ARRAY; NULL behind the last. */
+WEFT_API struct weft_reply *weft_reply_at(const struct weft_reply *reply, size_t n);
+
+/* ---- SQL (weft_sql(3)) ------------------------------------------------------ */
+
+/* A typed parameter; made by the macros below.  Never pasted into the statement's text. */
+struct weft_value {
+	int type;			/* 0 NULL, 1 int, 2 real, 3 text, 4 bytes */
+	long long integer;
+	double real;
+	const void *bytes;
+	size_t len;
+};
+
+#define WEFT_NULL_VALUE   ((struct weft_value){ 0, 0, 0, NULL, 0 })
+#define WEFT_INT(i)       ((struct weft_value){ 1, (i), 0, NULL, 0 })
+#define WEFT_REAL(d)      ((struct weft_value){ 2, 0, (d), NULL, 0 })
+#define WEFT_TEXT(s)      (weft_value_text(s))
+#define WEFT_BYTES(p, n)  ((struct weft_value){ 4, 0, 0, (p), (n) })
+
+/* A text parameter; NULL is SQL's NULL. */
+static inline struct weft_value
+weft_value_text(const char *s)
+{
+	struct weft_value v = { s == NULL ? 0 : 3, 0, 0, s, s == NULL ? 0 : __builtin_strlen(s) };
+
+	return v;
+}
+
+enum { WEFT_SQL_PARAMS_MAX = 32 };
+
+/*
+ * One statement, and its rows: weft_sql(rq, "db", &rows, "SELECT name FROM item WHERE id = $1", WEFT_TEXT(id)).
+ *
+ * pool     the name of a pool of weft.conf
+ * rows     struct weft_rows **; may be NULL; valid until the handler has returned
+ * …        the statement, with parameters $1, $2 …, then a value for each
+ * Returns  WEFT_OK; WEFT_REFUSED when the database refused it (weft_fault_code() is its SQLSTATE); else weft/rc.h.  weft_fail() answers
+ */
+#define weft_sql(rq, pool, rows, ...) \
+	weft_sql_n((rq), (pool), (rows), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
+
+/* The same without waiting: weft_wait(), then weft_call_rows(). */
+#define weft_sql_start(rq, pool, ...) \
+	weft_sql_start_n((rq), (pool), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
+
+/* What the macros call: n values follow the statement. */
+WEFT_API int weft_sql_n(struct weft_request *rq, const char *pool, struct weft_rows **rows, int n, const char *sql, ...) WEFT_CHECK;
+WEFT_API struct weft_call *weft_sql_start_n(struct weft_request *rq, const char *pool, int n, const char *sql, ...);
+
+/* The same with the values in an array. */
+WEFT_API int weft_sql_values(struct weft_request *rq, const char *pool, struct weft_rows **rows, const char *sql,
+    const struct weft_value *value, size_t n) WEFT_CHECK;
+
+/* Returns the rows of a call that ended with WEFT_OK; else NULL. */
+WEFT_API struct weft_rows *weft_call_rows(const struct weft_call *call);
+
+/* Returns how many rows; 0 for NULL. */
+WEFT_API size_t weft_rows_count(const struct weft_rows *rows);
+
+/* Returns how many columns; 0 for NULL. */
+WEFT_API unsigned weft_rows_columns(const struct weft_rows *rows);
+
+/* Returns how many rows an INSERT, UPDATE or DELETE changed. */
+WEFT_API long long weft_rows_affected(const struct weft_rows *rows);
+
+/* Returns the name of a column; NULL behind the last. */
+WEFT_API const char *weft_rows_name(const struct weft_rows *rows, unsigned column);
+
+/* Returns a value as text with a NUL behind it; NULL for SQL's NULL and out of range.  Rows and columns count from 0. */
+WEFT_API const char *weft_rows_text(const struct weft_rows *rows, size_t row, unsigned column);
+
+/* Returns a value's bytes; as weft_rows_text. */
+WEFT_API const char *weft_rows_bytes(const struct weft_rows *rows, size_t row, unsigned column, size_t *len);
+
+/* Returns a value as a number; 0 for NULL and what is none. */
+WEFT_API long long weft_rows_int(const struct weft_rows *rows, size_t row, unsigned column);
+
+/* Returns a value as a number; 0 for NULL and what is none. */
+WEFT_API double weft_rows_real(const struct weft_rows *rows, size_t row, unsigned column);
+
+/* Returns 1 for SQL's NULL and out of range, else 0. */
+WEFT_API int weft_rows_is_null(const struct weft_rows *rows, size_t row, unsigned column);
+
+/* ---- what went wrong, and the log (weft_fault(3)) ------------------------------ */
+
+/* Returns the result of the last call that failed in this request; WEFT_OK when none did. */
+WEFT_API int weft_fault(const struct weft_request *rq);
+
+/* Returns the back end's own code ("23505", "WRONGTYPE"); "" when there is none. */
+WEFT_API const char *weft_fault_code(const struct weft_request *rq);
+
+/* Returns what happened, for the log, not for the client; "" when nothing did. */
+WEFT_API const char *weft_fault_text(const struct weft_request *rq);
+
+/* Returns the words for a result: "outcome unknown".  Static. */
+WEFT_API const char *weft_strerror(int rc);
+
+/* One line in the server's log, with the request's method and path. */
+WEFT_API void weft_log(struct weft_request *rq, const char *fmt, ...) WEFT_PRINTF(2, 3);
+
+/* Bytes for the web server's error log (FastCGI's STDERR stream). */
+WEFT_API int weft_stderr(struct weft_request *rq, const void *bytes, size_t len);
+
+/* How many arguments, 1 to 33: for weft_sql(). */
+#define WEFT_NARGS_(...) WEFT_NARGS_PICK_(__VA_ARGS__, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, \
+	17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define WEFT_NARGS_PICK_(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20, a21, \
+	a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, n, ...) n
+
+#ifdef __cplusplus
+}
+#endif
+
 #endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+/* The exported API: the answer, its errors, and the log. */
+#include <weft/weft.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "app/fail.h"
+#include "base/log.h"
+#include "wire/cgi_head.h"
+#include "wire/html.h"
+
+int
+weft_status(struct weft_request *rq, int status, const char *reason)
+{
+	return response_status(&rq->rq.response, status, reason);
+}
+
+int
+weft_set_header(struct weft_request *rq, const char *name, const char *value)
+{
+	return response_set(&rq->rq.response, name, value);
+}
+
+int
+weft_add_header(struct weft_request *rq, const char *name, const char *value)
+{
+	return response_add(&rq->rq.response, name, value);
+}
+
+int
+weft_write(struct weft_request *rq, const void *bytes, size_t len)
+{
+	return response_write(&rq->rq.response, (struct span){ bytes, len });
+}
+
+int
+weft_puts(struct weft_request *rq, const char *text)
+{
+	return response_write(&rq->rq.response, span_str(text));
+}
+
+int
+weft_printf(struct weft_request *rq, const char *fmt, ...)
+{
+	enum weft_rc rc;
+	va_list ap;
+
+	va_start(ap, fmt);
+	rc = response_vprintf(&rq->rq.response, fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+int
+weft_html(struct weft_request *rq, const char *text)
+{
+	char out[1024];
+	struct span in = span_str(text);
+
+	/* No character grows to more than 6 bytes. */
+	while (in.len > 0) {
+		struct span piece = { in.at, in.len < sizeof out / 6 ? in.len : sizeof out / 6 };
+		size_t n = html_escape(out, sizeof out, piece);
+		enum weft_rc rc = response_write(&rq->rq.response, (struct span){ out, n });
+
+		if (rc != WEFT_OK)
+			return rc;
+		in = span_skip(in, piece.len);
+	}
+	return WEFT_OK;
+}
+
+int
+weft_flush(struct weft_request *rq)
+{
+	return response_flush(&rq->rq.response);
+}
+
+int
+weft_redirect(struct weft_request *rq, int status, const char *location)
+{
+	struct response *rs = &rq->rq.response;
+	enum weft_rc rc;
+
+	switch (status) {
+	case 301: case 302: case 303: case 307: case 308:
+		break;
+	default:
+		return WEFT_INVALID;
+	}
+	rc = response_clear(rs);
+	if (rc == WEFT_OK)
+		rc = response_status(rs, status, NULL);
+	if (rc == WEFT_OK)
+		rc = response_set(rs, "Location", location);
+	return rc;
+}
+
+int
+weft_error(struct weft_request *rq, int status, const char *text)
+{
+	return fail_answer(rq, status, text);
+}
+
+int
+weft_fail(struct weft_request *rq)
+{
+	enum weft_rc rc = rq->fault.rc;
+	int status = rq->fault_status != 0 ? rq->fault_status : fail_status(rc);
+	char text[160];
+
+	if (rc == WEFT_OK)
+		status = 500;
+	if (rq->fault_pool != NULL)
+		snprintf(text, sizeof text, "%d %s: %s: %s", status, cgi_reason(status), rq->fault_pool, fail_words(rc));
+	else
+		snprintf(text, sizeof text, "%d %s", status, cgi_reason(status));
+	if (rc != WEFT_CANCELED)
+		log_info("request failed status=%d route=\"%s\" fault=\"%s%s%s\"", status, fiber_label(rq->rq.fiber),
+		    rq->fault.code, rq->fault.code[0] == '\0' ? "" : " ", rq->fault.text);
+	return fail_answer(rq, status, text);
+}
+
+int
+weft_json(struct weft_request *rq, const struct json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	enum weft_rc rc;
+
+	if (text == NULL)
+		return fail_note(rq, WEFT_INVALID, 0, "weft_json: a value that is no JSON");
+	rc = response_set(&rq->rq.response, "Content-Type", "application/json");
+	if (rc == WEFT_OK)
+		rc = response_write(&rq->rq.response, span_str(text));
+	free(text);
+	return rc;
+}
+
+int
+weft_fault(const struct weft_request *rq)
+{
+	return rq->fault.rc;
+}
+
+const char *
+weft_fault_code(const struct weft_request *rq)
+{
+	return rq->fault.code;
+}
+
+const char *
+weft_fault_text(const struct weft_request *rq)
+{
+	return rq->fault.text;
+}
+
+const char *
+weft_strerror(int rc)
+{
+	return fail_words((enum weft_rc)rc);
+}
+
+void
+weft_log(struct weft_request *rq, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	log_info("%s: %s", fiber_label(rq->rq.fiber), text);
+}
+
+int
+weft_stderr(struct weft_request *rq, const void *bytes, size_t len)
+{
+	struct response *rs = &rq->rq.response;
+
+	if (rs->ops == NULL)
+		return WEFT_CANCELED;
+	rs->ops->log(rs->sink, (struct span){ bytes, len });
+	return WEFT_OK;
+}

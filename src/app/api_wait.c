@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: ISC */
+/* The exported API: waiting for time, descriptors, threads, and what was begun before. */
+#include <weft/weft.h>
+
+#include "app/app.h"
+#include "app/fail.h"
+#include "loop/loop.h"
+#include "loop/thread.h"
+
+/* The fiber that runs: the request's own, or one that it spawned.  Both answer to the request's deadline. */
+static usec
+api_until(long ms)
+{
+	return ms < 0 ? CLOCK_NEVER : clock_add(clock_now(), (usec)ms * USEC_PER_MSEC);
+}
+
+static int
+api_waited(struct weft_request *rq, enum weft_rc rc, const char *what)
+{
+	return rc == WEFT_OK ? WEFT_OK : fail_note(rq, rc, 0, "%s: %s", what, fail_words(rc));
+}
+
+int
+weft_sleep(struct weft_request *rq, long ms)
+{
+	return api_waited(rq, fiber_sleep((usec)(ms < 0 ? 0 : ms) * USEC_PER_MSEC), "sleep");
+}
+
+int
+weft_wait_fd(struct weft_request *rq, int fd, int what, long ms)
+{
+	int mask = (what & WEFT_READ ? WATCH_READ : 0) | (what & WEFT_WRITE ? WATCH_WRITE : 0);
+
+	if (fd < 0 || mask == 0)
+		return fail_note(rq, WEFT_INVALID, 0, "weft_wait_fd: descriptor %d, what %d", fd, what);
+	return api_waited(rq, loop_wait_fd(rq->app->loop, fd, mask, WAIT_FD, api_until(ms)), "wait for a descriptor");
+}
+
+int
+weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *arg, void (*cleanup)(void *arg))
+{
+	struct threads *t = loop_threads(rq->app->loop);
+
+	if (t == NULL)
+		return fail_note(rq, WEFT_SYSTEM, 0, "offload: no threads");
+	return api_waited(rq, threads_run(t, fn, arg, cleanup, WAIT_THREAD, CLOCK_NEVER), "offload");
+}
+
+long
+weft_time_left(const struct weft_request *rq)
+{
+	usec left = fiber_deadline(rq->rq.fiber) - clock_now();
+
+	return left < 0 ? 0 : (long)(left / USEC_PER_MSEC);
+}
+
+int
+weft_deadline(struct weft_request *rq, long ms)
+{
+	struct fiber *f = rq->rq.fiber;
+
+	fiber_set_deadline(f, clock_min(fiber_deadline(f), api_until(ms < 0 ? 0 : ms)));
+	return WEFT_OK;
+}
+
+/* ---- functions on fibers of their own ---- */
+
+static void
+api_child_run(void *arg)
+{
+	struct weft_call *c = *(struct weft_call **)arg;
+	struct fiber *waiter;
+
+	c->call.rc = (enum weft_rc)c->fn(c->rq, c->arg);
+	if (c->call.rc != WEFT_OK)
+		c->fault = c->rq->fault;
+	c->child = NULL;
+	c->call.state = CALL_DONE;
+	waiter = c->call.waiter;
+	if (waiter != NULL)
+		fiber_wake(waiter);
+	else
+		fiber_wake(c->rq->rq.fiber);	/* it may wait for us at its end */
+}
+
+struct weft_call *
+weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg), void *arg)
+{
+	struct weft_call *c = arena_zalloc(&rq->rq.arena, sizeof *c);
+	struct fiber *self = rq->rq.fiber;
+
+	if (c == NULL)
+		return NULL;
+	call_init(&c->call, CALL_SQL, &rq->rq.arena, &c->fault);
+	c->child = fiber_new(fiber_sched(self), sizeof(struct weft_call *));
+	if (c->child == NULL)
+		return NULL;
+	c->rq = rq;
+	c->fn = fn;
+	c->arg = arg;
+	c->spawned = true;
+	*(struct weft_call **)fiber_room(c->child) = c;
+	fiber_set_label(c->child, fiber_label(self));
+	fiber_set_deadline(c->child, fiber_deadline(self));
+	fiber_set_trace(c->child, timeline_wait, &rq->rq.timeline);
+	LIST_INSERT_HEAD(&rq->calls, c, link);
+	fiber_start(c->child, api_child_run, fiber_room(c->child));
+	return c;
+}
+
+static enum weft_rc
+api_wait_child(struct weft_call *c)
+{
+	enum weft_rc rc = WEFT_OK;
+
+	c->call.waiter = fiber_self();
+	while (c->child != NULL && rc == WEFT_OK)
+		rc = fiber_wait(WAIT_FIBER, CLOCK_NEVER);
+	/* Cancelled or late: so is the child.  It uses the request's memory, so it is waited for all the same. */
+	fiber_shield();
+	while (c->child != NULL) {
+		fiber_cancel(c->child);
+		if (fiber_wait(WAIT_FIBER, CLOCK_NEVER) != WEFT_OK)
+			break;
+	}
+	fiber_unshield();
+	c->call.waiter = NULL;
+	return c->call.rc;
+}
+
+int
+weft_wait(struct weft_request *rq, struct weft_call *call)
+{
+	enum weft_rc rc;
+
+	if (call == NULL)
+		return fail_note(rq, WEFT_SYSTEM, 0, "out of memory or fibers");
+	if (call->link.le_prev != NULL) {
+		LIST_REMOVE(call, link);
+		call->link.le_prev = NULL;
+		rc = call->spawned ? api_wait_child(call) : call_wait(&call->call, CLOCK_NEVER);
+	} else {
+		rc = call->call.rc;	/* waited for before */
+	}
+	return rc == WEFT_OK ? WEFT_OK : fail_note_call(rq, call);
+}
+
+int
+weft_wait_all(struct weft_request *rq, struct weft_call *const *call, size_t n)
+{
+	struct weft_call *bad = NULL;
+	int first = WEFT_OK;
+
+	for (size_t i = 0; i < n; i++) {
+		int rc = weft_wait(rq, call[i]);
+
+		if (rc != WEFT_OK && first == WEFT_OK) {
+			first = rc;
+			bad = call[i];
+		}
+	}
+	if (bad != NULL)
+		return fail_note_call(rq, bad);
+	return first;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC */
+#include "app/fail.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "base/log.h"
+#include "wire/cgi_head.h"
+
+static const struct {
+	int status;
+	const char *words;
+} fail_table[] = {
+	[WEFT_OK] = { 200, "ok" },
+	[WEFT_NOT_SENT] = { 503, "could not be reached" },
+	[WEFT_UNKNOWN] = { 503, "connection lost, outcome unknown" },
+	[WEFT_REFUSED] = { 500, "refused the request" },
+	[WEFT_TIMEOUT] = { 504, "no answer in time" },
+	[WEFT_CANCELED] = { 503, "cancelled" },
+	[WEFT_BUSY] = { 503, "too busy" },
+	[WEFT_DOWN] = { 503, "down" },
+	[WEFT_INVALID] = { 500, "asked for something invalid" },
+	[WEFT_TOO_LARGE] = { 500, "over a limit" },
+	[WEFT_SYSTEM] = { 500, "out of memory or descriptors" },
+	[WEFT_BAD_INPUT] = { 400, "malformed request" },
+};
+
+static int
+fail_known(enum weft_rc rc)
+{
+	return (size_t)rc < sizeof fail_table / sizeof fail_table[0];
+}
+
+int
+fail_status(enum weft_rc rc)
+{
+	return fail_known(rc) ? fail_table[rc].status : 500;
+}
+
+const char *
+fail_words(enum weft_rc rc)
+{
+	return fail_known(rc) ? fail_table[rc].words : "unknown result";
+}
+
+int
+fail_note(struct weft_request *rq, enum weft_rc rc, int status, const char *fmt, ...)
+{
+	char text[sizeof rq->fault.text];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	fault_set(&rq->fault, rc, NULL, "%s", text);
+	rq->fault_status = status;
+	rq->fault_pool = NULL;
+	return rc;
+}
+
+int
+fail_note_call(struct weft_request *rq, const struct weft_call *call)
+{
+	rq->fault = call->fault;
+	rq->fault.rc = call->call.rc;
+	rq->fault_status = 0;
+	rq->fault_pool = call->call.pool == NULL ? NULL : pool_name(call->call.pool);
+	return call->call.rc;
+}
+
+int
+fail_answer(struct weft_request *rq, int status, const char *text)
+{
+	struct response *rs = &rq->rq.response;
+
+	if (response_clear(rs) != WEFT_OK) {
+		/* Part of an answer is out: nobody may take it for the whole. */
+		response_abort(rs);
+		return WEFT_OK;
+	}
+	if (response_status(rs, status, NULL) != WEFT_OK && response_status(rs, 500, NULL) != WEFT_OK)
+		return WEFT_OK;
+	if (response_set(rs, "Content-Type", "text/plain; charset=utf-8") != WEFT_OK ||
+	    response_set(rs, "Cache-Control", "no-store") != WEFT_OK ||
+	    (status == 503 && response_set(rs, "Retry-After", "1") != WEFT_OK) ||
+	    response_write(rs, span_str(text)) != WEFT_OK || response_write(rs, SPAN("\n")) != WEFT_OK)
+		log_debug("error answer not written status=%d", status);
+	return WEFT_OK;
+}

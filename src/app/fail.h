@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef APP_FAIL_H
+#define APP_FAIL_H
+
+/* From a result to an answer: which HTTP status, and what a client is told. */
+
+#include <weft/rc.h>
+
+struct weft_call;
+struct weft_request;
+
+/* Returns the HTTP status for a result: 503, 504, 500, … */
+int fail_status(enum weft_rc rc);
+
+/* Returns the words for a result.  Static. */
+const char *fail_words(enum weft_rc rc);
+
+/* Note that something failed in the request, for weft_fail().  status 0: after rc.  Returns rc. */
+int fail_note(struct weft_request *rq, enum weft_rc rc, int status, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Note the fault of a pool's call that failed.  Returns its result. */
+int fail_note_call(struct weft_request *rq, const struct weft_call *call);
+
+/* Answer with a plain text; what was written and not sent is dropped.  A response that has begun is aborted.  Returns WEFT_OK. */
+int fail_answer(struct weft_request *rq, int status, const char *text);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A call's life: begun, waited for, finished or given up.
+ *
+ * Whatever ends it goes through call_end(), the only writer of CALL_DONE, so a
+ * call is done once and its waiter is woken once.  A waiter sleeps until the
+ * call's own deadline at the latest; that moves on when the call leaves the queue and is sent.
+ */
+#include "back/call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "back/driver.h"
+#include "back/pool.h"
+#include "back/pool_impl.h"
+#include "base/must.h"
+
+void
+call_init(struct call *c, enum call_kind kind, struct arena *arena, struct fault *fault)
+{
+	*c = (struct call){ .state = CALL_NEW, .kind = kind, .arena = arena, .fault = fault };
+	if (fault != NULL) {
+		fault->rc = WEFT_OK;
+		fault->code[0] = fault->text[0] = '\0';
+	}
+}
+
+static void
+fault_vset(struct fault *f, enum weft_rc rc, const char *code, const char *name, const char *fmt, va_list ap)
+{
+	size_t n = 0;
+	int more;
+
+	f->rc = rc;
+	snprintf(f->code, sizeof f->code, "%s", code == NULL ? "" : code);
+	f->text[0] = '\0';
+	if (name != NULL) {
+		more = snprintf(f->text, sizeof f->text, "pool %s: ", name);
+		n = more < 0 ? 0 : (size_t)more;
+	}
+	if (fmt != NULL && n < sizeof f->text)
+		vsnprintf(f->text + n, sizeof f->text - n, fmt, ap);
+	for (char *p = f->text; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+}
+
+void
+fault_set(struct fault *f, enum weft_rc rc, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fault_vset(f, rc, code, NULL, fmt, ap);
+	va_end(ap);
+}
+
+static const char *
+call_pool_name(const struct call *c)
+{
+	return c->pool == NULL ? NULL : pool_name(c->pool);
+}
+
+void
+call_explain(struct call *c, enum weft_rc rc, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->fault == NULL)
+		return;
+	va_start(ap, fmt);
+	fault_vset(c->fault, rc, code, call_pool_name(c), fmt, ap);
+	va_end(ap);
+}
+
+static void
+call_end(struct call *c, enum weft_rc rc)
+{
+	struct fiber *waiter = c->waiter;
+
+	must(c->state != CALL_DONE);
+	if (c->state == CALL_QUEUED)
+		pool_unqueue(c->pool, c);
+	c->state = CALL_DONE;
+	c->rc = rc;
+	c->conn = NULL;
+	c->slot = NULL;
+	c->waiter = NULL;
+	if (c->pool != NULL)
+		pool_count(c->pool, rc);
+	if (waiter != NULL && waiter != fiber_self())
+		fiber_wake(waiter);
+}
+
+void
+call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, ...)
+{
+	bool said = fmt == NULL && c->fault != NULL && c->fault->rc == rc && c->fault->text[0] != '\0';
+	va_list ap;
+
+	if (rc == WEFT_NOT_SENT && pool_take_back(c->pool, c))
+		return;
+	if (rc != WEFT_OK && c->pool != NULL)
+		rc = pool_final_rc(c->pool, rc);
+	if (rc != WEFT_OK && c->fault != NULL && !said) {
+		va_start(ap, fmt);
+		if (fmt != NULL)
+			fault_vset(c->fault, rc, code, call_pool_name(c), fmt, ap);
+		else
+			call_explain(c, rc, code, "%s", pool_reason(c->pool));
+		va_end(ap);
+	}
+	call_end(c, rc);
+}
+
+void
+call_abandon(struct call *c, enum weft_rc rc)
+{
+	static const char *const how[] = { [0] = "given up", [1] = "no answer before the deadline", [2] = "cancelled" };
+
+	if (c->state == CALL_DONE)
+		return;
+	call_explain(c, rc, NULL, "%s", how[rc == WEFT_TIMEOUT ? 1 : rc == WEFT_CANCELED ? 2 : 0]);
+	if (c->state == CALL_SENT)
+		c->conn->driver->abandon(c->conn, c);
+	call_end(c, rc);
+}
+
+/* The wait ended without a wake: the call's own deadline has passed, or the asker's. */
+static void
+call_on_timeout(struct call *c, usec until, usec tried)
+{
+	usec now = fiber_sched_now(fiber_sched(fiber_self()));
+
+	if (now < tried || now >= until)
+		call_abandon(c, WEFT_TIMEOUT);
+	else if (now < c->deadline)
+		return;		/* it was sent meanwhile, and has its own time from then */
+	else if (c->state == CALL_QUEUED)
+		pool_expire(c->pool, c);
+	else
+		call_abandon(c, WEFT_TIMEOUT);
+}
+
+enum weft_rc
+call_wait(struct call *c, usec until)
+{
+	must(fiber_self() != NULL && c->state != CALL_NEW);
+	while (c->state != CALL_DONE) {
+		usec deadline = clock_min(until, c->deadline);
+		enum wait_why why = c->state == CALL_QUEUED ? WAIT_POOL : c->conn->driver->why;
+		enum weft_rc rc;
+
+		c->waiter = fiber_self();
+		rc = fiber_wait(why, deadline);
+		c->waiter = NULL;
+		if (c->state == CALL_DONE)
+			break;
+		if (rc == WEFT_TIMEOUT)
+			call_on_timeout(c, until, deadline);
+		else if (rc != WEFT_OK)
+			call_abandon(c, rc);
+	}
+	return c->rc;
+}

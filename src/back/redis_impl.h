@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BACK_REDIS_IMPL_H
+#define BACK_REDIS_IMPL_H
+
+/*
+ * One connection to Redis, shared by redis.c (its life, the driver) and
+ * redis_reply.c (what comes back).  Nobody else includes it.
+ */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+
+#include "back/driver.h"
+#include "base/arena.h"
+#include "loop/loop.h"
+#include "loop/resolve.h"
+
+enum {
+	REDIS_DEPTH = 1024,
+	REDIS_SETUP = 3,			/* AUTH, SELECT, PING */
+	REDIS_RING = REDIS_DEPTH + REDIS_SETUP,
+	REDIS_NESTING = 7,
+	REDIS_ELEMENTS = 1 << 20,		/* of one array */
+	REDIS_BUFFER = 64 << 20,		/* bytes of one reply, before it is whole */
+	REDIS_PORT = 6379,
+};
+
+struct redis_slot {
+	struct call *call;	/* NULL: abandoned, or one of the setup's */
+	uint64_t begin, end;	/* where its bytes stand in all that was ever given to this connection */
+};
+
+struct redis {
+	struct conn *conn;	/* NULL: the pool has closed it, and hiredis is still at work */
+	redisAsyncContext *ac;	/* NULL: not connected yet, or freed by hiredis */
+	struct watch *watch;
+	int wanted;		/* WATCH_ bits */
+	struct loop_task task;	/* send, or report what cannot be reported at once */
+	unsigned inside;	/* calls into hiredis that have not returned */
+	int flushing;
+
+	struct resolve *resolving;
+	char (*address)[INET6_ADDRSTRLEN];	/* what the host's name means; NULL for a unix socket */
+	unsigned naddress, tried;
+
+	unsigned setup;		/* replies of AUTH, SELECT and PING that are owed */
+	unsigned database;
+	struct arena setup_arena;
+	char setup_room[1024];
+
+	int doomed;		/* of no use: code and text say why */
+	char code[16];
+	char text[160];
+
+	uint64_t given, written;	/* bytes */
+	unsigned head, count;		/* of the ring */
+	struct redis_slot ring[REDIS_RING];
+};
+
+/* Put a call's len bytes, just given to hiredis, in the ring; call may be NULL.  Returns its slot. */
+struct redis_slot *redis_push(struct redis *r, struct call *call, size_t len);
+
+/* Returns the slot whose reply comes next; only while there is one. */
+struct redis_slot *redis_first(struct redis *r);
+
+/* Take that slot out. */
+void redis_pop(struct redis *r);
+
+/* Bring r->written up to date with what hiredis has sent. */
+void redis_note_written(struct redis *r);
+
+/* Returns true when a command has been sent whole whose reply has not come. */
+bool redis_owes_reply(struct redis *r);
+
+/*
+ * The connection is of no use: no call goes down it any more; the pool is told as soon as nothing
+ * of hiredis' is on the stack.  The first reason counts.
+ */
+void redis_doom(struct redis *r, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Let hiredis' reader build replies with functions of ours. */
+void redis_set_builders(struct redis *r, redisReader *reader);
+
+/* hiredis' callback of every command. */
+void redis_on_reply(redisAsyncContext *ac, void *reply, void *privdata);
+
+#endif

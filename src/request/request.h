@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef REQUEST_REQUEST_H
+#define REQUEST_REQUEST_H
+
+/*
+ * One web request, whoever brought it.  It lives in the room of its fiber:
+ * struct, arena and stack are one mapping, so a request costs no malloc.
+ *
+ * Its life: a front makes it when all variables are there (request_new,
+ * request_var_add …, request_ready), the app starts the fiber
+ * (request_start), the front feeds the body, the handler writes the response.
+ * The fiber's end is the request's end.  A front that loses its client
+ * cancels and detaches; the fiber then ends by itself.
+ *
+ * A layer above may keep more in the same room: struct_size bytes begin with
+ * struct request.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <weft/rc.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/span.h"
+#include "fiber/fiber.h"
+#include "request/body.h"
+#include "request/response.h"
+#include "request/timeline.h"
+
+struct request_conf {
+	struct fiber_sched *fibers;
+	size_t struct_size;		/* bytes of the outer struct, which begins with struct request */
+	size_t room;			/* of the fiber: outer struct and first block of the arena; 0: 4096 - some */
+	size_t arena_max;		/* bytes a request may allocate; 0: 64 MiB */
+	unsigned long long body_max;	/* 0: 16 MiB */
+	size_t body_memory;		/* of a body held in memory; 0: 64 KiB */
+	usec timeout;			/* of the whole request; 0: 60 s */
+	struct timeline_ring *ring;	/* may be NULL */
+};
+
+struct request_var {
+	struct span name;		/* both with a NUL behind them */
+	struct span value;
+};
+
+struct request {
+	struct fiber *fiber;
+	const struct request_conf *conf;
+	struct arena arena;
+	struct request_var *var;	/* in the order in which they came */
+	unsigned nvars, vars_size;
+	const char *method;		/* REQUEST_METHOD; never NULL once ready */
+	struct span path;		/* of REQUEST_URI, still encoded, without the query; else SCRIPT_NAME + PATH_INFO, encoded */
+	struct body body;
+	struct response response;
+	struct timeline_mark timeline;
+	usec begin;
+	enum weft_rc bad;		/* WEFT_OK, or why it is to be refused (WEFT_BAD_INPUT 400, WEFT_TOO_LARGE 431) */
+	const char *bad_text;
+};
+
+enum { REQUEST_VARS_MAX = 1024, REQUEST_VARS_BYTES_MAX = 262144 };
+
+/*
+ * Make a request.
+ *
+ * sink     where its response goes; the front's
+ * Returns  the request, or NULL: no fiber or memory; the front answers 503
+ */
+struct request *request_new(const struct request_conf *conf, const struct sink_ops *ops, void *sink);
+
+/*
+ * Add one variable, copied.  The first of a name counts.  Names that are empty are passed over; with '=' or NUL, or values with NUL, CR or LF: the
+ * request becomes bad, and is refused when it starts.
+ *
+ * Returns  WEFT_OK; WEFT_TOO_LARGE over the limits (the request is bad then)
+ */
+enum weft_rc request_var_add(struct request *rq, struct span name, struct span value);
+
+/* All variables are there: find method, path and CONTENT_LENGTH, begin body and timeline. */
+void request_ready(struct request *rq);
+
+/* Give a request back that was never started; *rp becomes NULL. */
+void request_drop(struct request **rp);
+
+/* Start its fiber: fn(rq) runs there in this turn.  Must end the response (response_finish) and then call request_fini last of all. */
+void request_start(struct request *rq, void (*fn)(void *rq));
+
+/* On its fiber, at its end: time line, body, arena.  The struct itself goes with the fiber. */
+void request_fini(struct request *rq);
+
+/* Returns the first value of a variable, a terminated string; NULL when there is none. */
+const char *request_var(const struct request *rq, struct span name);
+
+/* Returns a header of the request by its HTTP name, any case: "User-Agent" is HTTP_USER_AGENT; Content-Type and Content-Length are CGI's own. */
+const char *request_header(const struct request *rq, const char *name);
+
+/* From the front: the client (or its connection) is gone.  Cancels the fiber, fails the body, detaches the sink. */
+void request_gone(struct request *rq);
+
+/* From the front: there is room for output again. */
+void request_wake_writer(struct request *rq);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: ISC */
+#include "tests/unit/back_fake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+
+struct fake_world fake;
+
+void
+fake_reset(void)
+{
+	must(fake.count == 0);
+	memset(&fake, 0, sizeof fake);
+}
+
+static enum weft_rc
+fake_check(const struct back_url *u, char *error, size_t size)
+{
+	if (u->port != 666)
+		return WEFT_OK;
+	strncpy(error, "not that port", size);
+	return WEFT_INVALID;
+}
+
+static enum weft_rc
+fake_open(struct conn *c)
+{
+	fake.opens++;
+	if (fake.open_fails)
+		return WEFT_SYSTEM;
+	must(fake.count < FAKE_CONNS);
+	fake.conn[fake.count] = calloc(1, sizeof(struct fake_conn));
+	fake.conn[fake.count]->conn = c;
+	c->driver_data = fake.conn[fake.count++];
+	return WEFT_OK;
+}
+
+static enum weft_rc
+fake_send(struct conn *c, struct call *call)
+{
+	struct fake_conn *f = c->driver_data;
+
+	must(c->state == CONN_READY && f->count < c->driver->depth);
+	if (f->is_broken)
+		return WEFT_NOT_SENT;
+	if (fake.refuse != WEFT_OK) {
+		call_explain(call, fake.refuse, "X1", "the statement will not do");
+		return fake.refuse;
+	}
+	f->pipe[f->count++] = call;
+	conn_took(c, call, f);
+	return WEFT_OK;
+}
+
+static void
+fake_abandon(struct conn *c, struct call *call)
+{
+	struct fake_conn *f = c->driver_data;
+
+	must(call->slot == f);
+	fake.abandons++;
+	for (unsigned i = 0; i < f->count; i++)
+		if (f->pipe[i] == call)
+			f->pipe[i] = NULL;
+}
+
+static void
+fake_close(struct conn *c)
+{
+	struct fake_conn *f = c->driver_data;
+	unsigned at = 0;
+
+	fake.closes++;
+	for (unsigned i = 0; i < f->count; i++)
+		if (f->pipe[i] != NULL)
+			call_finish(f->pipe[i], i < f->written ? WEFT_UNKNOWN : WEFT_NOT_SENT, NULL, NULL);
+	while (fake.conn[at] != f)
+		at++;
+	fake.count--;
+	memmove(&fake.conn[at], &fake.conn[at + 1], (fake.count - at) * sizeof *fake.conn);
+	free(f);
+}
+
+void
+fake_all_ready(void)
+{
+	for (unsigned i = 0; i < fake.count; i++)
+		if (fake.conn[i]->conn->state == CONN_CONNECTING)
+			conn_is_ready(fake.conn[i]->conn);
+}
+
+void
+fake_reply(unsigned i)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call;
+
+	must(i < fake.count && f->count > 0);
+	call = f->pipe[0];
+	f->count--;
+	f->written -= f->written > 0;
+	memmove(f->pipe, f->pipe + 1, f->count * sizeof *f->pipe);
+	if (call != NULL)
+		call_finish(call, WEFT_OK, NULL, NULL);
+	conn_gave(f->conn);
+}
+
+void
+fake_flush(unsigned i)
+{
+	fake.conn[i]->written = fake.conn[i]->count;
+}
+
+void
+fake_lose(unsigned i, const char *why)
+{
+	must(i < fake.count);
+	conn_is_dead(fake.conn[i]->conn, "F1", "%s", why);
+}
+
+static const char *const fake_schemes[] = { "fake", NULL };
+
+const struct driver fake_sql = { "SQL", fake_schemes, CALL_SQL, WAIT_SQL, FAKE_DEPTH, false, fake_check, fake_open,
+	fake_send, fake_abandon, fake_close };
+const struct driver fake_redis = { "Redis", fake_schemes, CALL_REDIS, WAIT_REDIS, FAKE_DEEP, true, fake_check, fake_open,
+	fake_send, fake_abandon, fake_close };

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TESTS_UNIT_BACK_FAKE_H
+#define TESTS_UNIT_BACK_FAKE_H
+
+/*
+ * A driver whose connections do what the test says, when it says so.  It keeps
+ * the pipeline of each as a driver must, and checks what the pool asks of it.
+ */
+
+#include "back/driver.h"
+
+enum { FAKE_DEPTH = 16, FAKE_DEEP = 256, FAKE_CONNS = 256 };
+
+struct fake_conn {
+	struct conn *conn;
+	struct call *pipe[FAKE_DEEP];	/* NULL: abandoned */
+	unsigned count, written;	/* owed; of these, with bytes sent */
+	bool is_broken;			/* send() says WEFT_NOT_SENT */
+};
+
+/* All connections open now, in the order in which they were opened. */
+struct fake_world {
+	struct fake_conn *conn[FAKE_CONNS];
+	unsigned count;
+	unsigned opens, closes, abandons;	/* since fake_reset */
+	bool open_fails;
+	enum weft_rc refuse;			/* what send() says of every call; WEFT_OK: takes it */
+};
+extern struct fake_world fake;
+
+/* Like SQL: does not pipeline behind what is slow.  Like Redis: does. */
+extern const struct driver fake_sql, fake_redis;
+
+void fake_reset(void);
+
+/* All that connect are ready. */
+void fake_all_ready(void);
+
+/* One reply on connection i: the oldest call is done.  With bytes written so far. */
+void fake_reply(unsigned i);
+
+/* Connection i is lost, or could not be made. */
+void fake_lose(unsigned i, const char *why);
+
+/* All its bytes so far have been sent. */
+void fake_flush(unsigned i);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "back/driver.h"
+#include "back/url.h"
+
+static const struct {
+	const char *text;
+	struct back_url is;
+	const char *described;
+} good[] = {
+	{ "redis://127.0.0.1:6379/0", { "redis", "", "", "127.0.0.1", 6379, "/0", "" }, "redis://127.0.0.1:6379/0" },
+	{ "REDIS://:s%40cret@cache", { "redis", "", "s@cret", "cache", 0, "", "" }, "redis://cache" },
+	{ "redis://bob:p:w@cache:1", { "redis", "bob", "p:w", "cache", 1, "", "" }, "redis://bob@cache:1" },
+	{ "redis://a@b:x@cache", { "redis", "a@b", "x", "cache", 0, "", "" }, "redis://a@b@cache" },
+	{ "redis://[::1]:7000", { "redis", "", "", "::1", 7000, "", "" }, "redis://[::1]:7000" },
+	{ "redis://host:", { "redis", "", "", "host", 0, "", "" }, "redis://host" },
+	{ "redis+unix:///run/re%20dis.sock?db=2", { "redis+unix", "", "", "", 0, "/run/re dis.sock", "db=2" },
+	  "redis+unix:///run/re dis.sock?db=2" },
+	{ "postgresql:///shop", { "postgresql", "", "", "", 0, "/shop", "" }, "postgresql:///shop" },
+	{ "postgresql://%2Frun%2Fpg/db?password=x&a=1&sslPassword=y&b=2",
+	  { "postgresql", "", "", "/run/pg", 0, "/db", "password=x&a=1&sslPassword=y&b=2" }, "postgresql:///run/pg/db?a=1&b=2" },
+	{ "postgresql://u@/db?p%61ssword=x", { "postgresql", "u", "", "", 0, "/db", "p%61ssword=x" }, "postgresql://u@/db" },
+	{ "sqlite:shop.db", { "sqlite", "", "", "", 0, "shop.db", "" }, "sqlite:shop.db" },
+	{ "sqlite:/var/shop.db", { "sqlite", "", "", "", 0, "/var/shop.db", "" }, "sqlite:///var/shop.db" },
+	{ "sqlite::memory:", { "sqlite", "", "", "", 0, ":memory:", "" }, "sqlite::memory:" },
+};
+
+static void
+url_is_taken_apart_and_described(void **state)
+{
+	char error[100], text[200];
+	struct back_url u;
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		if (back_url_parse(good[i].text, &u, error, sizeof error) != WEFT_OK)
+			fail_msg("%s: %s", good[i].text, error);
+		assert_string_equal(u.scheme, good[i].is.scheme);
+		assert_string_equal(u.user, good[i].is.user);
+		assert_string_equal(u.password, good[i].is.password);
+		assert_string_equal(u.host, good[i].is.host);
+		assert_int_equal(u.port, good[i].is.port);
+		assert_string_equal(u.path, good[i].is.path);
+		assert_string_equal(u.query, good[i].is.query);
+		back_url_describe(&u, text, sizeof text);
+		assert_string_equal(text, good[i].described);
+	}
+}
+
+static void
+url_errors_name_the_part_and_not_the_password(void **state)
+{
+	static const struct {
+		const char *text, *word;
+	} bad[] = {
+		{ "", "scheme" }, { "cache", "scheme" }, { "/run/x", "scheme" }, { "1x://h", "scheme" }, { "://h", "scheme" },
+		{ "redis://u:hunter2@h:0", "port" },
+		{ "redis://u:hunter2@h:65536", "port" }, { "redis://u:hunter2@h:99999999999999999999", "port" },
+		{ "redis://u:hunter2@h:6x", "port" }, { "redis://u:hunter2%zz@h", "password" },
+		{ "redis://u:hunter2%0a@h", "password" }, { "redis://u%00:hunter2@h", "user" }, { "redis://[::1", "bracket" },
+		{ "redis://[]:1", "bracket" }, { "redis://[::1]x", "port" }, { "redis://h%4", "host" }, { "redis://h/%", "path" },
+		{ "redis://h/\x01", "path" }, { "redis://h/0?a b", "query" }, { "redis://h/0#frag", "fragment" },
+	};
+	char error[100], text[400];
+	struct back_url u;
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		error[0] = '\0';
+		assert_int_equal(back_url_parse(bad[i].text, &u, error, sizeof error), WEFT_INVALID);
+		if (strstr(error, bad[i].word) == NULL)
+			fail_msg("%s: %s", bad[i].text, error);
+		assert_null(strstr(error, "hunter2"));
+	}
+	/* Every part has a bound. */
+	memset(text, 'a', sizeof text);
+	memcpy(text, "redis://", 8);
+	text[8 + 256] = '\0';
+	assert_int_equal(back_url_parse(text, &u, error, sizeof error), WEFT_INVALID);
+	text[8 + 255] = '\0';
+	assert_int_equal(back_url_parse(text, &u, error, sizeof error), WEFT_OK);
+}
+
+static void
+url_description_is_cut_to_fit(void **state)
+{
+	char error[100], text[200];
+	struct back_url u;
+
+	assert_int_equal(back_url_parse("redis://bob:x@cache:6379/1", &u, error, sizeof error), WEFT_OK);
+	for (size_t size = 1; size < 40; size++) {
+		memset(text, 'x', sizeof text);
+		back_url_describe(&u, text, size);
+		assert_true(strlen(text) < size);
+		assert_int_equal(strncmp("redis://bob@cache:6379/1", text, strlen(text)), 0);
+		assert_int_equal(text[size], 'x');
+	}
+}
+
+static void
+driver_is_found_by_scheme(void **state)
+{
+	char list[100], cut[8];
+
+	assert_ptr_equal(driver_find("redis"), &driver_redis);
+	assert_ptr_equal(driver_find("redis+unix"), &driver_redis);
+	assert_null(driver_find("gopher"));
+	driver_list(list, sizeof list);
+	assert_int_equal(strncmp(list, "redis redis+unix", 16), 0);
+	driver_list(cut, sizeof cut);
+	assert_string_equal(cut, "redis r");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(url_is_taken_apart_and_described),
+		cmocka_unit_test(url_errors_name_the_part_and_not_the_password),
+		cmocka_unit_test(url_description_is_cut_to_fit),
+		cmocka_unit_test(driver_is_found_by_scheme),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: ISC */
+#include "loop_kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What callbacks did, in order. */
+struct trail {
+	struct loop *loop;
+	char at[64];
+	size_t len;
+	struct loop_task task[3];
+	struct timer *timer[3];
+	struct watch *watch[2];
+	enum weft_rc rc;
+	struct fiber *fiber;
+	int fd;
+	usec deadline;
+};
+
+static void
+trail_mark(struct trail *t, char c)
+{
+	t->at[t->len++] = c;
+	t->at[t->len] = '\0';
+}
+
+/* ---- tasks ---- */
+
+static void
+task_on_a(void *arg)
+{
+	struct trail *t = arg;
+
+	trail_mark(t, 'a');
+	loop_after_turn(t->loop, &t->task[1]);
+	loop_after_turn(t->loop, &t->task[0]);
+}
+
+static void
+task_on_b(void *arg)
+{
+	struct trail *t = arg;
+
+	trail_mark(t, 'b');
+	loop_task_cancel(t->loop, &t->task[0]);
+}
+
+static void
+tasks_run_once_at_the_end_of_the_turn(void **state)
+{
+	struct trail t = { .loop = *state };
+
+	t.task[0] = (struct loop_task){ .fn = task_on_a, .arg = &t };
+	t.task[1] = (struct loop_task){ .fn = task_on_b, .arg = &t };
+	loop_after_turn(t.loop, &t.task[0]);
+	loop_after_turn(t.loop, &t.task[0]);
+	assert_string_equal(t.at, "");
+	loop_turn(t.loop, 0);
+	assert_string_equal(t.at, "a");
+	/* What a task adds is the next turn's, and that turn does not sleep.  b takes a off before it runs. */
+	loop_turn(t.loop, CLOCK_NEVER);
+	assert_string_equal(t.at, "ab");
+	loop_turn(t.loop, 0);
+	assert_string_equal(t.at, "ab");
+}
+
+static void
+task_on_free(void *arg)
+{
+	free(arg);
+}
+
+static void
+a_task_may_free_itself(void **state)
+{
+	struct loop_task *t = calloc(1, sizeof *t);
+
+	t->fn = task_on_free;
+	t->arg = t;
+	loop_after_turn(*state, t);
+	loop_turn(*state, 0);
+}
+
+static void
+task_on_stop(void *arg)
+{
+	struct trail *t = arg;
+
+	trail_mark(t, '.');
+	if (t->len == 3)
+		loop_stop(t->loop);
+	else
+		loop_after_turn(t->loop, &t->task[0]);
+}
+
+static void
+the_loop_runs_until_it_is_stopped(void **state)
+{
+	struct trail t = { .loop = *state };
+
+	t.task[0] = (struct loop_task){ .fn = task_on_stop, .arg = &t };
+	loop_after_turn(t.loop, &t.task[0]);
+	assert_int_equal(loop_run(t.loop), 0);
+	assert_string_equal(t.at, "...");
+	loop_stop(t.loop);
+	assert_int_equal(loop_run(t.loop), 0);
+}
+
+static void
+a_turn_sleeps_no_longer_than_it_may(void **state)
+{
+	usec from = clock_now();
+
+	loop_turn(*state, 3 * USEC_PER_MSEC);
+	assert_true(clock_now() - from < 5 * USEC_PER_SEC);
+}
+
+/* ---- timers ---- */
+
+static void
+timer_on_a(void *arg)
+{
+	trail_mark(arg, 'a');
+}
+
+static void
+timer_on_b(void *arg)
+{
+	struct trail *t = arg;
+
+	trail_mark(t, 'b');
+	timer_free(&t->timer[1]);
+	timer_free(&t->timer[2]);
+}
+
+static void
+timer_on_c(void *arg)
+{
+	trail_mark(arg, 'c');
+}
+
+static void
+timers_fire_in_order_and_never_early(void **state)
+{
+	struct trail t = { .loop = *state };
+	usec now = loop_now(t.loop);
+
+	t.timer[0] = timer_new(t.loop, timer_on_a, &t);
+	t.timer[1] = timer_new(t.loop, timer_on_b, &t);
+	t.timer[2] = timer_new(t.loop, timer_on_c, &t);
+	/* c is due at the same time as b, and is freed by it. */
+	timer_set(t.timer[2], now + 20000);
+	timer_set(t.timer[1], now + 19999);
+	timer_set(t.timer[0], now + 5000);
+	TURN_UNTIL(t.loop, t.len > 0);
+	assert_string_equal(t.at, "a");
+	assert_true(loop_now(t.loop) >= now + 5000);
+	TURN_UNTIL(t.loop, t.len > 1);
+	assert_true(loop_now(t.loop) >= now + 19999);
+	assert_null(t.timer[2]);
+	loop_turn(t.loop, 5000);
+	assert_string_equal(t.at, t.at[2] == '\0' ? "ab" : "acb");
+	timer_free(&t.timer[0]);
+	timer_free(&t.timer[0]);
+}
+
+static void
+a_timer_can_be_moved_and_unset(void **state)
+{
+	struct trail t = { .loop = *state };
+	usec now = loop_now(t.loop);
+
+	t.timer[0] = timer_new(t.loop, timer_on_a, &t);
+	timer_set(t.timer[0], now + 2000);
+	timer_set(t.timer[0], now + 12000);	/* later: fires then, and once */
+	TURN_UNTIL(t.loop, t.len > 0);
+	assert_true(loop_now(t.loop) >= now + 12000);
+	timer_set(t.timer[0], loop_now(t.loop) + USEC_PER_SEC * 3600);
+	timer_set(t.timer[0], loop_now(t.loop));	/* earlier */
+	TURN_UNTIL(t.loop, t.len > 1);
+	timer_set(t.timer[0], loop_now(t.loop) + 1000);
+	timer_set(t.timer[0], CLOCK_NEVER);
+	for (int i = 0; i < 4; i++)
+		loop_turn(t.loop, 3000);
+	assert_string_equal(t.at, "aa");
+	timer_free(&t.timer[0]);
+}
+
+/* ---- descriptors ---- */
+
+static void
+watch_on_any(void *arg, int what)
+{
+	trail_mark(arg, what == WATCH_READ ? 'r' : what == WATCH_WRITE ? 'w' : '?');
+}
+
+static void
+a_watch_reports_what_is_wanted(void **state)
+{
+	struct trail t = { .loop = *state };
+	int p[2];
+
+	assert_int_equal(pipe(p), 0);
+	t.watch[0] = watch_new(t.loop, p[0], watch_on_any, &t);
+	t.watch[1] = watch_new(t.loop, p[1], watch_on_any, &t);
+	assert_int_equal(write(p[1], "x", 1), 1);
+	loop_turn(t.loop, 0);
+	assert_string_equal(t.at, "");
+	assert_int_equal(watch_want(t.watch[0], WATCH_READ), 0);
+	loop_turn(t.loop, 0);
+	loop_turn(t.loop, 0);	/* level-triggered */
+	assert_string_equal(t.at, "rr");
+	watch_want(t.watch[0], 0);
+	watch_want(t.watch[1], WATCH_WRITE);
+	loop_turn(t.loop, 0);
+	assert_string_equal(t.at, "rrw");
+	watch_free(&t.watch[0]);
+	watch_free(&t.watch[1]);
+	assert_null(t.watch[0]);
+	loop_turn(t.loop, 0);
+	assert_string_equal(t.at, "rrw");
+	close(p[0]);
+	close(p[1]);
+}
+
+static void
+watch_on_free_both(void *arg, int what)
+{
+	struct trail *t = arg;
+
+	trail_mark(t, 'f');
+	watch_free(&t->watch[0]);
+	watch_free(&t->watch[1]);
+}
+
+/* Both are ready in the same turn; whichever is first frees both. */
+static void
+a_callback_may_free_its_watch_and_others(void **state)
+{
+	struct trail t = { .loop = *state };
+	int p[2];
+
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], "x", 1), 1);
+	t.watch[0] = watch_new(t.loop, p[0], watch_on_free_both, &t);
+	t.watch[1] = watch_new(t.loop, p[1], watch_on_free_both, &t);
+	watch_want(t.watch[0], WATCH_READ);
+	watch_want(t.watch[1], WATCH_WRITE);
+	kit_settle(t.loop);
+	assert_string_equal(t.at, "f");
+	close(p[0]);
+	close(p[1]);
+}
+
+static void
+a_regular_file_cannot_be_watched(void **state)
+{
+	struct watch *w;
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	w = watch_new(*state, fd, watch_on_any, NULL);
+	assert_int_equal(watch_want(w, WATCH_READ), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(watch_want(w, 0), 0);
+	watch_free(&w);
+	close(fd);
+}
+
+/* ---- fibers ---- */
+
+static void
+fiber_waits(void *arg)
+{
+	struct trail *t = arg;
+
+	trail_mark(t, '<');
+	t->rc = loop_wait_fd(t->loop, t->fd, WATCH_READ, WAIT_FD, t->deadline);
+	trail_mark(t, '>');
+}
+
+static void
+start_waiting(struct trail *t, int fd, usec deadline)
+{
+	t->fd = fd;
+	t->deadline = deadline;
+	t->rc = WEFT_BUSY;
+	t->len = 0;
+	t->fiber = fiber_new(loop_fibers(t->loop), 0);
+	fiber_start(t->fiber, fiber_waits, t);
+	loop_turn(t->loop, 0);
+}
+
+static void
+a_fiber_waits_for_a_descriptor(void **state)
+{
+	struct trail t = { .loop = *state };
+	int p[2], file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(pipe(p), 0);
+	start_waiting(&t, p[0], CLOCK_NEVER);
+	assert_string_equal(t.at, "<");
+	assert_int_equal(write(p[1], "x", 1), 1);
+	TURN_UNTIL(t.loop, t.len == 2);
+	assert_int_equal(t.rc, WEFT_OK);
+	assert_int_equal(read(p[0], t.at, 1), 1);
+
+	start_waiting(&t, p[0], loop_now(t.loop) + 5000);
+	assert_string_equal(t.at, "<");
+	TURN_UNTIL(t.loop, t.len == 2);
+	assert_int_equal(t.rc, WEFT_TIMEOUT);
+	assert_true(loop_now(t.loop) >= t.deadline);
+
+	start_waiting(&t, p[0], CLOCK_NEVER);
+	fiber_cancel(t.fiber);
+	loop_turn(t.loop, CLOCK_NEVER);
+	assert_int_equal(t.rc, WEFT_CANCELED);
+
+	start_waiting(&t, file, CLOCK_NEVER);
+	assert_int_equal(t.rc, WEFT_SYSTEM);
+	assert_int_equal(fiber_sched_alive(loop_fibers(t.loop)), 0);
+	close(file);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void
+fiber_sleeps(void *arg)
+{
+	struct trail *t = arg;
+
+	t->rc = fiber_sleep(20 * USEC_PER_MSEC);
+	trail_mark(t, '.');
+	loop_stop(t->loop);
+}
+
+static void
+a_sleeping_fiber_does_not_keep_the_loop_busy(void **state)
+{
+	struct trail t = { .loop = *state };
+	struct fiber *f = fiber_new(loop_fibers(t.loop), 0);
+	usec from = loop_now(t.loop);
+	int turns = 0;
+
+	fiber_start(f, fiber_sleeps, &t);
+	for (; t.len == 0 && turns < 1000; turns++)
+		loop_turn(t.loop, CLOCK_NEVER);
+	assert_int_equal(t.rc, WEFT_OK);
+	assert_true(loop_now(t.loop) - from >= 20 * USEC_PER_MSEC);
+	assert_true(turns < 12);
+}
+
+/* ---- signals, fork ---- */
+
+static void
+signal_on_any(void *arg, int signo)
+{
+	trail_mark(arg, signo == SIGUSR1 ? '1' : signo == SIGUSR2 ? '2' : '?');
+}
+
+static void
+signals_arrive_in_the_loop(void **state)
+{
+	struct trail t = { .loop = loop_new(NULL) };
+	sigset_t now;
+
+	signal(SIGUSR2, SIG_IGN);
+	assert_int_equal(loop_on_signal(t.loop, SIGUSR1, signal_on_any, &t), 0);
+	assert_int_equal(loop_on_signal(t.loop, SIGUSR2, signal_on_any, &t), 0);
+	assert_int_equal(loop_on_signal(t.loop, SIGKILL, signal_on_any, &t), -1);
+	assert_int_equal(loop_on_signal(t.loop, 0, signal_on_any, &t), -1);
+	kill(getpid(), SIGUSR1);
+	assert_string_equal(t.at, "");
+	TURN_UNTIL(t.loop, t.len == 1);
+	kill(getpid(), SIGUSR2);
+	TURN_UNTIL(t.loop, t.len == 2);
+	assert_string_equal(t.at, "12");
+	/* One that comes last does not end the program when the loop goes. */
+	kill(getpid(), SIGUSR1);
+	loop_free(&t.loop);
+	pthread_sigmask(SIG_BLOCK, NULL, &now);
+	assert_false(sigismember(&now, SIGUSR1));
+	assert_string_equal(t.at, "12");
+}
+
+/* The child gets its own readiness and signals, and takes nothing of the parent's. */
+static void
+the_loop_goes_on_after_fork(void **state)
+{
+	struct trail t = { .loop = *state };
+	int p[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(p), 0);
+	t.watch[0] = watch_new(t.loop, p[0], watch_on_any, &t);
+	watch_want(t.watch[0], WATCH_READ);
+	assert_int_equal(loop_on_signal(t.loop, SIGUSR1, signal_on_any, &t), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (loop_after_fork(t.loop) != 0)
+			_exit(1);
+		loop_turn(t.loop, 0);
+		if (t.len != 0)
+			_exit(2);
+		kill(getpid(), SIGUSR1);
+		loop_turn(t.loop, USEC_PER_SEC);
+		if (strcmp(t.at, "1") != 0 || write(p[1], "x", 1) != 1)
+			_exit(3);
+		loop_turn(t.loop, USEC_PER_SEC);
+		_exit(strcmp(t.at, "1r") == 0 ? 0 : 4);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	loop_turn(t.loop, USEC_PER_SEC);
+	assert_string_equal(t.at, "r");
+	watch_free(&t.watch[0]);
+	close(p[0]);
+	close(p[1]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		KIT_TEST(tasks_run_once_at_the_end_of_the_turn),
+		KIT_TEST(a_task_may_free_itself),
+		KIT_TEST(the_loop_runs_until_it_is_stopped),
+		KIT_TEST(a_turn_sleeps_no_longer_than_it_may),
+		KIT_TEST(timers_fire_in_order_and_never_early),
+		KIT_TEST(a_timer_can_be_moved_and_unset),
+		KIT_TEST(a_watch_reports_what_is_wanted),
+		KIT_TEST(a_callback_may_free_its_watch_and_others),
+		KIT_TEST(a_regular_file_cannot_be_watched),
+		KIT_TEST(a_fiber_waits_for_a_descriptor),
+		KIT_TEST(a_sleeping_fiber_does_not_keep_the_loop_busy),
+		cmocka_unit_test(signals_arrive_in_the_loop),
+		KIT_TEST(the_loop_goes_on_after_fork),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
