@@ -224,9 +224,23 @@ threads_new(struct loop *l, unsigned max, unsigned queue_max)
 	return t;
 }
 
+/* Tell the owners of jobs that will never run. */
+static void
+threads_drop(struct thread_jobs *jobs)
+{
+	struct thread_job *job;
+
+	while ((job = TAILQ_FIRST(jobs)) != NULL) {
+		TAILQ_REMOVE(jobs, job, link);
+		if (job->dropped != NULL)
+			job->dropped(job->arg);	/* may have freed the job */
+	}
+}
+
 void
 threads_free(struct threads **tp)
 {
+	struct thread_jobs never = TAILQ_HEAD_INITIALIZER(never);
 	struct threads *t = *tp;
 
 	*tp = NULL;
@@ -234,7 +248,7 @@ threads_free(struct threads **tp)
 		return;
 	pthread_mutex_lock(&t->lock);
 	t->stopping = true;
-	TAILQ_INIT(&t->queue);
+	TAILQ_CONCAT(&never, &t->queue, link);
 	pthread_cond_broadcast(&t->work);
 	while (!SLIST_EMPTY(&t->alive)) {
 		struct thread *one = SLIST_FIRST(&t->alive);
@@ -249,6 +263,7 @@ threads_free(struct threads **tp)
 	pthread_mutex_unlock(&t->lock);
 	threads_join_gone(t);
 	threads_finish(t);
+	threads_drop(&never);
 	watch_free(&t->watch);
 	if (t->wake_fd >= 0)
 		close(t->wake_fd);
