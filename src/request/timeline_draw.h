@@ -14,7 +14,7 @@ struct timeline_piece {
 	usec from, until;		/* absolute */
 };
 
-enum { TIMELINE_PIECES = 2 * TIMELINE_SEGMENTS + 1, TIMELINE_LENGTH_TEXT = 32 };
+enum { TIMELINE_PIECES = 2 * TIMELINE_SEGMENTS + 1, TIMELINE_LENGTH_TEXT = 64 };
 
 /* Cut a record into pieces without gaps, from its begin to its end, or to now.  Returns how many. */
 size_t timeline_pieces(const struct timeline_record *r, usec now, struct timeline_piece *out);
