@@ -3,7 +3,7 @@
  * Lines "+METHOD /pattern" add routes, other lines are paths to look up.  The router must choose what a plain search
  * through all routes chooses; values lie in the path; paths with dots or NUL are refused.
  */
-// sources: src/request/router.c
+// sources: src/request/router.c src/request/router_find.c
 #include <stdio.h>
 
 #include "fuzz.h"
