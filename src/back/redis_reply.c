@@ -247,10 +247,11 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 
 	redis_pop(r);
 	r->setup--;
-	if (reply->kind == REPLY_ERROR) {
+	if (reply->kind == REPLY_ERROR)
 		reply_error_code(reply, code, sizeof code);
+	/* A user who may not PING has been let in none the less. */
+	if (reply->kind == REPLY_ERROR && (r->setup > 0 || strcmp(code, "NOPERM") != 0))
 		redis_doom(r, code, "%s", reply->text.at);
-	}
 	/* PING is the last; what comes behind its answer would be a reply nobody asked for. */
 	if (r->setup > 0 || r->doomed)
 		return;

@@ -44,7 +44,7 @@ server_start(const char *port, const char *pass)
 {
 	const char *argv[] = { "redis-server", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", folder, "--port",
 		port, "--bind", "127.0.0.1", "--logfile", "/dev/null", pass == NULL ? NULL : "--requirepass", pass,
-		"--user", "bob", "on", ">pw2", "~*", "+@all", NULL };
+		"--user", "bob", "on", ">pw2", "~*", "+@all", "-ping", NULL };
 
 	server = fork();
 	must(server >= 0);
