@@ -17,6 +17,7 @@ include $(top_srcdir)/tests/unit/loop.mk
 include $(top_srcdir)/tests/unit/request.mk
 include $(top_srcdir)/tests/unit/front.mk
 include $(top_srcdir)/tests/unit/back.mk
+include $(top_srcdir)/tests/unit/back_sql.mk
 include $(top_srcdir)/tests/unit/app.mk
 include $(top_srcdir)/tests/unit/server.mk
 include $(top_srcdir)/tests/unit/gate.mk

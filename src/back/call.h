@@ -43,7 +43,7 @@ struct value {
 /* Why a call failed, in words: for the log, the handler and (the pool's name only) the client. */
 struct fault {
 	enum weft_rc rc;
-	char code[16];		/* the back end's own: "23505", "WRONGTYPE"; empty if none */
+	char code[32];		/* the back end's own: "23505", "WRONGTYPE", "SQLITE_BUSY"; empty if none */
 	char text[200];		/* cut where it is longer */
 };
 

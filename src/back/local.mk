@@ -9,6 +9,8 @@ libback_la_SOURCES = \
 	src/back/pool_conn.c src/back/pool_impl.h \
 	src/back/reply.c src/back/reply.h \
 	src/back/rows.c src/back/rows.h \
+	src/back/sqltext.c src/back/sqltext.h \
+	src/back/stmts.c src/back/stmts.h \
 	src/back/url.c src/back/url.h
 if HAVE_REDIS
 libback_la_CPPFLAGS += $(REDIS_CFLAGS)
@@ -18,10 +20,15 @@ endif
 if HAVE_POSTGRES
 libback_la_CPPFLAGS += $(POSTGRES_CFLAGS)
 libback_la_LIBADD += $(POSTGRES_LIBS)
-libback_la_SOURCES += src/back/postgres.c
+libback_la_SOURCES += \
+	src/back/postgres.c src/back/postgres.h \
+	src/back/postgres_cancel.c src/back/postgres_connect.c \
+	src/back/postgres_put.c src/back/postgres_take.c
 endif
 if HAVE_SQLITE
 libback_la_CPPFLAGS += $(SQLITE_CFLAGS)
 libback_la_LIBADD += $(SQLITE_LIBS)
-libback_la_SOURCES += src/back/sqlite.c
+libback_la_SOURCES += \
+	src/back/sqlite.c src/back/sqlite.h \
+	src/back/sqlite_guard.c src/back/sqlite_job.c
 endif

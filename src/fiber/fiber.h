@@ -48,6 +48,8 @@ struct fiber_sched *fiber_sched_new(const struct fiber_conf *conf);
 /* Free the scheduler and all cached stacks; *sp becomes NULL.  No fiber may be left alive. */
 void fiber_sched_free(struct fiber_sched **sp);
 
+enum { FIBER_ROUNDS = 64 };
+
 /*
  * Wake every fiber whose deadline has passed, then run all ready fibers, and
  * those that they make ready, until none is ready.  Not from within a fiber.
@@ -60,10 +62,9 @@ void fiber_sched_free(struct fiber_sched **sp);
  *
  * Returns  how many times a fiber ran
  */
-enum { FIBER_ROUNDS = 64 };
 unsigned fiber_sched_run(struct fiber_sched *s);
 
-/* Returns when fiber_sched_run must be called next: 0 when a fiber is ready now, CLOCK_NEVER when none waits for a time. */
+/* Returns when fiber_sched_run must be called next: 0 when a fiber is ready, CLOCK_NEVER when none waits for a time. */
 usec fiber_sched_next(const struct fiber_sched *s);
 
 /* Returns the number of fibers alive (made and not yet ended or dropped). */
@@ -117,7 +118,7 @@ struct fiber_sched *fiber_sched(const struct fiber *f);
  */
 enum weft_rc fiber_wait(enum wait_why why, usec deadline) __attribute__((warn_unused_result));
 
-/* Let the other ready fibers run first; returns in the same fiber_sched_run the first time, in the next one the second. */
+/* Let the other ready fibers run first; returns in the same fiber_sched_run, the second time in the next one. */
 void fiber_yield(void);
 
 /* Make a waiting fiber ready; fiber_wait returns WEFT_OK.  Nothing when it does not wait. */
@@ -143,8 +144,8 @@ usec fiber_deadline(const struct fiber *f);
 
 /*
  * Something to do when the fiber ends, however it ends.  The struct is the
- * caller's and must live until then (the fiber's stack frame of its outermost
- * function, its room, or its arena).
+ * caller's and must live until then: in the fiber's room or its arena, not in
+ * a frame, since all functions have returned by then.
  */
 struct fiber_defer {
 	void (*fn)(void *arg);
@@ -172,7 +173,7 @@ typedef void fiber_trace_fn(void *arg, enum wait_why why, usec from, usec until)
 /* Report each wait of f to fn(arg, …) from now on; NULL for none. */
 void fiber_set_trace(struct fiber *f, fiber_trace_fn *fn, void *arg);
 
-/* Name the fiber for the log when its stack overflows, e.g. "shop: GET /item/:id"; borrowed, must live as long as the fiber. */
+/* Name the fiber for when it crashes, e.g. "shop: GET /item/:id"; borrowed, must live as long as the fiber. */
 void fiber_set_label(struct fiber *f, const char *label);
 
 /* Returns the label, or "fiber". */

@@ -4,6 +4,7 @@ libfiber_la_SOURCES = \
 	src/fiber/context.c src/fiber/context.h \
 	src/fiber/fiber.c src/fiber/fiber.h \
 	src/fiber/guard.c \
+	src/fiber/sched.c src/fiber/sched.h \
 	src/fiber/stack.c src/fiber/stack.h \
 	src/fiber/timerq.c src/fiber/timerq.h \
 	src/fiber/why.c src/fiber/why.h

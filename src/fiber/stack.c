@@ -26,9 +26,10 @@
 
 #include "base/must.h"
 
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
 #else
+#define VALGRIND_MAKE_MEM_UNDEFINED(at, len) ((void)(at), (void)(len))
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
 #endif
@@ -129,6 +130,8 @@ stack_get(struct stack_pool *p, size_t size, struct stack *out)
 	*out = p->free[--p->count];
 	if (p->cold > p->count)
 		p->cold = p->count;
+	/* What lay below the stack pointer of the one before is no longer out of bounds. */
+	(void)VALGRIND_MAKE_MEM_UNDEFINED(out->low, out->size);
 	ASAN_UNPOISON_MEMORY_REGION(out->low, out->size);
 	return 0;
 }

@@ -30,13 +30,13 @@ void timerq_fini(struct timerq *q);
 /* Make room for count entries in all.  Returns 0, or -1 when memory is refused: the queue is as before. */
 int timerq_reserve(struct timerq *q, unsigned count);
 
-/* Add an entry that is in no queue.  There must be room: timerq_reserve.  Owns nothing: borrowed until it is out again. */
+/* Add an entry that is in no queue.  There must be room: timerq_reserve.  Borrowed until it is out again. */
 void timerq_add(struct timerq *q, struct timerq_entry *e, usec at);
 
 /* Take an entry out; nothing when it is not in. */
 void timerq_remove(struct timerq *q, struct timerq_entry *e);
 
-/* Take out the earliest entry, if it is at now or before.  Returns it, or NULL.  Equal times come in no particular order. */
+/* Take out the earliest entry, if it is at now or before.  Returns it, or NULL.  Equal times come in any order. */
 struct timerq_entry *timerq_pop(struct timerq *q, usec now);
 
 /* Returns the earliest time in the queue, CLOCK_NEVER when it is empty. */

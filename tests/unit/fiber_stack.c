@@ -70,6 +70,30 @@ the_guard_is_below(void **state)
 	stack_pool_fini(&p);
 }
 
+/* A kernel that marks guards inside a mapping does not do so in locked memory: the older way has to serve. */
+static void
+the_guard_is_there_in_locked_memory_too(void **state)
+{
+	struct stack_pool p;
+	struct stack s;
+	int fd[2];
+
+	(void)state;
+	if (mlockall(MCL_FUTURE) != 0)
+		skip();
+	assert_int_equal(stack_pool_init(&p, 4), 0);
+	assert_int_equal(stack_get(&p, 4096, &s), 0);
+	assert_int_equal(munlockall(), 0);
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(write(fd[1], s.low, 1), 1);
+	assert_int_equal(write(fd[1], s.low - 1, 1), -1);
+	assert_int_equal(write(fd[1], s.low - STACK_GUARD, 1), -1);
+	close(fd[0]);
+	close(fd[1]);
+	stack_put(&p, &s);
+	stack_pool_fini(&p);
+}
+
 static void
 the_last_one_put_is_the_first_one_got(void **state)
 {
@@ -166,6 +190,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_are_whole_pages_and_writable),
 		cmocka_unit_test(the_guard_is_below),
+		cmocka_unit_test(the_guard_is_there_in_locked_memory_too),
 		cmocka_unit_test(the_last_one_put_is_the_first_one_got),
 		cmocka_unit_test(cold_ones_give_their_pages_back_and_surplus_is_unmapped),
 		cmocka_unit_test(a_larger_size_replaces_the_cache),

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BACK_POSTGRES_H
+#define BACK_POSTGRES_H
+
+/*
+ * What the files of the PostgreSQL driver share; nobody else includes it.
+ *
+ *	postgres.c          the driver's table: open, close, send, abandon; how a connection dies
+ *	postgres_connect.c  from a URL to a connection in pipeline mode
+ *	postgres_put.c      statements into the pipeline: values, preparing
+ *	postgres_take.c     results out of the pipeline: rows, errors
+ *	postgres_cancel.c   statements that nobody waits for any more
+ *
+ * Invariants.  Every slot in `sent` owes exactly one sync, in that order.  `live`
+ * counts those of them whose call is still wanted, `lost` those whose call was
+ * abandoned; the others are the driver's own.  A connection that broke (`dead`)
+ * sends and reads nothing more; the pool is told at the end of the turn, so no
+ * callback here ends the connection under its caller, but conn_gave and
+ * conn_is_ready may: postgres_hold before them where d is needed after.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <libpq-fe.h>
+
+#include "back/driver.h"
+#include "back/stmts.h"
+#include "base/buf.h"
+#include "loop/loop.h"
+
+struct resolve;
+struct resolved;
+
+enum {
+	POSTGRES_DEPTH = 64,			/* statements owed on a connection */
+	POSTGRES_PREPARED = 256,		/* statements kept prepared on a connection */
+	POSTGRES_VALUES = 65535,		/* of a statement; the protocol's limit */
+	POSTGRES_RESULT_MAX = 64 * 1024 * 1024,	/* bytes that a result may take on the wire */
+	POSTGRES_READ = 16384,			/* libpq's buffer */
+	POSTGRES_OID_BYTEA = 17,
+};
+
+/* How long an abandoned statement may go on once its cancel has been asked for. */
+#define POSTGRES_DRAIN USEC_PER_SEC
+
+enum postgres_owner {
+	POSTGRES_CALL,		/* a call's, or it was once */
+	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
+};
+
+/* One statement and its sync in the pipeline. */
+struct postgres_slot {
+	TAILQ_ENTRY(postgres_slot) link;
+	enum postgres_owner owner;
+	struct call *call;		/* NULL: abandoned, or ours */
+	unsigned number;		/* of the prepared statement it executes; 0: unnamed */
+	bool preparing;			/* the answer to its Parse has not come yet */
+	bool retried;			/* it has been prepared anew once already */
+	unsigned long long seq;		/* which statement of the connection it is */
+	PGresult *result;		/* what came so far: its rows, or the error that counts */
+};
+TAILQ_HEAD(postgres_slots, postgres_slot);
+
+/* Values as libpq wants them: arrays side by side, reused from call to call. */
+struct postgres_bind {
+	const char **at;
+	int *len;
+	int *format;
+	Oid *type;
+	unsigned room;
+	struct buf text;		/* numbers, and texts with their NUL */
+};
+
+struct postgres_cancel;
+
+struct postgres {
+	struct conn *conn;
+	struct loop *loop;
+	PGconn *pg;			/* NULL while the name is looked up */
+	char host[256];			/* the name being looked up */
+	struct resolve *resolve;
+	struct watch *watch;
+	struct loop_task task;		/* at the end of the turn: flush, or tell the pool of the death */
+	struct postgres_slots sent;	/* given to libpq, oldest first */
+	struct postgres_slots held;	/* nothing sent of them: they wait for a cancel to be over */
+	struct postgres_slots spare;
+	unsigned live, lost;
+	unsigned long long seq;
+	struct stmts stmts;
+	unsigned number;		/* of the last statement prepared */
+	struct postgres_bind bind;
+	size_t unfinished;		/* bytes, about, that came for the statement now being answered … */
+	unsigned long long unfinished_seq;	/* … which is this one */
+
+	struct postgres_cancel *cancel;	/* on a thread now */
+	unsigned long long cancel_seq;	/* the statement it was meant for */
+	bool draining;			/* from the first cancel until nothing is owed and no cancel is under way */
+	unsigned ungiven;		/* replies that have come but are not given while draining */
+	struct timer *timer;		/* ends the draining */
+
+	bool ready;
+	bool stale;			/* to be closed once nothing is owed */
+	bool dead;
+	struct fault why;		/* of the death */
+	unsigned holds;
+	bool closed;			/* freed when the last hold goes */
+};
+
+/* ---- postgres.c ---- */
+
+/* The connection is of no use; the first reason counts.  The pool is told at the end of the turn. */
+void postgres_die(struct postgres *d, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* As postgres_die, with the reason that libpq gives. */
+void postgres_die_of_libpq(struct postgres *d);
+
+/* Flush at the end of this turn. */
+void postgres_flush_later(struct postgres *d);
+
+/* The watch's callback of a connection that is ready. */
+void postgres_on_event(void *arg, int what);
+
+/* Keep d's memory over a call that may close the connection. */
+void postgres_hold(struct postgres *d);
+
+/* Ends a hold.  Returns true when the connection has been closed meanwhile: d is gone, or will be. */
+bool postgres_release(struct postgres *d);
+
+/* Returns a zeroed slot, or NULL. */
+struct postgres_slot *postgres_slot_new(struct postgres *d);
+
+/* Put a slot that is in no list back. */
+void postgres_slot_free(struct postgres *d, struct postgres_slot *s);
+
+/* ---- postgres_connect.c ---- */
+
+/* Check what only libpq knows of a URL. */
+enum weft_rc postgres_check(const struct back_url *url, char *error, size_t size);
+
+/* Begin to connect; the outcome is ready, or postgres_die. */
+void postgres_connect(struct postgres *d);
+
+/* ---- postgres_put.c ---- */
+
+/* Returns WEFT_OK when the call's values can be sent; else its fault is filled. */
+enum weft_rc postgres_values_check(struct call *c);
+
+/* Hand the slot's statement to libpq and append it to `sent`.  Returns 0; -1: the connection is dead, the slot in no list. */
+int postgres_put(struct postgres *d, struct postgres_slot *s);
+
+/* The server has lost, or must lose, what the slot's statement was prepared as. */
+void postgres_unprepare(struct postgres *d, const struct postgres_slot *s);
+
+/* Free what preparing and binding hold. */
+void postgres_put_fini(struct postgres *d);
+
+/* ---- postgres_take.c ---- */
+
+/* Take all results that have come whole.  May close the connection (hold). */
+void postgres_take_all(struct postgres *d);
+
+/* ---- postgres_cancel.c ---- */
+
+/* Something was abandoned, or answered: cancel what runs when nobody wants it, end the draining when it is over.  May close the connection (hold). */
+void postgres_cancel_step(struct postgres *d);
+
+/* The connection closes: the thread, if one runs, is left to end alone. */
+void postgres_cancel_detach(struct postgres *d);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Statements that nobody waits for any more.
+ *
+ * A cancel hits whatever the server runs on that connection when it arrives, so it is
+ * asked for only when every statement owed is an abandoned one, and from then on
+ * nothing more is sent until two things have happened: the thread which
+ * asked has ended (the server has then signalled its process, or never will) and every
+ * sync owed has come.  New calls are held meanwhile, and the pool is not told
+ * of the replies, so it hands the connection to nobody.  If that
+ * takes longer than POSTGRES_DRAIN the connection is closed.
+ *
+ * PQcancel connects and waits, hence the thread; its struct outlives the connection.
+ */
+#include "back/postgres.h"
+
+#include <stdlib.h>
+
+#include "back/pool.h"
+#include "base/log.h"
+#include "loop/thread.h"
+
+struct postgres_cancel {
+	struct thread_job job;
+	struct postgres *d;		/* NULL: closed meanwhile */
+	PGcancel *how;
+	char error[256];
+	int sent;
+};
+
+static void
+postgres_cancel_free(struct postgres_cancel *k)
+{
+	PQfreeCancel(k->how);
+	free(k);
+}
+
+/* On a thread. */
+static void
+postgres_cancel_run(void *arg)
+{
+	struct postgres_cancel *k = arg;
+
+	k->sent = PQcancel(k->how, k->error, sizeof k->error);
+}
+
+static void
+postgres_cancel_done(void *arg)
+{
+	struct postgres_cancel *k = arg;
+	struct postgres *d = k->d;
+
+	if (!k->sent)
+		log_warn("cancel failed text=%s", k->error);
+	postgres_cancel_free(k);
+	if (d == NULL)
+		return;
+	d->cancel = NULL;
+	postgres_cancel_step(d);
+}
+
+static void
+postgres_cancel_on_timer(void *arg)
+{
+	struct postgres *d = arg;
+
+	if (d->draining)
+		postgres_die(d, NULL, "a cancelled statement went on");
+}
+
+/* Have the running statement cancelled.  When no thread is free it is only waited for. */
+static void
+postgres_cancel_start(struct postgres *d)
+{
+	struct threads *t = loop_threads(d->loop);
+	struct postgres_cancel *k = calloc(1, sizeof *k);
+
+	d->cancel_seq = TAILQ_FIRST(&d->sent)->seq;
+	if (k == NULL)
+		return;
+	k->d = d;
+	k->job = (struct thread_job){ .fn = postgres_cancel_run, .done = postgres_cancel_done, .arg = k };
+	k->how = PQgetCancel(d->pg);
+	if (k->how == NULL || t == NULL || threads_submit(t, &k->job) != WEFT_OK) {
+		postgres_cancel_free(k);
+		return;
+	}
+	d->cancel = k;
+}
+
+static void
+postgres_drain_begin(struct postgres *d)
+{
+	d->draining = true;
+	if (d->timer == NULL)
+		d->timer = timer_new(d->loop, postgres_cancel_on_timer, d);
+	if (d->timer == NULL) {
+		postgres_die(d, NULL, "no timer for a cancel");
+		return;
+	}
+	timer_set(d->timer, clock_add(loop_now(d->loop), POSTGRES_DRAIN));
+}
+
+/* It is over: send what was held. */
+static void
+postgres_drain_end(struct postgres *d)
+{
+	struct postgres_slot *s;
+
+	d->draining = false;
+	timer_set(d->timer, CLOCK_NEVER);
+	while (!d->dead && (s = TAILQ_FIRST(&d->held)) != NULL) {
+		TAILQ_REMOVE(&d->held, s, link);
+		if (postgres_put(d, s) != 0)
+			TAILQ_INSERT_HEAD(&d->held, s, link);
+	}
+}
+
+static void
+postgres_give(struct postgres *d)
+{
+	postgres_hold(d);
+	while (!d->closed && !d->draining && d->ungiven > 0) {
+		d->ungiven--;
+		conn_gave(d->conn);
+	}
+	postgres_release(d);
+}
+
+void
+postgres_cancel_step(struct postgres *d)
+{
+	if (d->dead)
+		return;
+	if (d->live == 0 && d->lost > 0 && d->cancel == NULL) {
+		if (!d->draining)
+			postgres_drain_begin(d);
+		if (!d->dead && d->cancel_seq != TAILQ_FIRST(&d->sent)->seq)
+			postgres_cancel_start(d);
+	} else if (d->draining && d->cancel == NULL && TAILQ_EMPTY(&d->sent)) {
+		postgres_drain_end(d);
+	}
+	postgres_give(d);
+}
+
+void
+postgres_cancel_detach(struct postgres *d)
+{
+	struct postgres_cancel *k = d->cancel;
+
+	d->cancel = NULL;
+	if (k == NULL)
+		return;
+	k->d = NULL;
+	if (threads_recall(loop_threads(d->loop), &k->job))
+		postgres_cancel_free(k);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Statements into a PostgreSQL pipeline.
+ *
+ * Each is prepared under a name of its own (w1, w2, …) the first time that its
+ * text is used on a connection; of those over POSTGRES_PREPARED the least
+ * recently used is deallocated, by a statement of ours with a sync of its own,
+ * so that its failure is nobody's.  What the server lost is prepared under a
+ * new name, never under one that may still exist.
+ *
+ * Values go as text without a type, so the server infers it (id = $1 works for
+ * any kind of integer); bytes go in binary, as bytea.  Which parameters are
+ * bytes is therefore part of what tells two statements apart.
+ */
+#include "back/postgres.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "back/sqltext.h"
+
+/* ---- values ---- */
+
+static enum weft_rc
+postgres_values_refuse(struct call *c, unsigned i, const char *why)
+{
+	call_explain(c, WEFT_INVALID, NULL, "value $%u %s", i + 1, why);
+	return WEFT_INVALID;
+}
+
+enum weft_rc
+postgres_values_check(struct call *c)
+{
+	if (c->nvalues > POSTGRES_VALUES)
+		return postgres_values_refuse(c, POSTGRES_VALUES, "is one too many");
+	for (unsigned i = 0; i < c->nvalues; i++) {
+		const struct value *v = &c->values[i];
+
+		if ((v->kind == VALUE_TEXT || v->kind == VALUE_BYTES) && v->as.bytes.len > POSTGRES_RESULT_MAX)
+			return postgres_values_refuse(c, i, "is too long");
+		if (v->kind == VALUE_TEXT && v->as.bytes.len > 0 && memchr(v->as.bytes.at, '\0', v->as.bytes.len) != NULL)
+			return postgres_values_refuse(c, i, "is text with a NUL in it, which PostgreSQL cannot store");
+	}
+	return WEFT_OK;
+}
+
+/* Which of the first 64 values are bytes. */
+static uint64_t
+postgres_values_shape(const struct call *c)
+{
+	uint64_t shape = 0;
+
+	for (unsigned i = 0; i < c->nvalues && i < 64; i++)
+		if (c->values[i].kind == VALUE_BYTES)
+			shape |= UINT64_C(1) << i;
+	return shape;
+}
+
+static void
+postgres_bind_fini(struct postgres_bind *b)
+{
+	free(b->at);
+	free(b->len);
+	free(b->format);
+	free(b->type);
+	buf_fini(&b->text);
+	*b = (struct postgres_bind){ .text = b->text };
+}
+
+static int
+postgres_bind_grow(struct postgres_bind *b, unsigned n)
+{
+	unsigned room = n < 16 ? 16 : n;
+
+	if (n <= b->room)
+		return 0;
+	postgres_bind_fini(b);
+	b->at = calloc(room, sizeof *b->at);
+	b->len = calloc(room, sizeof *b->len);
+	b->format = calloc(room, sizeof *b->format);
+	b->type = calloc(room, sizeof *b->type);
+	if (b->at == NULL || b->len == NULL || b->format == NULL || b->type == NULL) {
+		postgres_bind_fini(b);
+		return -1;
+	}
+	b->room = room;
+	return 0;
+}
+
+static size_t
+postgres_bind_size(const struct value *v)
+{
+	return v->kind == VALUE_TEXT ? v->as.bytes.len + 1 : v->kind == VALUE_INT || v->kind == VALUE_REAL ? SQL_REAL_MAX : 0;
+}
+
+/* Set the arrays' element i; there is room in b->text. */
+static void
+postgres_bind_value(struct postgres_bind *b, unsigned i, const struct value *v)
+{
+	char *to = b->text.at + b->text.len;
+
+	b->at[i] = to;
+	b->len[i] = 0;
+	b->format[i] = v->kind == VALUE_BYTES;
+	b->type[i] = v->kind == VALUE_BYTES ? POSTGRES_OID_BYTEA : 0;
+	switch (v->kind) {
+	case VALUE_NULL:
+		b->at[i] = NULL;
+		break;
+	case VALUE_INT:
+		snprintf(to, SQL_REAL_MAX, "%lld", v->as.integer);
+		break;
+	case VALUE_REAL:
+		sql_real(v->as.real, to);
+		break;
+	case VALUE_TEXT:
+		if (v->as.bytes.len > 0)
+			memcpy(to, v->as.bytes.at, v->as.bytes.len);
+		to[v->as.bytes.len] = '\0';
+		break;
+	case VALUE_BYTES:
+		b->at[i] = v->as.bytes.len > 0 ? v->as.bytes.at : "";
+		b->len[i] = (int)v->as.bytes.len;
+		break;
+	}
+	b->text.len += postgres_bind_size(v);
+}
+
+static int
+postgres_bind(struct postgres_bind *b, const struct call *c)
+{
+	size_t size = 1;
+
+	if (postgres_bind_grow(b, c->nvalues) != 0)
+		return -1;
+	for (unsigned i = 0; i < c->nvalues; i++)
+		size += postgres_bind_size(&c->values[i]);
+	buf_clear(&b->text);
+	if (buf_reserve(&b->text, size) == NULL)
+		return -1;
+	for (unsigned i = 0; i < c->nvalues; i++)
+		postgres_bind_value(b, i, &c->values[i]);
+	return 0;
+}
+
+/* ---- the pipeline ---- */
+
+/* Every statement has a sync of its own.  libpq before 17 cannot add one without sending it at once. */
+static int
+postgres_put_sync(struct postgres *d)
+{
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+	return PQsendPipelineSync(d->pg);
+#else
+	return PQpipelineSync(d->pg);
+#endif
+}
+
+static void
+postgres_put_end(struct postgres *d, struct postgres_slot *s)
+{
+	s->seq = ++d->seq;
+	TAILQ_INSERT_TAIL(&d->sent, s, link);
+	postgres_flush_later(d);
+}
+
+static int
+postgres_put_failed(struct postgres *d)
+{
+	postgres_die_of_libpq(d);
+	return -1;
+}
+
+static int
+postgres_deallocate(struct postgres *d, unsigned number)
+{
+	char text[40];
+	struct postgres_slot *s = postgres_slot_new(d);
+
+	if (s == NULL)
+		return -1;
+	s->owner = POSTGRES_OURS;
+	snprintf(text, sizeof text, "DEALLOCATE w%u", number);
+	if (!PQsendQueryParams(d->pg, text, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
+		postgres_slot_free(d, s);
+		return -1;
+	}
+	postgres_put_end(d, s);
+	return 0;
+}
+
+/*
+ * Find or make the prepared statement of a call.
+ *
+ * Returns  0 with *number set, 0 when it is to be executed without a name; -1 when libpq fails
+ */
+static int
+postgres_prepare(struct postgres *d, struct postgres_slot *s, unsigned *number)
+{
+	const struct call *c = s->call;
+	uint64_t shape = postgres_values_shape(c);
+	struct stmt *t = stmts_find(&d->stmts, c->sql, shape), *old;
+	char name[16];
+
+	*number = 0;
+	if (t != NULL) {
+		*number = t->number;
+		return 0;
+	}
+	if (strlen(c->sql) > STMTS_TEXT_MAX)
+		return 0;
+	old = stmts_surplus(&d->stmts);
+	if (old != NULL) {
+		if (postgres_deallocate(d, old->number) != 0)
+			return -1;
+		stmts_remove(&d->stmts, old);
+	}
+	t = stmts_add(&d->stmts, c->sql, shape);
+	if (t == NULL)
+		return 0;
+	*number = t->number = ++d->number;
+	s->preparing = true;
+	snprintf(name, sizeof name, "w%u", t->number);
+	return PQsendPrepare(d->pg, name, c->sql, (int)c->nvalues, d->bind.type) ? 0 : -1;
+}
+
+static int
+postgres_put_call(struct postgres *d, struct postgres_slot *s)
+{
+	const struct call *c = s->call;
+	struct postgres_bind *b = &d->bind;
+	int n = (int)c->nvalues;
+	char name[16];
+
+	s->preparing = false;
+	if (postgres_bind(b, c) != 0 || postgres_prepare(d, s, &s->number) != 0)
+		return -1;
+	if (s->number == 0)
+		return PQsendQueryParams(d->pg, c->sql, n, b->type, b->at, b->len, b->format, 0) ? 0 : -1;
+	snprintf(name, sizeof name, "w%u", s->number);
+	return PQsendQueryPrepared(d->pg, name, n, b->at, b->len, b->format, 0) ? 0 : -1;
+}
+
+int
+postgres_put(struct postgres *d, struct postgres_slot *s)
+{
+	if (postgres_put_call(d, s) != 0 || !postgres_put_sync(d))
+		return postgres_put_failed(d);
+	d->live++;
+	postgres_put_end(d, s);
+	/* One large text should not be held for the life of the connection. */
+	if (d->bind.text.size > 65536)
+		buf_fini(&d->bind.text);
+	return 0;
+}
+
+void
+postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
+{
+	struct stmt *t = s->call == NULL ? NULL : stmts_find(&d->stmts, s->call->sql, postgres_values_shape(s->call));
+
+	/* It may have been prepared anew already, after the failure of one before this in the pipeline. */
+	if (t == NULL || t->number != s->number)
+		return;
+	stmts_remove(&d->stmts, t);
+	/* The server may have it still: its plan is stale, or the error was not about it. */
+	if (!s->preparing && postgres_deallocate(d, s->number) != 0)
+		postgres_put_failed(d);
+}
+
+void
+postgres_put_fini(struct postgres *d)
+{
+	struct stmt *t;
+
+	while ((t = TAILQ_FIRST(&d->stmts.used)) != NULL)
+		stmts_remove(&d->stmts, t);
+	postgres_bind_fini(&d->bind);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Results out of a PostgreSQL pipeline: for each statement [the answer to its
+ * Parse,] its rows or an error, and its sync, which ends it.  Rows wait in
+ * libpq's memory until the sync, since a commit may still fail.
+ *
+ * An error of severity FATAL, or a connection that ends, leaves the outcome of all
+ * that was sent unknown.  "Prepared statement lost" is mended here: prepared
+ * anew, once, which is safe as the failed try was rolled back whole.
+ */
+#include "back/postgres.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "back/rows.h"
+#include "base/must.h"
+
+/* ---- rows ---- */
+
+static int
+postgres_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0;
+}
+
+/* bytea as the server writes it: \x and hex digits (or, by an old setting, with escapes). */
+static size_t
+postgres_copy_bytea(char *to, const char *at, size_t len)
+{
+	unsigned char *bytes;
+	size_t n = 0;
+
+	if (len >= 2 && at[0] == '\\' && at[1] == 'x') {
+		for (size_t i = 2; i + 1 < len; i += 2)
+			to[n++] = (char)(postgres_hex(at[i]) << 4 | postgres_hex(at[i + 1]));
+	} else if ((bytes = PQunescapeBytea((const unsigned char *)at, &n)) != NULL) {
+		must(n <= len);
+		memcpy(to, bytes, n);
+		PQfreemem(bytes);
+	}
+	to[n] = '\0';
+	return n;
+}
+
+static size_t
+postgres_rows_size(const PGresult *r, int rows, int columns)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < columns; j++)
+			if (!PQgetisnull(r, i, j))
+				size += (size_t)PQgetlength(r, i, j) + 1;
+	return size;
+}
+
+static void
+postgres_rows_copy(struct weft_rows *out, const PGresult *r, char *to)
+{
+	struct span *cell = out->cell;
+
+	for (int i = 0; i < (int)out->count; i++)
+		for (int j = 0; j < (int)out->columns; j++, cell++) {
+			size_t len = (size_t)PQgetlength(r, i, j);
+
+			if (PQgetisnull(r, i, j))
+				continue;
+			cell->at = to;
+			if (PQftype(r, j) == POSTGRES_OID_BYTEA)
+				cell->len = postgres_copy_bytea(to, PQgetvalue(r, i, j), len);
+			else
+				memcpy(to, PQgetvalue(r, i, j), (cell->len = len) + 1);
+			to += cell->len + 1;
+		}
+}
+
+/* "INSERT 0 3" changed rows, "SELECT 3" did not. */
+static long long
+postgres_affected(PGresult *r)
+{
+	static const char *const verbs[] = { "INSERT ", "UPDATE ", "DELETE ", "MERGE " };
+	const char *status = PQcmdStatus(r);
+
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (strncmp(status, verbs[i], strlen(verbs[i])) == 0)
+			return strtoll(PQcmdTuples(r), NULL, 10);
+	return 0;
+}
+
+static struct weft_rows *
+postgres_rows(struct arena *a, PGresult *r)
+{
+	int rows = PQntuples(r), columns = PQnfields(r);
+	struct weft_rows *out = rows_new(a, (unsigned)columns, (size_t)rows);
+	char *bytes = out == NULL ? NULL : arena_alloc(a, postgres_rows_size(r, rows, columns));
+
+	if (bytes == NULL)
+		return NULL;
+	out->affected = postgres_affected(r);
+	for (int j = 0; j < columns; j++) {
+		out->name[j] = arena_strdup(a, span_str(PQfname(r, j)));
+		if (out->name[j] == NULL)
+			return NULL;
+	}
+	postgres_rows_copy(out, r, bytes);
+	return out;
+}
+
+/* ---- the end of a statement ---- */
+
+static const char *
+postgres_error_code(const PGresult *r)
+{
+	const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+	return code == NULL ? "" : code;
+}
+
+static bool
+postgres_is_error(const PGresult *r)
+{
+	return r == NULL || PQresultStatus(r) == PGRES_FATAL_ERROR;
+}
+
+static bool
+postgres_is_fatal(const PGresult *r)
+{
+	const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+/* Did it fail only because of what it was prepared as? */
+static bool
+postgres_is_unprepared(const struct postgres_slot *s)
+{
+	const char *code, *where;
+
+	if (s->number == 0 || s->result == NULL || !postgres_is_error(s->result))
+		return false;
+	code = postgres_error_code(s->result);
+	if (strcmp(code, "26000") == 0 || strcmp(code, "42P05") == 0)
+		return true;
+	/* "cached plan must not change result type"; the code alone may mean much else, and the text is translated. */
+	where = PQresultErrorField(s->result, PG_DIAG_SOURCE_FUNCTION);
+	return strcmp(code, "0A000") == 0 && where != NULL && strcmp(where, "RevalidateCachedQuery") == 0;
+}
+
+static void
+postgres_finish(struct call *call, PGresult *r)
+{
+	const char *text;
+
+	if (r == NULL) {
+		call_finish(call, WEFT_UNKNOWN, NULL, "the server gave no result");
+		return;
+	}
+	if (!postgres_is_error(r)) {
+		call->rows = postgres_rows(call->arena, r);
+		if (call->rows != NULL)
+			call_finish(call, WEFT_OK, NULL, NULL);
+		else
+			call_finish(call, WEFT_SYSTEM, NULL, "no memory for the result");
+		return;
+	}
+	text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	call_finish(call, WEFT_REFUSED, postgres_error_code(r), "%s", text == NULL ? PQresultErrorMessage(r) : text);
+}
+
+/* A failed Parse was never prepared; what was lost has to be forgotten too. */
+static void
+postgres_settle_prepared(struct postgres *d, const struct postgres_slot *s)
+{
+	if (s->preparing || postgres_is_unprepared(s))
+		postgres_unprepare(d, s);
+}
+
+/* Nothing is owed any more: is the connection as it was? */
+static void
+postgres_check_idle(struct postgres *d)
+{
+	PGTransactionStatusType status;
+
+	if (!TAILQ_EMPTY(&d->sent) || PQisBusy(d->pg))
+		return;
+	status = PQtransactionStatus(d->pg);
+	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
+		postgres_die(d, NULL, "a statement left a transaction open");
+	else if (d->stale)
+		postgres_die(d, "25006", "the server is read-only");
+}
+
+/* The sync of the oldest statement has come.  May close the connection. */
+static void
+postgres_take_sync(struct postgres *d)
+{
+	struct postgres_slot *s = TAILQ_FIRST(&d->sent);
+	struct call *call = s->call;
+
+	TAILQ_REMOVE(&d->sent, s, link);
+	if (s->owner == POSTGRES_OURS) {
+		postgres_slot_free(d, s);
+		postgres_check_idle(d);
+		postgres_cancel_step(d);
+		return;
+	}
+	d->live -= call != NULL;
+	d->lost -= call == NULL;
+	postgres_settle_prepared(d, s);
+	if (!d->dead && call != NULL && !s->retried && postgres_is_unprepared(s)) {
+		PQclear(s->result);
+		s->result = NULL;
+		s->retried = true;
+		if (postgres_put(d, s) != 0)
+			TAILQ_INSERT_HEAD(&d->held, s, link);
+		return;
+	}
+	d->stale |= s->result != NULL && strcmp(postgres_error_code(s->result), "25006") == 0;
+	if (call != NULL)
+		postgres_finish(call, s->result);
+	postgres_slot_free(d, s);
+	postgres_check_idle(d);
+	d->ungiven++;
+	postgres_cancel_step(d);
+}
+
+/* ---- results ---- */
+
+/* Keep what counts for the oldest statement: the first error, else the last rows. */
+static void
+postgres_keep(struct postgres_slot *s, PGresult *r)
+{
+	if (s->result != NULL && postgres_is_error(s->result)) {
+		PQclear(r);
+		return;
+	}
+	PQclear(s->result);
+	s->result = r;
+}
+
+static void
+postgres_take_result(struct postgres *d, PGresult *r)
+{
+	struct postgres_slot *s = TAILQ_FIRST(&d->sent);
+
+	switch (PQresultStatus(r)) {
+	case PGRES_COMMAND_OK:
+	case PGRES_TUPLES_OK:
+	case PGRES_EMPTY_QUERY:
+		if (s->preparing) {
+			s->preparing = false;
+			PQclear(r);
+		} else {
+			postgres_keep(s, r);
+		}
+		break;
+	case PGRES_FATAL_ERROR:
+		if (postgres_is_fatal(r) || PQstatus(d->pg) == CONNECTION_BAD)
+			postgres_die(d, postgres_error_code(r), "%s", PQresultErrorMessage(r));
+		postgres_keep(s, r);
+		break;
+	case PGRES_PIPELINE_ABORTED:
+		PQclear(r);
+		break;
+	case PGRES_PIPELINE_SYNC:
+		PQclear(r);
+		postgres_take_sync(d);
+		break;
+	default:
+		PQclear(r);
+		postgres_die(d, NULL, "the server answered in a way that cannot be shared (COPY)");
+		break;
+	}
+}
+
+void
+postgres_take_all(struct postgres *d)
+{
+	unsigned ends = 0;
+
+	postgres_hold(d);
+	/* A NULL stands between results; several in a row would be a libpq that has lost its place. */
+	while (!d->closed && !d->dead && !TAILQ_EMPTY(&d->sent) && !PQisBusy(d->pg)) {
+		PGresult *r = PQgetResult(d->pg);
+
+		if (r != NULL) {
+			ends = 0;
+			postgres_take_result(d, r);
+		} else if (++ends > 4) {
+			postgres_die(d, NULL, "the server's answers do not match what was asked");
+		}
+	}
+	/* What comes unasked (notices, the end of the server) is parsed here. */
+	if (!d->closed && !d->dead && TAILQ_EMPTY(&d->sent))
+		(void)PQisBusy(d->pg);
+	postgres_release(d);
+}

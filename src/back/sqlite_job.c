@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * SQLite, on a thread: open a database, run one statement, close it.
+ *
+ * A connection begins with WAL (unless it only reads), foreign keys on, and no
+ * trust in what a database file brings with it (trusted_schema off, defensive).
+ * Statements are kept prepared by their text; SQLite prepares them anew by itself
+ * when the schema has changed.  Every value of a result becomes text (blobs stay bytes).
+ */
+#include "back/sqlite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "back/sqltext.h"
+
+/* ---- outcomes ---- */
+
+static void
+sqlite_answer_set(struct sqlite *d, enum weft_rc rc, const char *code, const char *text)
+{
+	d->answer.rc = rc;
+	snprintf(d->answer.code, sizeof d->answer.code, "%s", code);
+	snprintf(d->answer.text, sizeof d->answer.text, "%s", text);
+}
+
+static void
+sqlite_answer_invalid(struct sqlite *d, const char *text)
+{
+	sqlite_answer_set(d, WEFT_INVALID, "", text);
+}
+
+/* Tell SQLite's last error; after some, a connection is better opened anew. */
+static void
+sqlite_answer_error(struct sqlite *d)
+{
+	int code = sqlite3_extended_errcode(d->db);
+
+	sqlite_answer_set(d, code == SQLITE_NOMEM ? WEFT_SYSTEM : WEFT_REFUSED, sqlite_code_name(code), sqlite3_errmsg(d->db));
+	switch (code & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+		d->answer.broken = true;
+		break;
+	default:
+		d->answer.broken = code == SQLITE_READONLY_DBMOVED;
+		break;
+	}
+}
+
+static void
+sqlite_answer_clear(struct sqlite_answer *a)
+{
+	struct buf bytes = a->bytes, cells = a->cells;
+
+	*a = (struct sqlite_answer){ .rc = WEFT_OK, .bytes = bytes, .cells = cells };
+	buf_clear(&a->bytes);
+	buf_clear(&a->cells);
+}
+
+/* ---- opening and closing ---- */
+
+static int
+sqlite_set_up(struct sqlite *d)
+{
+	int rc = sqlite_guard(d);
+
+	sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(d->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(d->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+	sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH, SQLITE_RESULT_MAX);
+	sqlite3_limit(d->db, SQLITE_LIMIT_ATTACHED, 0);
+	/* The first use of the file: whether it is a database at all shows here. */
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(d->db, d->read_only ? "PRAGMA schema_version" : "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
+	return rc;
+}
+
+void
+sqlite_job_open(void *arg)
+{
+	struct sqlite *d = arg;
+	int flags = d->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+
+	sqlite_answer_clear(&d->answer);
+	if (d->refused) {
+		sqlite_answer_invalid(d, "a database in memory is its connection's own: it needs a pool with max = 1");
+		return;
+	}
+	d->trusted = true;
+	if (sqlite3_open_v2(d->path, &d->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK || sqlite_set_up(d) != SQLITE_OK) {
+		if (d->db == NULL)
+			sqlite_answer_set(d, WEFT_SYSTEM, "SQLITE_NOMEM", "out of memory");
+		else
+			sqlite_answer_error(d);
+		sqlite3_close(d->db);
+		d->db = NULL;
+	}
+	d->trusted = false;
+}
+
+void
+sqlite_job_close(void *arg)
+{
+	struct sqlite *d = arg;
+	struct stmt *t;
+
+	while ((t = TAILQ_FIRST(&d->stmts.used)) != NULL) {
+		sqlite3_finalize(t->data);
+		stmts_remove(&d->stmts, t);
+	}
+	sqlite3_close(d->db);
+	d->db = NULL;
+}
+
+/* ---- preparing ---- */
+
+/* Is there nothing but blanks, comments and ';' in what follows a statement? */
+static bool
+sqlite_tail_is_empty(struct sqlite *d, const char *tail)
+{
+	char word[SQL_WORD_MAX];
+	sqlite3_stmt *more;
+
+	sql_first_word(tail, word);
+	if (word[0] != '\0')
+		return false;
+	while (*tail != '\0') {
+		const char *from = tail;
+
+		if (sqlite3_prepare_v2(d->db, from, -1, &more, &tail) != SQLITE_OK || more != NULL) {
+			sqlite3_finalize(more);
+			return false;
+		}
+		if (tail == from)
+			break;
+	}
+	return true;
+}
+
+/* Keep a prepared statement for the next time.  Returns false when it is not kept. */
+static bool
+sqlite_keep(struct sqlite *d, const char *sql, sqlite3_stmt *s)
+{
+	struct stmt *t = stmts_surplus(&d->stmts);
+
+	if (t != NULL) {
+		sqlite3_finalize(t->data);
+		stmts_remove(&d->stmts, t);
+	}
+	t = stmts_add(&d->stmts, sql, 0);
+	if (t != NULL)
+		t->data = s;
+	return t != NULL;
+}
+
+/* Returns the statement; *kept says that it is not to be finalized.  NULL: answer says why. */
+static sqlite3_stmt *
+sqlite_prepare(struct sqlite *d, const char *sql, bool *kept)
+{
+	struct stmt *t = stmts_find(&d->stmts, sql, 0);
+	sqlite3_stmt *s = NULL;
+	const char *tail;
+
+	*kept = t != NULL;
+	if (t != NULL)
+		return t->data;
+	if (sqlite3_prepare_v3(d->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, &tail) != SQLITE_OK) {
+		sqlite_answer_error(d);
+		return NULL;
+	}
+	if (s == NULL) {
+		sqlite_answer_invalid(d, "the statement is empty");
+		return NULL;
+	}
+	if (!sqlite_tail_is_empty(d, tail)) {
+		sqlite3_finalize(s);
+		sqlite_answer_invalid(d, "more than one statement");
+		return NULL;
+	}
+	*kept = sqlite_keep(d, sql, s);
+	return s;
+}
+
+/* ---- values ---- */
+
+/* Which value, from 0, stands for parameter p: $3 and ?3 the third, a bare ? that of its own place; else -1. */
+static int
+sqlite_value_index(sqlite3_stmt *s, int p)
+{
+	const char *name = sqlite3_bind_parameter_name(s, p);
+	int n = 0;
+
+	if (name == NULL)
+		return p - 1;
+	if ((name[0] != '$' && name[0] != '?') || name[1] == '\0')
+		return -1;
+	for (const char *at = name + 1; *at != '\0'; at++) {
+		if (*at < '0' || *at > '9' || n > SQLITE_VALUES)
+			return -1;
+		n = n * 10 + (*at - '0');
+	}
+	return n - 1;
+}
+
+static int
+sqlite_bind_value(sqlite3_stmt *s, int p, const struct value *v)
+{
+	/* SQLITE_STATIC: ask outlives the statement's run, and bindings are cleared after it. */
+	switch (v->kind) {
+	case VALUE_INT:
+		return sqlite3_bind_int64(s, p, v->as.integer);
+	case VALUE_REAL:
+		return sqlite3_bind_double(s, p, v->as.real);
+	case VALUE_TEXT:
+		return sqlite3_bind_text64(s, p, v->as.bytes.at, v->as.bytes.len, SQLITE_STATIC, SQLITE_UTF8);
+	case VALUE_BYTES:
+		return sqlite3_bind_blob64(s, p, v->as.bytes.at, v->as.bytes.len, SQLITE_STATIC);
+	case VALUE_NULL:
+		break;
+	}
+	return sqlite3_bind_null(s, p);
+}
+
+/* Returns false with answer set. */
+static bool
+sqlite_bind(struct sqlite *d, sqlite3_stmt *s)
+{
+	int highest = 0;
+
+	for (int p = 1; p <= sqlite3_bind_parameter_count(s); p++) {
+		int i = sqlite_value_index(s, p);
+
+		/* "?5" makes parameters 1 to 4 that the text does not name. */
+		if (i >= (int)d->ask.nvalues || i < 0) {
+			sqlite_answer_invalid(d, i < 0 ? "parameters are written $1, $2 and so on" : "fewer values than parameters");
+			return false;
+		}
+		highest = i + 1 > highest ? i + 1 : highest;
+		if (sqlite_bind_value(s, p, &d->ask.values[i]) != SQLITE_OK) {
+			sqlite_answer_error(d);
+			return false;
+		}
+	}
+	if (highest == (int)d->ask.nvalues)
+		return true;
+	sqlite_answer_invalid(d, "more values than parameters");
+	return false;
+}
+
+/* ---- results ---- */
+
+/* Add one value, terminated.  A buffer that gets too large remembers it. */
+static void
+sqlite_add_cell(struct sqlite_answer *a, const void *at, long long len)
+{
+	struct sqlite_cell cell = { a->bytes.len, len };
+
+	if (len != SQLITE_NO_CELL) {
+		(void)buf_add(&a->bytes, (struct span){ at, (size_t)len });
+		(void)buf_add(&a->bytes, (struct span){ "", 1 });
+	}
+	(void)buf_add(&a->cells, (struct span){ (const char *)(const void *)&cell, sizeof cell });
+}
+
+static void
+sqlite_add_value(struct sqlite_answer *a, sqlite3_stmt *s, int column)
+{
+	char number[SQL_REAL_MAX];
+	const void *at;
+
+	switch (sqlite3_column_type(s, column)) {
+	case SQLITE_INTEGER:
+		sqlite_add_cell(a, number, snprintf(number, sizeof number, "%lld", sqlite3_column_int64(s, column)));
+		break;
+	case SQLITE_FLOAT:
+		sql_real(sqlite3_column_double(s, column), number);
+		sqlite_add_cell(a, number, (long long)strlen(number));
+		break;
+	case SQLITE_TEXT:
+		at = sqlite3_column_text(s, column);
+		sqlite_add_cell(a, at, sqlite3_column_bytes(s, column));
+		break;
+	case SQLITE_BLOB:
+		at = sqlite3_column_blob(s, column);
+		sqlite_add_cell(a, at, sqlite3_column_bytes(s, column));
+		break;
+	default:
+		sqlite_add_cell(a, NULL, SQLITE_NO_CELL);
+		break;
+	}
+}
+
+/* Known only after the first step: SQLite may have prepared anew. */
+static void
+sqlite_add_names(struct sqlite_answer *a, sqlite3_stmt *s)
+{
+	a->columns = (unsigned)sqlite3_column_count(s);
+	for (unsigned i = 0; i < a->columns; i++) {
+		const char *name = sqlite3_column_name(s, (int)i);
+
+		sqlite_add_cell(a, name, name == NULL ? 0 : (long long)strlen(name));
+	}
+}
+
+/* sqlite3_changes() is of the last statement that changed rows, which may not be this one. */
+static long long
+sqlite_affected(struct sqlite *d, sqlite3_stmt *s)
+{
+	static const char *const verbs[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH" };
+	char word[SQL_WORD_MAX];
+
+	if (sqlite3_stmt_readonly(s))
+		return 0;
+	sql_first_word(d->ask.bytes.at, word);
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (strcmp(word, verbs[i]) == 0)
+			return sqlite3_changes64(d->db);
+	return 0;
+}
+
+static void
+sqlite_run(struct sqlite *d, sqlite3_stmt *s)
+{
+	struct sqlite_answer *a = &d->answer;
+	int rc = sqlite3_step(s);
+
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		sqlite_add_names(a, s);
+	for (; rc == SQLITE_ROW && !a->bytes.bad && !a->cells.bad; rc = sqlite3_step(s)) {
+		for (unsigned i = 0; i < a->columns; i++)
+			sqlite_add_value(a, s, (int)i);
+		a->count++;
+	}
+	if (a->bytes.bad || a->cells.bad)
+		sqlite_answer_set(d, WEFT_TOO_LARGE, "", "the result is too large");
+	else if (rc != SQLITE_DONE)
+		sqlite_answer_error(d);
+	else
+		a->affected = sqlite_affected(d, s);
+}
+
+void
+sqlite_job_run(void *arg)
+{
+	struct sqlite *d = arg;
+	sqlite3_stmt *s;
+	bool kept;
+
+	sqlite_answer_clear(&d->answer);
+	s = sqlite_prepare(d, d->ask.bytes.at, &kept);
+	if (s == NULL)
+		return;
+	if (sqlite_bind(d, s))
+		sqlite_run(d, s);
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	if (!kept)
+		sqlite3_finalize(s);
+	if (sqlite3_get_autocommit(d->db))
+		return;
+	d->trusted = true;
+	sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
+	d->trusted = false;
+}

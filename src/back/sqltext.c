@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: ISC */
+#include "back/sqltext.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Behind a comment that begins at s; block comments nest, as in PostgreSQL. */
+static const char *
+sql_skip_comment(const char *s)
+{
+	unsigned depth = 0;
+
+	if (s[0] == '-') {
+		s += strcspn(s, "\n");
+		return s;
+	}
+	do {
+		if (s[0] == '/' && s[1] == '*') {
+			depth++;
+			s += 2;
+		} else if (s[0] == '*' && s[1] == '/') {
+			depth--;
+			s += 2;
+		} else if (*s != '\0') {
+			s++;
+		}
+	} while (depth > 0 && *s != '\0');
+	return s;
+}
+
+static const char *
+sql_skip_blank(const char *s)
+{
+	for (;;) {
+		if (isspace((unsigned char)*s) || *s == ';' || *s == '(')
+			s++;
+		else if ((s[0] == '-' && s[1] == '-') || (s[0] == '/' && s[1] == '*'))
+			s = sql_skip_comment(s);
+		else
+			return s;
+	}
+}
+
+void
+sql_first_word(const char *sql, char out[SQL_WORD_MAX])
+{
+	const char *s = sql_skip_blank(sql);
+	size_t n = 0;
+
+	while (n < SQL_WORD_MAX - 1 && (isalpha((unsigned char)*s) || *s == '_'))
+		out[n++] = (char)toupper((unsigned char)*s++);
+	out[n] = '\0';
+}
+
+const char *
+sql_session_word(const char *sql)
+{
+	static const char *const words[] = {
+		"ABORT", "ATTACH", "BEGIN", "CLOSE", "COMMIT", "COPY", "DECLARE", "DETACH", "DISCARD", "END", "EXECUTE",
+		"FETCH", "LISTEN", "LOCK", "MOVE", "PREPARE", "RELEASE", "RESET", "ROLLBACK", "SAVEPOINT", "SET",
+		"START", "UNLISTEN",
+	};
+	char word[SQL_WORD_MAX];
+
+	sql_first_word(sql, word);
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(word, words[i]) == 0)
+			return words[i];
+	return NULL;
+}
+
+void
+sql_real(double x, char out[SQL_REAL_MAX])
+{
+	if (isnan(x)) {
+		strcpy(out, "NaN");
+		return;
+	}
+	if (isinf(x)) {
+		strcpy(out, x > 0 ? "Infinity" : "-Infinity");
+		return;
+	}
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(out, SQL_REAL_MAX, "%.*g", digits, x);
+		if (digits == 17 || strtod(out, NULL) == x)
+			return;
+	}
+}
