@@ -20,9 +20,9 @@ fault_is_cut_and_cleaned(void **state)
 
 	memset(text, 'x', sizeof text);
 	text[sizeof text - 1] = '\0';
-	fault_set(&f, WEFT_REFUSED, "A-CODE-THAT-IS-TOO-LONG", "a\r\nb\x7f %s", text);
+	fault_set(&f, WEFT_REFUSED, "A-CODE-THAT-IS-TOO-LONG-FOR-ITS-PLACE", "a\r\nb\x7f %s", text);
 	assert_int_equal(f.rc, WEFT_REFUSED);
-	assert_string_equal(f.code, "A-CODE-THAT-IS-");
+	assert_int_equal(strlen(f.code), sizeof f.code - 1);
 	assert_int_equal(strlen(f.text), sizeof f.text - 1);
 	assert_int_equal(strncmp(f.text, "a  b  xxx", 9), 0);
 	fault_set(&f, WEFT_DOWN, NULL, "down");

@@ -187,6 +187,36 @@ test_end(void **state)
 	return 0;
 }
 
+static void
+settings_are_checked(void **state)
+{
+	static const char *const good[] = { "redis://h", "redis://h/", "redis://h:1/15", "redis://:p@h", "redis://u:p@[::1]:1/0",
+		"redis+unix:///run/s", "redis+unix://:p@/run/s?db=3" };
+	static const struct {
+		const char *url, *word;
+	} bad[] = { { "redis://", "host" }, { "redis:///2", "host" }, { "redis://h/x", "database" }, { "redis://h/1/2", "database" },
+		{ "redis://h/999999", "database" }, { "redis://h/-1", "database" }, { "redis://h?db=1", "parameters" },
+		{ "redis://u@h", "password" }, { "redis+unix://h/s", "path" }, { "redis+unix:s", "path" },
+		{ "redis+unix:///s?db=", "database" }, { "redis+unix:///s?x=1", "database" } };
+	struct pool_conf conf = { .name = "cache" };
+	char error[200], url[300];
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		conf.url = good[i];
+		if (pool_check(&conf, error, sizeof error) != WEFT_OK)
+			fail_msg("%s", error);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		conf.url = bad[i].url;
+		assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_INVALID);
+		assert_non_null(strstr(error, bad[i].word));
+	}
+	snprintf(url, sizeof url, "redis+unix:///%0108d", 1);
+	conf.url = url;
+	assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_INVALID);
+	assert_non_null(strstr(error, "too long"));
+}
+
 /* ---- the real thing ---- */
 
 static void
@@ -816,6 +846,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(settings_are_checked),
 		T(every_kind_of_reply_comes_back),
 		T(error_reply_is_refused_with_code_and_text),
 		T(thousand_commands_share_one_connection),
