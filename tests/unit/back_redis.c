@@ -533,6 +533,7 @@ stopped_server_meets_deadlines_and_breaker(void **state)
 
 static struct {
 	int listener, fd;
+	struct span greeting;	/* to PING */
 	struct span answer;	/* to GET */
 	unsigned accepted, asked;
 } liar;
@@ -544,6 +545,7 @@ liar_open(void)
 
 	memset(&liar, 0, sizeof liar);
 	liar.fd = -1;
+	liar.greeting = SPAN("+PONG\r\n");
 	liar.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
 	must(bind(liar.listener, (struct sockaddr *)&un, sizeof un) == 0 && listen(liar.listener, 8) == 0);
@@ -584,7 +586,7 @@ liar_step(void)
 		return;
 	in[n] = '\0';
 	if (strstr(in, "PING") != NULL)
-		liar_say(SPAN("+PONG\r\n"));
+		liar_say(liar.greeting);
 	if (strstr(in, "GET") != NULL) {
 		liar.asked++;
 		liar_say(liar.answer);
@@ -720,6 +722,52 @@ reply_too_many_never_reaches_the_next_call(void **state)
 	assert_int_equal(a.rc, WEFT_OK);
 	assert_string_equal(a.call.reply->text.at, "right");
 	assert_true(back_run_until(loop, liar_until_lost, &one, SOON));
+	ask_fini(&a);
+	liar_close();
+}
+
+/* It comes before the command has been sent, while that waits for the end of the turn. */
+static void
+reply_too_early_never_reaches_the_call(void **state)
+{
+	unsigned one = 1;
+	struct ask a;
+
+	liar_open();
+	liar.greeting = SPAN("+PONG\r\n$5\r\nwrong\r\n");
+	liar.answer = SPAN("$5\r\nright\r\n");
+	pool = test_open((struct pool_conf){ .max = 1, .min = 1 });
+	ask_init(&a, pool, CALL_REDIS);
+	ask_set(&a, "GET k");
+	ask_start(&a, loop);
+	assert_true(back_run_until(loop, liar_until_lost, &one, SOON));
+	assert_false(a.is_done);
+	liar.greeting = SPAN("+PONG\r\n");
+	assert_true(back_run_until(loop, liar_until_done, &a, SOON));
+	assert_int_equal(a.rc, WEFT_OK);
+	assert_string_equal(a.call.reply->text.at, "right");
+	ask_fini(&a);
+	liar_close();
+}
+
+/* Of what was not sent, nothing is unknown: it goes to the next connection, and nobody notices. */
+static void
+command_not_sent_goes_to_another_connection(void **state)
+{
+	struct ask a;
+
+	liar_begin((struct pool_conf){ .max = 1 });
+	liar.answer = SPAN("$5\r\nright\r\n");
+	liar_hang_up();
+	ask_init(&a, pool, CALL_REDIS);
+	ask_set(&a, "GET k");
+	ask_submit(&a);
+	assert_int_equal(a.call.state, CALL_SENT);
+	ask_start(&a, loop);
+	assert_true(back_run_until(loop, liar_until_done, &a, SOON));
+	assert_int_equal(a.rc, WEFT_OK);
+	assert_string_equal(a.call.reply->text.at, "right");
+	assert_int_equal(test_stat().losses, 1);
 	ask_fini(&a);
 	liar_close();
 }
@@ -861,6 +909,8 @@ main(void)
 		T(endless_length_meets_the_deadline),
 		T(bytes_nobody_asked_for_end_the_connection),
 		T(reply_too_many_never_reaches_the_next_call),
+		T(reply_too_early_never_reaches_the_call),
+		T(command_not_sent_goes_to_another_connection),
 		T(reply_survives_every_split),
 		T(asker_may_go_in_the_middle_of_its_reply),
 		T(unfit_server_loses_the_connection),
