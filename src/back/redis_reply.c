@@ -159,7 +159,8 @@ redis_build_array(const redisReadTask *task, int count)
 
 	if (!redis_may_build(r, task))
 		return NULL;
-	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS || r->ac->c.reader->ridx >= REDIS_NESTING) {
+	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS ||
+	    r->ac->c.reader->ridx >= REDIS_NESTING) {
 		redis_doom(r, NULL, "an array in a reply is too long or nested too deep");
 		return NULL;
 	}

@@ -116,9 +116,10 @@ redis_word_is(struct span word, const char *name)
 }
 
 /* The first letters of the names above.  GET, INCR, LPUSH and most others need no further look. */
-#define LETTER(c) (1u << ((c) - 'A'))
-static const unsigned redis_letters = LETTER('A') | LETTER('B') | LETTER('C') | LETTER('D') | LETTER('E') | LETTER('H') |
-    LETTER('M') | LETTER('P') | LETTER('Q') | LETTER('R') | LETTER('S') | LETTER('U') | LETTER('W') | LETTER('X');
+#define REDIS_LETTER(c) (1u << ((c) - 'A'))
+static const unsigned redis_letters = REDIS_LETTER('A') | REDIS_LETTER('B') | REDIS_LETTER('C') | REDIS_LETTER('D') |
+    REDIS_LETTER('E') | REDIS_LETTER('H') | REDIS_LETTER('M') | REDIS_LETTER('P') | REDIS_LETTER('Q') |
+    REDIS_LETTER('R') | REDIS_LETTER('S') | REDIS_LETTER('U') | REDIS_LETTER('W') | REDIS_LETTER('X');
 
 /* The first rule for this name, or NULL. */
 static const struct redis_rule *
@@ -126,7 +127,7 @@ redis_rule_find(struct span name)
 {
 	char first = (char)(name.at[0] & ~0x20);
 
-	if (first < 'A' || first > 'Z' || !(redis_letters & LETTER(first)))
+	if (first < 'A' || first > 'Z' || !(redis_letters & REDIS_LETTER(first)))
 		return NULL;
 	for (size_t i = 0; i < REDIS_RULES && redis_rules[i].name[0] <= first; i++)
 		if (redis_rules[i].name[0] == first && redis_word_is(name, redis_rules[i].name))

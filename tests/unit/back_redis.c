@@ -924,6 +924,7 @@ main(void)
 	snprintf(path, sizeof path, "%s/s", folder);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	server_kill();
+	unlink(path);
 	rmdir(folder);
 	return failed;
 }
