@@ -346,6 +346,8 @@ fcgi_conn_is_in_time(struct fcgi_conn *c, usec now)
 static void
 fcgi_conn_check(struct fcgi_conn *c, usec now)
 {
+	bool idle = c->ids.count == 0;
+
 	if (fcgi_conn_is_stuck(c, now)) {
 		log_debug("close fastcgi connection reason=\"output does not move\"");
 		fcgi_conn_free(c, FCGI_CONN_RESET);
@@ -354,7 +356,7 @@ fcgi_conn_check(struct fcgi_conn *c, usec now)
 			fcgi_conn_free(c, FCGI_CONN_CLOSE);
 	} else if (fcgi_conn_has_idled(c, now) || !fcgi_conn_is_in_time(c, now)) {
 		fcgi_conn_free(c, FCGI_CONN_CLOSE);
-	} else {
+	} else if (!idle) {
 		fcgi_conn_settle(c);
 	}
 }
