@@ -115,6 +115,8 @@ app_serve(struct bed *b, struct request *rq)
 	} else if (app_is(rq, "/var")) {
 		value = request_var(rq, span_str(app_argument(rq)));
 		response_write(&rq->response, span_str(value == NULL ? "(none)" : value));
+	} else if (strncmp(rq->path.at, "/info/", 6) == 0) {
+		response_write(&rq->response, span_str(request_var(rq, SPAN("PATH_INFO"))));
 	} else if (app_is(rq, "/sleep")) {
 		b->last = fiber_sleep(strtol(app_argument(rq), NULL, 10) * USEC_PER_MSEC);
 		response_write(&rq->response, SPAN("slept"));
