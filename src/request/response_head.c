@@ -16,13 +16,19 @@
 #include "request/response.h"
 #include "wire/cgi_head.h"
 
+const char *
+response_label(void)
+{
+	struct fiber *f = fiber_self();
+
+	return f == NULL ? "no fiber" : fiber_label(f);
+}
+
 /* Who wrote this handler wants to know; the client learns nothing. */
 static enum weft_rc
 response_refuse(const char *what, const char *why)
 {
-	struct fiber *f = fiber_self();
-
-	log_error("%s: response: %.100s: %s", f == NULL ? "response" : fiber_label(f), what, why);
+	log_error("%s: response: %.100s: %s", response_label(), what, why);
 	return WEFT_INVALID;
 }
 

@@ -167,9 +167,9 @@ timeline_check(struct timeline_record *r, size_t place)
 {
 	size_t i;
 
-	if (r->number == 0 || r->number % TIMELINE_RECORDS != place || r->pid <= 0)
+	if (r->number == 0 || r->number > INT64_MAX || r->number % TIMELINE_RECORDS != place || r->pid <= 0)
 		return false;
-	if (r->begin < 0 || r->begin > CLOCK_NEVER / 2 || r->end > CLOCK_NEVER / 2)
+	if (r->begin < 0 || r->begin > TIMELINE_TIME_MAX || r->end > TIMELINE_TIME_MAX)
 		return false;
 	if (r->end != 0 && r->end < r->begin)
 		return false;

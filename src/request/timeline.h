@@ -22,6 +22,9 @@
 
 enum { TIMELINE_RECORDS = 256, TIMELINE_SEGMENTS = 24, TIMELINE_WHAT = 48 };
 
+/* 35 years after boot; later records are not drawn.  Thousands of such lengths may be added up. */
+#define TIMELINE_TIME_MAX (INT64_C(1) << 50)
+
 struct timeline_segment {
 	uint32_t from, until;		/* microseconds since the record's begin; saturating.  until UINT32_MAX: waits still */
 	uint8_t why;			/* enum wait_why */

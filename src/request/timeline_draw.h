@@ -14,7 +14,7 @@ struct timeline_piece {
 	usec from, until;		/* absolute */
 };
 
-enum { TIMELINE_PIECES = 2 * TIMELINE_SEGMENTS + 1, TIMELINE_LENGTH_TEXT = 24 };
+enum { TIMELINE_PIECES = 2 * TIMELINE_SEGMENTS + 1, TIMELINE_LENGTH_TEXT = 32 };
 
 /* Cut a record into pieces without gaps, from its begin to its end, or to now.  Returns how many. */
 size_t timeline_pieces(const struct timeline_record *r, usec now, struct timeline_piece *out);
@@ -33,7 +33,7 @@ struct timeline_axis timeline_axis(const struct timeline_record *r, size_t n, us
 /* Returns the record's end, or now while it lives. */
 usec timeline_until(const struct timeline_record *r, usec now);
 
-/* Write a length of time with its unit, three digits or so: "870 µs", "3.2 ms", "312 ms", "12.5 s". */
+/* Write a length of time with its unit, three digits or so: "870 µs", "3.2 ms", "312 ms", "1.25 s", "12.5 s". */
 void timeline_length(char to[TIMELINE_LENGTH_TEXT], usec length);
 
 /* Write a tick's place with a unit that suits the step: "200 ms". */

@@ -25,7 +25,11 @@ enum {
 	SVG_LEGEND = 330,
 	SVG_TICKS = 8,
 	SVG_LABEL = 28,			/* characters */
+	SVG_MARGIN = 260,
+	SVG_WAITING = 1020,		/* of the words before the waits in the legend */
 };
+
+enum svg_legend { SVG_MEASURE, SVG_DRAW };
 
 struct timeline_svg {
 	struct buf *to;
@@ -77,17 +81,47 @@ timeline_svg_y(size_t row)
 	return SVG_TOP + (int)row * SVG_ROW;
 }
 
+/* Returns how wide an entry of the legend is, about. */
 static int
-timeline_svg_height(const struct timeline_svg *s)
+timeline_svg_entry(enum wait_why why)
 {
-	return timeline_svg_y(s->rows) + SVG_LEGEND + 260;
+	return 380 + 240 + (int)strlen(wait_why_name(why)) * 82;
+}
+
+/* Draw or only measure the legend.  Returns how many lines it has. */
+static int
+timeline_svg_legend(struct timeline_svg *s, enum svg_legend what)
+{
+	int x = SVG_MARGIN, y = timeline_svg_y(s->rows) + SVG_LEGEND, lines = 1, height;
+
+	for (enum wait_why why = WAIT_NONE; why < WAIT_COUNT; why++) {
+		if ((s->axis.used & 1u << why) == 0)
+			continue;
+		if (x + timeline_svg_entry(why) > SVG_WIDTH - SVG_MARGIN) {
+			x = SVG_MARGIN + timeline_svg_entry(WAIT_NONE) + SVG_WAITING;
+			y += SVG_ROW;
+			lines++;
+		}
+		height = why == WAIT_NONE ? SVG_RUN : SVG_WAIT;
+		if (what == SVG_DRAW) {
+			buf_printf(s->to, "<rect x=\"%d\" y=\"%d\" width=\"300\" height=\"%d\" fill=\"%s\"/>\n", x, y - 50 - height / 2,
+			    height, timeline_svg_colour[why]);
+			buf_printf(s->to, "<text x=\"%d\" y=\"%d\">%s</text>\n", x + 380, y, wait_why_name(why));
+		}
+		x += timeline_svg_entry(why);
+		if (why == WAIT_NONE && what == SVG_DRAW && s->axis.used > 1u << WAIT_NONE)
+			buf_printf(s->to, "<text x=\"%d\" y=\"%d\" fill=\"#52606d\">waiting for</text>\n", x, y);
+		if (why == WAIT_NONE)
+			x += SVG_WAITING;
+	}
+	return lines;
 }
 
 static void
 timeline_svg_head(struct timeline_svg *s)
 {
 	char in[TIMELINE_LENGTH_TEXT], total[TIMELINE_LENGTH_TEXT];
-	int height = timeline_svg_height(s);
+	int height = timeline_svg_y(s->rows) + SVG_LEGEND + timeline_svg_legend(s, SVG_MEASURE) * SVG_ROW;
 
 	timeline_length(in, s->axis.end - s->axis.begin);
 	timeline_length(total, s->axis.total);
@@ -95,7 +129,7 @@ timeline_svg_head(struct timeline_svg *s)
 	    "font-family=\"-apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\" font-size=\"140\" fill=\"#1f2933\">\n",
 	    SVG_WIDTH / 10, height / 10, SVG_WIDTH, height);
 	buf_printf(s->to, "<rect width=\"%d\" height=\"%d\" rx=\"80\" fill=\"#fdfdfc\"/>\n", SVG_WIDTH, height);
-	buf_printf(s->to, "<text x=\"260\" y=\"430\" font-size=\"230\" font-weight=\"600\">%zu request%s in %s</text>\n", s->rows,
+	buf_printf(s->to, "<text x=\"%d\" y=\"430\" font-size=\"230\" font-weight=\"600\">%zu request%s in %s</text>\n", SVG_MARGIN, s->rows,
 	    s->rows == 1 ? "" : "s", in);
 	buf_printf(s->to, "<text x=\"260\" y=\"690\" font-size=\"150\" fill=\"#52606d\">");
 	if (s->axis.at_once > 1)
@@ -173,24 +207,6 @@ timeline_svg_row(struct timeline_svg *s, const struct timeline_record *r, size_t
 	buf_printf(s->to, "</text>\n<text x=\"9340\" y=\"%d\" text-anchor=\"end\">%s</text>\n", base, length);
 }
 
-static void
-timeline_svg_legend(struct timeline_svg *s)
-{
-	int x = 260, y = timeline_svg_y(s->rows) + SVG_LEGEND;
-
-	for (enum wait_why why = WAIT_NONE; why < WAIT_COUNT; why++) {
-		int height = why == WAIT_NONE ? SVG_RUN : SVG_WAIT;
-
-		if ((s->axis.used & 1u << why) == 0)
-			continue;
-		buf_printf(s->to, "<rect x=\"%d\" y=\"%d\" width=\"300\" height=\"%d\" fill=\"%s\"/>\n", x, y - 50 - height / 2, height,
-		    timeline_svg_colour[why]);
-		buf_printf(s->to, "<text x=\"%d\" y=\"%d\">%s%s</text>\n", x + 380, y, why == WAIT_NONE ? "" : "waiting: ",
-		    wait_why_name(why));
-		x += 380 + 260 + (int)(strlen(wait_why_name(why)) + (why == WAIT_NONE ? 0 : 9)) * 72;
-	}
-}
-
 void
 timeline_svg(struct buf *to, const struct timeline_record *r, size_t n, usec now)
 {
@@ -201,6 +217,6 @@ timeline_svg(struct buf *to, const struct timeline_record *r, size_t n, usec now
 	timeline_svg_grid(&s);
 	for (size_t i = 0; i < n; i++)
 		timeline_svg_row(&s, &r[i], i);
-	timeline_svg_legend(&s);
+	timeline_svg_legend(&s, SVG_DRAW);
 	buf_add(to, SPAN("</svg>\n"));
 }
