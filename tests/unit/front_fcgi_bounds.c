@@ -436,6 +436,115 @@ idle_timeout_closes_kept_connections(void **state)
 	bed_close(&b);
 }
 
+/* While nothing is awaited, no timer wakes the loop; a request sets it again. */
+static void
+idle_connections_wake_nobody(void **state)
+{
+	const struct front_app limits = { .head_timeout = SHORT, .send_timeout = SHORT };
+	struct bed b;
+	struct peer p;
+	usec begin, slept = 0;
+
+	(void)state;
+	bed_open(&b, &limits);
+	peer_open(&p, &b);
+	add_base(&w, KEEP);
+	peer_send_buf(&p, &w);
+	peer_expect(&p, 1, 1, "ok");
+	for (int i = 0; i < 6 && slept < 2 * SHORT; i++) {	/* the first are for what is set still */
+		begin = clock_now();
+		loop_turn(b.loop, 2 * SHORT);
+		slept = clock_now() - begin;
+	}
+	assert_true(slept >= 2 * SHORT);
+	add_request(&w, 1, KEEP, "/parts?640", NULL);
+	p.deaf = true;
+	peer_send_buf(&p, &w);
+	until_count(&p, 0);
+	peer_close(&p);
+	bed_close(&b);
+}
+
+/* ---- anything ---- */
+
+static uint32_t seed;
+
+static uint32_t
+any(uint32_t below)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % below;
+}
+
+/* Requests and other records, of which some bytes are wrong, in pieces of any length. */
+static void
+add_anything(struct buf *to)
+{
+	static const char *const uri[] = { "/ok", "/echo", "/parts?3", "/sleep?1", "/hang", "/log?5000", "/abort" };
+	char bytes[64];
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (char)any(256);
+	for (uint32_t n = 1 + any(6); n > 0; n--) {
+		uint16_t id = (uint16_t)any(4);
+
+		switch (any(6)) {
+		case 0:
+			add_record(to, (uint8_t)any(14), id, (struct span){ bytes, any(64) }, (uint8_t)any(256));
+			break;
+		case 1:
+			add_head(to, id, (uint8_t)any(2), uri[any(7)]);
+			break;
+		case 2:
+			add_record(to, FCGI_ABORT_REQUEST, id, SPAN(""), 0);
+			break;
+		default:
+			add_request(to, id, (uint8_t)any(2), uri[any(7)], any(2) ? "body" : NULL);
+		}
+	}
+	for (uint32_t n = any(3); n > 0; n--)
+		to->at[any((uint32_t)to->len)] = (char)any(256);
+}
+
+static void
+any_bytes_leave_nothing_behind(void **state)
+{
+	const struct front_app limits = { .head_timeout = SHORT, .body_timeout = SHORT };
+	struct bed b;
+
+	(void)state;
+	seed = 1;
+	bed_open(&b, &limits);
+	for (int i = 0; i < 2000; i++) {
+		struct peer p;
+		size_t at = 0, n;
+
+		if (any(2))
+			peer_open(&p, &b);
+		else
+			peer_open_tcp(&p, &b);
+		add_anything(&w);
+		for (; at < w.len && !p.eof; at += n) {
+			n = 1 + any((uint32_t)(w.len - at));
+			peer_send(&p, (struct span){ w.at + at, n });
+			if (any(2))
+				loop_turn(b.loop, 0);
+			if (any(4) == 0)
+				peer_settle(&p);
+			if (any(40) == 0)
+				shutdown(p.fd, SHUT_WR);
+		}
+		buf_fini(&w);
+		if (any(2))
+			peer_settle(&p);
+		peer_close(&p);
+	}
+	assert_true(b.app.served > 500);
+	assert_true(b.app.bad_connections > 50);
+	assert_true(b.app.aborted > 50);
+	bed_close(&b);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -532,6 +641,8 @@ main(void)
 		cmocka_unit_test(body_timeout_leaves_others_alone),
 		cmocka_unit_test(send_timeout_resets),
 		cmocka_unit_test(idle_timeout_closes_kept_connections),
+		cmocka_unit_test(idle_connections_wake_nobody),
+		cmocka_unit_test(any_bytes_leave_nothing_behind),
 		cmocka_unit_test(drain_closes_idle_and_serves_the_rest),
 		cmocka_unit_test(drain_does_not_wait_for_ever_for_who_just_connected),
 		cmocka_unit_test(free_cancels_what_runs),
