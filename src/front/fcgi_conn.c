@@ -13,7 +13,8 @@
  *
  * Time is watched by one timer a set, which looks at every connection a few times per
  * the shortest timeout, so a request on its way sets no timer.  All timeouts here are
- * against broken or hostile peers, so a quarter late does not matter.
+ * against broken or hostile peers, so a quarter late does not matter.  The timer rests while no
+ * connection waits for anything, so that an idle server does not wake up.
  */
 #include "front/fcgi_conn.h"
 
@@ -59,6 +60,8 @@ fcgi_slot_new(struct fcgi_conn *c, uint16_t id, const struct fcgi_begin *begin)
 		.since = loop_now(set->app->loop),
 	};
 	buf_init(&s->params, FCGI_PARAMS_MAX);
+	if (stream_pending(c->stream) == 0)
+		c->out_since = s->since;
 	if (fcgi_ids_add(&c->ids, s) != 0) {
 		free(s);
 		return NULL;
@@ -181,6 +184,16 @@ fcgi_conn_settle(struct fcgi_conn *c)
 
 /* ---- from the stream ---- */
 
+/* Look at all connections in a while; they may be going to wait for something. */
+static void
+fcgi_conns_sweep_soon(struct fcgi_conns *set)
+{
+	if (set->sweeping)
+		return;
+	set->sweeping = true;
+	timer_set(set->sweep, loop_now(set->app->loop) + set->period);
+}
+
 static size_t
 fcgi_conn_discard(struct fcgi_conn *c, size_t len)
 {
@@ -200,6 +213,7 @@ fcgi_conn_on_bytes(void *arg, struct span in)
 
 	if (c->state == FCGI_CONN_LINGER)
 		return fcgi_conn_discard(c, in.len);
+	fcgi_conns_sweep_soon(c->set);
 	c->busy = true;
 	used = fcgi_in(c, in);
 	c->busy = false;
@@ -346,6 +360,8 @@ fcgi_conn_is_in_time(struct fcgi_conn *c, usec now)
 static void
 fcgi_conn_check(struct fcgi_conn *c, usec now)
 {
+	bool idle = c->ids.count == 0;
+
 	if (fcgi_conn_is_stuck(c, now)) {
 		log_debug("close fastcgi connection reason=\"output does not move\"");
 		fcgi_conn_free(c, FCGI_CONN_RESET);
@@ -354,9 +370,17 @@ fcgi_conn_check(struct fcgi_conn *c, usec now)
 			fcgi_conn_free(c, FCGI_CONN_CLOSE);
 	} else if (fcgi_conn_has_idled(c, now) || !fcgi_conn_is_in_time(c, now)) {
 		fcgi_conn_free(c, FCGI_CONN_CLOSE);
-	} else {
+	} else if (!idle) {
 		fcgi_conn_settle(c);
 	}
+}
+
+/* True when time may bring something about for c without a byte of its peer. */
+static bool
+fcgi_conn_is_timed(const struct fcgi_conn *c)
+{
+	return c->ids.count > 0 || c->state == FCGI_CONN_LINGER || c->partial || stream_pending(c->stream) > 0
+	    || c->set->limit.idle != CLOCK_NEVER || c->set->draining;
 }
 
 static void
@@ -365,13 +389,16 @@ fcgi_conns_on_sweep(void *arg)
 	struct fcgi_conns *set = arg;
 	usec now = loop_now(set->app->loop);
 	struct fcgi_conn *c, *next;
+	bool again = false;
 
+	set->sweeping = false;
 	for (c = TAILQ_FIRST(&set->list); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, link);	/* a check frees no other */
+		again = again || fcgi_conn_is_timed(c);
 		fcgi_conn_check(c, now);
 	}
-	if (set->count > 0)
-		timer_set(set->sweep, now + set->period);
+	if (again)
+		fcgi_conns_sweep_soon(set);
 }
 
 /* ---- the set ---- */
@@ -459,8 +486,8 @@ fcgi_conns_add(struct fcgi_conns *set, int fd)
 	}
 	TAILQ_INSERT_TAIL(&set->list, c, link);
 	set->app->connections++;
-	if (set->count++ == 0)
-		timer_set(set->sweep, c->since + set->period);
+	set->count++;
+	fcgi_conns_sweep_soon(set);
 }
 
 void
@@ -469,8 +496,8 @@ fcgi_conns_drain(struct fcgi_conns *set)
 	set->draining = true;
 	set->drain_since = loop_now(set->app->loop);
 	set->period = clock_min(set->period, FCGI_DRAIN_IDLE + FCGI_PERIOD_MIN);
-	if (set->count > 0)
-		timer_set(set->sweep, set->drain_since + set->period);
+	set->sweeping = false;
+	fcgi_conns_sweep_soon(set);
 }
 
 unsigned

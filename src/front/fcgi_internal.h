@@ -121,6 +121,7 @@ struct fcgi_conns {
 	unsigned long long logs_dropped;
 	struct timer *sweep;
 	usec period;
+	bool sweeping;			/* the timer is set */
 	usec drain_since;
 	bool draining;
 };
