@@ -157,6 +157,18 @@ postgres_unread(const struct postgres *d)
 }
 
 /*
+ * Of a TLS record (16 KiB at most) libpq may have read a part (8 KiB at least); no event will tell of the rest,
+ * which waits in the TLS library, if it was the last that the kernel had.
+ */
+static int
+postgres_consume_tls(struct postgres *d)
+{
+	if (!PQsslInUse(d->pg) || !PQisBusy(d->pg) || postgres_unread(d) > 0)
+		return 1;
+	return PQconsumeInput(d->pg) && PQconsumeInput(d->pg);
+}
+
+/*
  * A result that does not end must not take all memory, and libpq does not say how
  * much it holds: count what comes while one statement is being answered.  One
  * call reads the room in libpq's buffer, which is 16 KiB unless rows are large;
@@ -170,7 +182,7 @@ postgres_consume(struct postgres *d)
 	int came = ask ? before - postgres_unread(d) : 0;
 
 	d->unfinished += (size_t)(came > POSTGRES_READ ? came : POSTGRES_READ);
-	return ok;
+	return ok && postgres_consume_tls(d);
 }
 
 static void

@@ -663,7 +663,8 @@ stubborn_body(void *arg)
 	struct kit_ask a;
 
 	kit_do(k, "SELECT 1");
-	kit_start(k, &a, "DO $$ BEGIN PERFORM pg_sleep(3); EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(3); END $$", NULL, 0);
+	kit_start(k, &a, "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(3); EXIT; EXCEPTION WHEN query_canceled THEN NULL; END; "
+	    "END LOOP; END $$", NULL, 0);
 	assert_int_equal(call_wait(&a.call, clock_now() + 50 * USEC_PER_MSEC), WEFT_TIMEOUT);
 	kit_end(&a);
 	kit_do(k, "SELECT 1");
@@ -798,6 +799,76 @@ a_read_only_server_is_left(void **state)
 
 /* ---- connecting ---- */
 
+/* Give the server a certificate, and have it read that.  Returns false where there is no tool for it. */
+static bool
+server_enable_tls(struct kit *k)
+{
+	char command[512];
+	const struct passwd *pw = getuid() == 0 ? getpwnam("postgres") : NULL;
+
+	snprintf(command, sizeof command, "cd %s && openssl req -new -x509 -days 2 -nodes -subj /CN=localhost -newkey rsa:2048 "
+	    "-keyout server.key -out server.crt >/dev/null 2>&1 && chmod 600 server.key%s", server.data,
+	    pw == NULL ? "" : " && chown postgres server.key server.crt");
+	if (system(command) != 0)
+		return false;
+	kit_do(k, "ALTER SYSTEM SET ssl = on");
+	kit_do(k, "SELECT pg_reload_conf()");
+	return true;
+}
+
+static void
+tls_on_body(void *arg)
+{
+	struct kit *k = arg;
+
+	if (!server_enable_tls(k))
+		pool_close(&k->pool);
+}
+
+static void
+tls_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_ask a;
+
+	kit_ask(k, &a, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+	kit_assert_row(&a, "t");
+	kit_end(&a);
+	/* Results of many sizes, so that some leave a part of a record behind. */
+	for (int i = 0; i < 400; i++) {
+		struct value v = KIT_INT(1000 + i * 331);
+
+		kit_ask_values(k, &a, "SELECT repeat('x', $1)", &v, 1);
+		assert_int_equal(a.call.rc, WEFT_OK);
+		assert_int_equal(rows_cell(a.call.rows, 0, 0).len, v.as.integer);
+		kit_end(&a);
+	}
+	kit_start(k, &a, "SELECT pg_sleep(10)", NULL, 0);
+	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
+	kit_end(&a);
+	tokens_body(k);
+}
+
+static void
+it_speaks_tls(void **state)
+{
+	char url[200];
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, server.url, 1);
+	kit_run(&k, tls_on_body, &k);
+	if (k.pool == NULL) {
+		loop_free(&k.loop);
+		skip();
+	}
+	kit_close(&k);
+	snprintf(url, sizeof url, "%s?sslmode=require", server.tcp_url);
+	kit_open(&k, url, 2);
+	kit_run(&k, tls_body, &k);
+	kit_close(&k);
+}
+
 static void
 one_body(void *arg)
 {
@@ -901,6 +972,7 @@ main(void)
 		cmocka_unit_test(a_terminated_connection_is_replaced),
 		cmocka_unit_test(a_read_only_server_is_left),
 		cmocka_unit_test(a_host_name_is_looked_up),
+		cmocka_unit_test(it_speaks_tls),
 		cmocka_unit_test(what_cannot_be_reached_is_down_and_tells_no_password),
 		cmocka_unit_test(a_pool_may_close_while_connecting),
 		cmocka_unit_test(it_goes_on_after_a_crash_of_the_server),
