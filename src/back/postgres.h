@@ -97,6 +97,7 @@ struct postgres {
 	struct postgres_bind bind;
 	size_t unfinished;		/* bytes, about, that came for the statement now being answered … */
 	unsigned long long unfinished_seq;	/* … which is this one */
+	int grasp;			/* the most bytes that one read was seen to take */
 
 	struct postgres_cancel *cancel;	/* on a thread now */
 	unsigned long long cancel_seq;	/* the statement it was meant for */
