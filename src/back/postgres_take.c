@@ -120,6 +120,14 @@ postgres_error_code(const PGresult *r)
 	return code == NULL ? "" : code;
 }
 
+static const char *
+postgres_error_text(const PGresult *r)
+{
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+
+	return text == NULL ? PQresultErrorMessage(r) : text;
+}
+
 static bool
 postgres_is_error(const PGresult *r)
 {
@@ -153,8 +161,6 @@ postgres_is_unprepared(const struct postgres_slot *s)
 static void
 postgres_finish(struct call *call, PGresult *r)
 {
-	const char *text;
-
 	if (r == NULL) {
 		call_finish(call, WEFT_UNKNOWN, NULL, "the server gave no result");
 		return;
@@ -167,8 +173,7 @@ postgres_finish(struct call *call, PGresult *r)
 			call_finish(call, WEFT_SYSTEM, NULL, "no memory for the result");
 		return;
 	}
-	text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-	call_finish(call, WEFT_REFUSED, postgres_error_code(r), "%s", text == NULL ? PQresultErrorMessage(r) : text);
+	call_finish(call, WEFT_REFUSED, postgres_error_code(r), "%s", postgres_error_text(r));
 }
 
 /* A failed Parse was never prepared; what was lost has to be forgotten too. */
@@ -260,7 +265,7 @@ postgres_take_result(struct postgres *d, PGresult *r)
 		break;
 	case PGRES_FATAL_ERROR:
 		if (postgres_is_fatal(r) || PQstatus(d->pg) == CONNECTION_BAD)
-			postgres_die(d, postgres_error_code(r), "%s", PQresultErrorMessage(r));
+			postgres_die(d, postgres_error_code(r), "%.*s", (int)strcspn(postgres_error_text(r), "\n"), postgres_error_text(r));
 		postgres_keep(s, r);
 		break;
 	case PGRES_PIPELINE_ABORTED:
