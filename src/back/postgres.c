@@ -20,6 +20,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "back/pool.h"
@@ -100,6 +101,15 @@ postgres_die(struct postgres *d, const char *code, const char *fmt, ...)
 }
 
 void
+postgres_die_of_libpq(struct postgres *d)
+{
+	const char *text = PQerrorMessage(d->pg);
+
+	/* Its first line; the rest is advice. */
+	postgres_die(d, NULL, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+void
 postgres_flush_later(struct postgres *d)
 {
 	loop_after_turn(d->loop, &d->task);
@@ -111,7 +121,7 @@ postgres_flush(struct postgres *d)
 	int left = PQflush(d->pg);
 
 	if (left < 0 || PQstatus(d->pg) == CONNECTION_BAD) {
-		postgres_die(d, NULL, "%s", PQerrorMessage(d->pg));
+		postgres_die_of_libpq(d);
 		return;
 	}
 	if (watch_want(d->watch, left > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ) != 0)
@@ -194,7 +204,7 @@ postgres_on_event(void *arg, int what)
 	if (ok)
 		postgres_check_unfinished(d);
 	else
-		postgres_die(d, NULL, "%s", PQerrorMessage(d->pg));
+		postgres_die_of_libpq(d);
 }
 
 static enum weft_rc

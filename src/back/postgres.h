@@ -114,6 +114,9 @@ struct postgres {
 /* The connection is of no use; the first reason counts.  The pool is told at the end of the turn. */
 void postgres_die(struct postgres *d, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* As postgres_die, with the reason that libpq gives. */
+void postgres_die_of_libpq(struct postgres *d);
+
 /* Flush at the end of this turn. */
 void postgres_flush_later(struct postgres *d);
 

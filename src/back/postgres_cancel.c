@@ -147,7 +147,12 @@ postgres_cancel_step(struct postgres *d)
 void
 postgres_cancel_detach(struct postgres *d)
 {
-	if (d->cancel != NULL)
-		d->cancel->d = NULL;
+	struct postgres_cancel *k = d->cancel;
+
 	d->cancel = NULL;
+	if (k == NULL)
+		return;
+	k->d = NULL;
+	if (threads_recall(loop_threads(d->loop), &k->job))
+		postgres_cancel_free(k);
 }

@@ -95,7 +95,7 @@ static void
 postgres_connected(struct postgres *d)
 {
 	if (PQsetnonblocking(d->pg, 1) != 0 || PQenterPipelineMode(d->pg) != 1) {
-		postgres_die(d, NULL, "%s", PQerrorMessage(d->pg));
+		postgres_die_of_libpq(d);
 		return;
 	}
 	d->watch = watch_new(d->loop, PQsocket(d->pg), postgres_on_event, d);
@@ -131,7 +131,7 @@ postgres_connect_step(struct postgres *d)
 		postgres_connected(d);
 		break;
 	default:
-		postgres_die(d, NULL, "%s", PQerrorMessage(d->pg));
+		postgres_die_of_libpq(d);
 		break;
 	}
 }
@@ -152,7 +152,7 @@ postgres_connect_start(struct postgres *d, const char *hosts, const char *addres
 	}
 	PQsetNoticeReceiver(d->pg, postgres_on_notice, d);
 	if (PQstatus(d->pg) == CONNECTION_BAD) {
-		postgres_die(d, NULL, "%s", PQerrorMessage(d->pg));
+		postgres_die_of_libpq(d);
 		return;
 	}
 	postgres_connect_watch(d, WATCH_WRITE);

@@ -169,7 +169,7 @@ postgres_put_end(struct postgres *d, struct postgres_slot *s)
 static int
 postgres_put_failed(struct postgres *d)
 {
-	postgres_die(d, NULL, "%s", PQerrorMessage(d->pg));
+	postgres_die_of_libpq(d);
 	return -1;
 }
 
@@ -262,8 +262,12 @@ postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 	struct stmt *t = s->call == NULL ? NULL : stmts_find(&d->stmts, s->call->sql, postgres_values_shape(s->call));
 
 	/* It may have been prepared anew already, after the failure of one before this in the pipeline. */
-	if (t != NULL && t->number == s->number)
-		stmts_remove(&d->stmts, t);
+	if (t == NULL || t->number != s->number)
+		return;
+	stmts_remove(&d->stmts, t);
+	/* The server may have it still: its plan is stale, or the error was not about it. */
+	if (!s->preparing && postgres_deallocate(d, s->number) != 0)
+		postgres_put_failed(d);
 }
 
 void

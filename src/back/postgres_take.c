@@ -211,7 +211,7 @@ postgres_take_sync(struct postgres *d)
 	d->live -= call != NULL;
 	d->lost -= call == NULL;
 	postgres_settle_prepared(d, s);
-	if (call != NULL && !s->retried && postgres_is_unprepared(s)) {
+	if (!d->dead && call != NULL && !s->retried && postgres_is_unprepared(s)) {
 		PQclear(s->result);
 		s->result = NULL;
 		s->retried = true;

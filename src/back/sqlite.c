@@ -61,6 +61,14 @@ sqlite_on_closed(void *arg)
 	sqlite_free(arg);
 }
 
+/* Without a thread: there is none, or the loop ends. */
+static void
+sqlite_close_here(void *arg)
+{
+	sqlite_job_close(arg);
+	sqlite_free(arg);
+}
+
 /* No job runs and no conn is left: close the database, which may write to disk, on a thread. */
 static void
 sqlite_end(struct sqlite *d)
@@ -70,11 +78,9 @@ sqlite_end(struct sqlite *d)
 		return;
 	}
 	d->state = SQLITE_IS_CLOSING;
-	d->job = (struct thread_job){ .fn = sqlite_job_close, .done = sqlite_on_closed, .arg = d };
-	if (threads_submit(d->threads, &d->job) == WEFT_OK)
-		return;
-	sqlite_job_close(d);
-	sqlite_free(d);
+	d->job = (struct thread_job){ .fn = sqlite_job_close, .done = sqlite_on_closed, .dropped = sqlite_close_here, .arg = d };
+	if (threads_submit(d->threads, &d->job) != WEFT_OK)
+		sqlite_close_here(d);
 }
 
 static void

@@ -6,9 +6,7 @@
  * ends cost one wake-up.
  *
  * Who owns a job: the queue until a thread takes it, then the thread, then the
- * loop.  Only the loop decides that nobody waits for a job any more (a fiber whose wait ended early): in
- * the queue it is taken out, and never runs; later its end calls the cleanup.  As
- * both happen on the loop's thread, there is no third case.
+ * loop.  Under the lock a job either can be recalled or its done will be called.
  */
 #include "loop/thread.h"
 
@@ -21,7 +19,6 @@
 #include <unistd.h>
 
 #include "base/must.h"
-#include "fiber/fiber.h"
 #include "loop/loop.h"
 #include "loop/loop_inside.h"
 
@@ -227,9 +224,23 @@ threads_new(struct loop *l, unsigned max, unsigned queue_max)
 	return t;
 }
 
+/* Tell the owners of jobs that will never run. */
+static void
+threads_drop(struct thread_jobs *jobs)
+{
+	struct thread_job *job;
+
+	while ((job = TAILQ_FIRST(jobs)) != NULL) {
+		TAILQ_REMOVE(jobs, job, link);
+		if (job->dropped != NULL)
+			job->dropped(job->arg);	/* may have freed the job */
+	}
+}
+
 void
 threads_free(struct threads **tp)
 {
+	struct thread_jobs never = TAILQ_HEAD_INITIALIZER(never);
 	struct threads *t = *tp;
 
 	*tp = NULL;
@@ -237,7 +248,7 @@ threads_free(struct threads **tp)
 		return;
 	pthread_mutex_lock(&t->lock);
 	t->stopping = true;
-	TAILQ_INIT(&t->queue);
+	TAILQ_CONCAT(&never, &t->queue, link);
 	pthread_cond_broadcast(&t->work);
 	while (!SLIST_EMPTY(&t->alive)) {
 		struct thread *one = SLIST_FIRST(&t->alive);
@@ -252,6 +263,7 @@ threads_free(struct threads **tp)
 	pthread_mutex_unlock(&t->lock);
 	threads_join_gone(t);
 	threads_finish(t);
+	threads_drop(&never);
 	watch_free(&t->watch);
 	if (t->wake_fd >= 0)
 		close(t->wake_fd);
@@ -316,76 +328,4 @@ threads_recall(struct threads *t, struct thread_job *job)
 		thread_unqueue(t, job);
 	pthread_mutex_unlock(&t->lock);
 	return mine;
-}
-
-/* ---- for fibers ---- */
-
-/* On the heap, as it may outlive the fiber's wait.  The loop's thread alone reads and writes fiber and over. */
-struct thread_run {
-	struct thread_job job;
-	struct fiber *fiber;		/* NULL: it does not wait any more */
-	bool over;
-	void (*fn)(void *arg);
-	void (*cleanup)(void *arg);
-	void *arg;
-};
-
-static void
-thread_run_on_thread(void *arg)
-{
-	struct thread_run *run = arg;
-
-	run->fn(run->arg);
-}
-
-/* Nobody waits: what was borrowed for the function goes. */
-static void
-thread_run_drop(struct thread_run *run)
-{
-	if (run->cleanup != NULL)
-		run->cleanup(run->arg);
-	free(run);
-}
-
-static void
-thread_run_on_done(void *arg)
-{
-	struct thread_run *run = arg;
-
-	if (run->fiber == NULL) {
-		thread_run_drop(run);
-		return;
-	}
-	run->over = true;
-	fiber_wake(run->fiber);
-}
-
-enum weft_rc
-threads_run(struct threads *t, void (*fn)(void *arg), void *arg, void (*cleanup)(void *arg), enum wait_why why, usec deadline)
-{
-	struct thread_run *run = calloc(1, sizeof *run);
-	enum weft_rc rc;
-
-	if (run == NULL)
-		return WEFT_SYSTEM;
-	run->job = (struct thread_job){ .fn = thread_run_on_thread, .done = thread_run_on_done, .arg = run };
-	run->fiber = fiber_self();
-	run->fn = fn;
-	run->cleanup = cleanup;
-	run->arg = arg;
-	rc = threads_submit(t, &run->job);
-	if (rc != WEFT_OK) {
-		free(run);
-		return rc;
-	}
-	while (!run->over && rc == WEFT_OK)
-		rc = fiber_wait(why, deadline);
-	if (run->over) {	/* though the wait may have been ended early in the same turn */
-		free(run);
-		return WEFT_OK;
-	}
-	run->fiber = NULL;
-	if (threads_recall(t, &run->job))
-		thread_run_drop(run);
-	return rc;
 }

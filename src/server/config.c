@@ -17,6 +17,7 @@
 
 /* libconfuse's error function has no argument of the caller's: one parse at a time. */
 static struct {
+	const char *file;
 	char *text;
 	size_t size;
 } config_complaint;
@@ -29,8 +30,8 @@ config_on_error(cfg_t *cfg, const char *fmt, va_list ap)
 
 	if (to == NULL || to[0] != '\0')
 		return;		/* the first complaint is the cause */
-	n = snprintf(to, config_complaint.size, "%s:%d: ", cfg != NULL && cfg->filename != NULL ? cfg->filename : "weft.conf",
-	    cfg == NULL ? 0 : cfg->line);
+	/* Sections without a title do not know their file. */
+	n = snprintf(to, config_complaint.size, "%s:%d: ", config_complaint.file, cfg == NULL ? 0 : cfg->line);
 	if (n > 0 && (size_t)n < config_complaint.size)
 		vsnprintf(to + n, config_complaint.size - (size_t)n, fmt, ap);
 }
@@ -357,7 +358,7 @@ config_take_pools(struct config *c)
 			return config_refuse(sec, "pool \"%s\": max = %u does not give each of %u workers a connection", p->conf.name,
 			    p->conf.max, c->workers);
 		if (pool_check(&p->conf, why, sizeof why) != WEFT_OK)
-			return config_refuse(sec, "pool \"%s\": %s", p->conf.name, why);
+			return config_refuse(sec, "%s", why);
 	}
 	return c->pool == NULL ? -1 : 0;
 }
@@ -445,6 +446,7 @@ config_read(const char *file, char *error, size_t size)
 	int rc;
 
 	error[0] = '\0';
+	config_complaint.file = file;
 	config_complaint.text = error;
 	config_complaint.size = size;
 	if (c == NULL || (c->file = strdup(file)) == NULL || (c->cfg = config_grammar()) == NULL) {

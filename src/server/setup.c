@@ -44,8 +44,7 @@ setup_pools(struct app *a, const struct config *c, unsigned n, char *error, size
 		conf.min = config_share(conf.min, c->workers, n);
 		p = pool_open(a->loop, &conf, why, sizeof why);
 		if (p == NULL || app_add_pool(a, p) != 0) {
-			snprintf(error, size, "%s:%u: pool \"%s\": %s", c->file, c->pool[i].line, conf.name,
-			    p == NULL ? why : "too many pools");
+			snprintf(error, size, "%s:%u: %s", c->file, c->pool[i].line, p == NULL ? why : "too many pools");
 			pool_close(&p);
 			return -1;
 		}

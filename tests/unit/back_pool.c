@@ -76,7 +76,7 @@ test_submit_all(struct ask *a, unsigned n)
 }
 
 static void
-test_free(struct ask *a, unsigned n)
+test_forget(struct ask *a, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		call_abandon(&a[i].call, WEFT_CANCELED);
@@ -173,7 +173,7 @@ burst_gives_each_idle_connection_one_call(void **state)
 	for (unsigned i = 0; i < 200; i++)
 		fake_reply(i);
 	assert_int_equal(test_stat().busy, 0);
-	test_free(a, 200);
+	test_forget(a, 200);
 }
 
 static void
@@ -196,7 +196,7 @@ sql_opens_a_connection_a_call_up_to_max_then_shares_evenly(void **state)
 	test_submit_all(a + 4, 16);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(fake.conn[i]->count, 5);
-	test_free(a, 20);
+	test_forget(a, 20);
 }
 
 static void
@@ -219,7 +219,7 @@ sql_does_not_queue_behind_what_is_slow(void **state)
 	fake_reply(0);
 	assert_int_equal(fake.conn[0]->count, 5);
 	assert_int_equal(fake.conn[1]->count, 1);
-	test_free(a, 12);
+	test_forget(a, 12);
 }
 
 static void
@@ -253,7 +253,7 @@ redis_spreads_before_it_opens_more(void **state)
 	assert_int_equal(test_stat().busy, 0);
 	for (unsigned i = 0; i < 700; i++)
 		assert_int_equal(a[i].call.rc, WEFT_OK);
-	test_free(a, 700);
+	test_forget(a, 700);
 }
 
 /* Whatever comes and goes, the least loaded is chosen: against a count made anew each time. */
@@ -282,7 +282,7 @@ choice_is_the_least_loaded_always(void **state)
 		assert_int_equal(((struct fake_conn *)a[next].call.slot)->count, least + 1);
 		next++;
 	}
-	test_free(a, N);
+	test_forget(a, N);
 }
 
 /* ---- the queue ---- */
@@ -318,7 +318,7 @@ queue_is_first_come_first_served_and_bounded(void **state)
 	assert_int_equal(a[3].waits[WAIT_POOL], 1);
 	assert_int_equal(a[3].waits[WAIT_SQL], 1);
 	assert_int_equal(a[0].waits[WAIT_POOL], 0);
-	test_free(a, 7);
+	test_forget(a, 7);
 }
 
 static void
@@ -347,7 +347,7 @@ queue_timeout_is_busy_and_down_without_any_connection(void **state)
 	assert_int_equal(test_stat().queued, 0);
 	fake_reply(0);
 	assert_int_equal(test_stat().busy, 0);
-	test_free(a, 3);
+	test_forget(a, 3);
 }
 
 static void
@@ -377,7 +377,7 @@ sent_call_has_its_own_time(void **state)
 	/* Its reply is nobody's; the connection goes on. */
 	fake_reply(0);
 	assert_int_equal(test_stat().busy, 0);
-	test_free(a, 1);
+	test_forget(a, 1);
 }
 
 static void
@@ -411,7 +411,7 @@ asker_that_leaves_is_out_of_queue_and_pipe(void **state)
 	fake_reply(0);
 	back_run(loop);
 	assert_int_equal(a[3].rc, WEFT_OK);
-	test_free(a, 4);
+	test_forget(a, 4);
 }
 
 /* ---- losses ---- */
@@ -455,7 +455,7 @@ lost_connection_tells_sent_from_not_sent(void **state)
 		if (i == 7)
 			assert_int_equal(not_sent, 2);
 	}
-	test_free(a, 8);
+	test_forget(a, 8);
 }
 
 static void
@@ -477,7 +477,7 @@ calls_taken_back_keep_their_order(void **state)
 		assert_ptr_equal(fake.conn[0]->pipe[0], &a[i].call);
 		fake_reply(0);
 	}
-	test_free(a, 8);
+	test_forget(a, 8);
 }
 
 static void
@@ -498,7 +498,7 @@ unusable_connection_is_set_aside(void **state)
 	fake_lose(0, "broken pipe");
 	fake_all_ready();
 	assert_int_equal(a[0].call.state, CALL_SENT);
-	test_free(a, 2);
+	test_forget(a, 2);
 }
 
 static void
@@ -522,7 +522,7 @@ silent_connection_is_given_up(void **state)
 	assert_int_equal(fake.closes, 1);
 	assert_int_equal(a[1].call.rc, WEFT_UNKNOWN);
 	assert_string_equal(a[1].fault.text, "pool db: no reply for 4 s (fake://u@host:1/x)");
-	test_free(a, 2);
+	test_forget(a, 2);
 }
 
 static void
@@ -538,7 +538,7 @@ connecting_has_a_deadline(void **state)
 	assert_int_equal(a[1].call.rc, WEFT_DOWN);
 	assert_string_equal(a[1].fault.text, "pool db: no connection within 2 s (fake://u@host:1/x)");
 	assert_int_equal(test_stat().down, 1);
-	test_free(a, 2);
+	test_forget(a, 2);
 }
 
 /* ---- breaker and back-off ---- */
@@ -582,7 +582,7 @@ breaker_fails_at_once_and_probes_one_at_a_time(void **state)
 	assert_int_equal(test_stat().down, 0);
 	ask_submit(&a[2]);
 	assert_int_equal(a[2].call.state, CALL_SENT);
-	test_free(a, 5);
+	test_forget(a, 5);
 }
 
 static void
@@ -602,7 +602,7 @@ failed_attempt_with_others_ready_is_no_breaker(void **state)
 	ask_submit(&a[2]);
 	assert_int_equal(fake.conn[0]->count, 3);
 	assert_int_equal(fake.count, 1);
-	test_free(a, 4);
+	test_forget(a, 4);
 }
 
 static void
@@ -634,7 +634,7 @@ system_without_memory_is_a_failed_attempt(void **state)
 		test_pass(10 * USEC_PER_MSEC);
 	fake_all_ready();
 	assert_int_equal(test_stat().down, 0);
-	test_free(a, 1);
+	test_forget(a, 1);
 }
 
 /* ---- the rest ---- */
@@ -658,7 +658,7 @@ idle_connections_above_min_are_closed(void **state)
 	test_pass(USEC_PER_SEC);
 	assert_int_equal(fake.count, 1);
 	assert_int_equal(test_stat().losses, 0);
-	test_free(a, 4);
+	test_forget(a, 4);
 }
 
 static void
@@ -680,7 +680,7 @@ call_at_fault_fails_alone(void **state)
 	fake.refuse = WEFT_OK;
 	ask_submit(&a[2]);
 	assert_int_equal(a[2].call.state, CALL_SENT);
-	test_free(a, 3);
+	test_forget(a, 3);
 }
 
 static void
@@ -705,7 +705,7 @@ closing_cancels_everything(void **state)
 		assert_int_equal(a[i].call.rc, WEFT_CANCELED);
 	}
 	assert_true(a[5].is_done);
-	test_free(a, 6);
+	test_forget(a, 6);
 }
 
 /* The timer by the loop itself, in real time. */
@@ -721,7 +721,7 @@ timer_fires_by_itself(void **state)
 	ask_start(&a[0], loop);
 	assert_true(back_run_until(loop, ask_is_done, &a[0], USEC_PER_SEC));
 	assert_int_equal(a[0].rc, WEFT_DOWN);
-	test_free(a, 1);
+	test_forget(a, 1);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, test_begin, test_end)

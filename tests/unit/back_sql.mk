@@ -6,12 +6,14 @@ tests_unit_back_rows_LDADD = $(UNIT_BACK)
 if HAVE_POSTGRES
 check_PROGRAMS += tests/unit/back_postgres
 TESTS += tests/unit/back_postgres
+tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_sql_kit.h
 tests_unit_back_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_postgres_LDADD = $(UNIT_BACK)
 endif
 if HAVE_SQLITE
 check_PROGRAMS += tests/unit/back_sqlite
 TESTS += tests/unit/back_sqlite
+tests_unit_back_sqlite_SOURCES = tests/unit/back_sqlite.c tests/unit/back_sql_kit.h
 tests_unit_back_sqlite_CPPFLAGS = $(UNIT_CPPFLAGS) $(SQLITE_CFLAGS)
 tests_unit_back_sqlite_LDADD = $(UNIT_BACK) $(SQLITE_LIBS)
 endif

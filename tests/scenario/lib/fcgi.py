@@ -85,19 +85,19 @@ class Reply:
     """What came for one request id."""
 
     def __init__(self):
-        self.out = b""
-        self.err = b""
+        self.out = bytearray()
+        self.err = bytearray()
         self.status = None      # appStatus, once it has ended
         self.protocol = None
         self.ended_at = None
 
     @property
     def head(self):
-        return self.out.partition(b"\r\n\r\n")[0]
+        return bytes(self.out.partition(b"\r\n\r\n")[0])
 
     @property
     def body(self):
-        return self.out.partition(b"\r\n\r\n")[2]
+        return bytes(self.out.partition(b"\r\n\r\n")[2])
 
     @property
     def code(self):

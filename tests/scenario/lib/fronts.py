@@ -138,7 +138,7 @@ class ApacheCgi(Apache):
 class Haproxy(Front):
     program = "haproxy"
     conf = "haproxy.cfg"
-    takes_chunked = False   # 2.6 says 400 when such a body is longer than its buffer of 16 kB
+    takes_chunked = False   # 2.6 says 400 when such a body is longer than its buffer
 
     def command(self):
         return ["haproxy", "-db", "-f", self.place.fill(self.conf, contrib[self.conf], PORT=self.port)]

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TESTS_BACK_SQL_KIT_H
+#define TESTS_BACK_SQL_KIT_H
+
+/* For the tests of the SQL drivers: a loop, a pool, and statements asked from fibers. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "back/call.h"
+#include "back/pool.h"
+#include "back/rows.h"
+#include "base/arena.h"
+#include "loop/loop.h"
+
+struct kit {
+	struct loop *loop;
+	struct pool *pool;
+};
+
+/* One statement, with what it needs to live. */
+struct kit_ask {
+	struct call call;
+	struct fault fault;
+	struct arena arena;
+};
+
+#define KIT_INT(x) ((struct value){ .kind = VALUE_INT, .as.integer = (x) })
+#define KIT_REAL(x) ((struct value){ .kind = VALUE_REAL, .as.real = (x) })
+#define KIT_TEXT(s) ((struct value){ .kind = VALUE_TEXT, .as.bytes = { s, sizeof(s) - 1 } })
+#define KIT_BYTES(s) ((struct value){ .kind = VALUE_BYTES, .as.bytes = { s, sizeof(s) - 1 } })
+#define KIT_NULL ((struct value){ .kind = VALUE_NULL })
+#define KIT_SOON (clock_now() + 20 * USEC_PER_SEC)
+
+static inline void
+kit_open(struct kit *k, const char *url, unsigned max)
+{
+	struct pool_conf conf = { .name = "db", .url = url, .max = max, .queue_timeout = 10 * USEC_PER_SEC,
+		.connect_timeout = 5 * USEC_PER_SEC };
+	char error[256] = "";
+
+	k->loop = loop_new(NULL);
+	assert_non_null(k->loop);
+	k->pool = pool_open(k->loop, &conf, error, sizeof error);
+	assert_string_equal(error, "");
+	assert_non_null(k->pool);
+}
+
+static inline void
+kit_close(struct kit *k)
+{
+	pool_close(&k->pool);
+	loop_free(&k->loop);
+}
+
+/* Run fn(arg) on a fiber, and all fibers that it starts, to their ends. */
+static inline void
+kit_run(struct kit *k, void (*fn)(void *arg), void *arg)
+{
+	struct fiber *f = fiber_new(loop_fibers(k->loop), 0);
+	usec late = clock_now() + 60 * USEC_PER_SEC;
+
+	assert_non_null(f);
+	fiber_start(f, fn, arg);
+	while (fiber_sched_alive(loop_fibers(k->loop)) > 0) {
+		loop_turn(k->loop, USEC_PER_SEC);
+		assert_true(clock_now() < late);
+	}
+}
+
+static inline void
+kit_spawn(void (*fn)(void *arg), void *arg)
+{
+	struct fiber *f = fiber_new(fiber_sched(fiber_self()), 0);
+
+	assert_non_null(f);
+	fiber_start(f, fn, arg);
+}
+
+/* Submit; values must live until it is done. */
+static inline void
+kit_start(struct kit *k, struct kit_ask *a, const char *sql, const struct value *values, unsigned n)
+{
+	arena_init(&a->arena, NULL, 0, 0);
+	call_init(&a->call, CALL_SQL, &a->arena, &a->fault);
+	a->call.sql = sql;
+	a->call.values = values;
+	a->call.nvalues = n;
+	pool_submit(k->pool, &a->call);
+}
+
+static inline enum weft_rc
+kit_ask_values(struct kit *k, struct kit_ask *a, const char *sql, const struct value *values, unsigned n)
+{
+	kit_start(k, a, sql, values, n);
+	return call_wait(&a->call, KIT_SOON);
+}
+
+static inline enum weft_rc
+kit_ask(struct kit *k, struct kit_ask *a, const char *sql)
+{
+	return kit_ask_values(k, a, sql, NULL, 0);
+}
+
+static inline void
+kit_end(struct kit_ask *a)
+{
+	arena_fini(&a->arena);
+}
+
+/* Ask, and it must go well; nothing of it is kept. */
+static inline void
+kit_do(struct kit *k, const char *sql)
+{
+	struct kit_ask a;
+	enum weft_rc rc = kit_ask(k, &a, sql);
+
+	if (rc != WEFT_OK)
+		print_error("%s: %s %s\n", sql, a.fault.code, a.fault.text);
+	assert_int_equal(rc, WEFT_OK);
+	kit_end(&a);
+}
+
+/* The answer's first row must read so, column after column; NULL for NULL. */
+#define kit_assert_row(a, ...) \
+	kit_check_row((a), (const char *const[]){ __VA_ARGS__ }, \
+	    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
+
+static inline void
+kit_check_row(const struct kit_ask *a, const char *const *want, size_t n)
+{
+	if (a->call.rc != WEFT_OK)
+		print_error("%s %s\n", a->fault.code, a->fault.text);
+	assert_int_equal(a->call.rc, WEFT_OK);
+	assert_int_equal(a->call.rows->columns, n);
+	assert_true(a->call.rows->count >= 1);
+	for (unsigned i = 0; i < n; i++) {
+		struct span cell = rows_cell(a->call.rows, 0, i);
+
+		if (want[i] == NULL) {
+			assert_null(cell.at);
+			continue;
+		}
+		assert_non_null(cell.at);
+		assert_string_equal(cell.at, want[i]);
+		assert_int_equal(cell.len, strlen(want[i]));
+	}
+}
+
+/* The question failed so; code may be NULL. */
+static inline void
+kit_assert_fault(const struct kit_ask *a, enum weft_rc rc, const char *code)
+{
+	if (a->call.rc != rc)
+		print_error("rc %d, %s %s\n", (int)a->call.rc, a->fault.code, a->fault.text);
+	assert_int_equal(a->call.rc, rc);
+	assert_int_equal(a->fault.rc, rc);
+	if (code != NULL)
+		assert_string_equal(a->fault.code, code);
+	assert_true(a->fault.text[0] != '\0');
+	assert_null(a->call.rows);
+}
+
+#endif

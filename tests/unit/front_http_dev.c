@@ -1,0 +1,2 @@
+#include "front_peer.h"
+int main(void){return 0;}
