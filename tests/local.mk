@@ -23,3 +23,4 @@ include $(top_srcdir)/tests/unit/server.mk
 include $(top_srcdir)/tests/unit/gate.mk
 include $(top_srcdir)/tests/fuzz/local.mk
 include $(top_srcdir)/tests/scenario/local.mk
+include $(top_srcdir)/tests/man/local.mk
