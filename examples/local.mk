@@ -27,7 +27,7 @@ $(EXAMPLE_MODULES): src/include/weft/weft.h src/include/weft/rc.h
 		-o $@ $(srcdir)/examples/$(@F:.so=)/$(@F:.so=.c) $(example_$(@F:.so=))
 
 # Sources of the examples are documentation: they are installed as such.
-exampledir = $(docdir)/examples
+exampledir = $(docdir)
 nobase_dist_example_DATA = \
 	examples/hello/hello.c examples/hello/weft.conf \
 	examples/probe/probe.c examples/probe/weft.conf \

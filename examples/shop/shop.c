@@ -48,32 +48,25 @@ shop_id(const char *text)
 	return len > 9 || text[len] != '\0' ? 0 : atoi(text);
 }
 
-/* The answer to weft_fault()'s question "how bad": Redis down costs the counter, not the page. */
+/* counted is how the call for the views ended.  Returns NULL when memory is refused or the name is no UTF-8. */
 static json_t *
-shop_item_json(int id, const struct weft_rows *item, const struct weft_reply *views)
+shop_item_json(struct weft_request *rq, int id, const struct weft_rows *item, int counted, const struct weft_reply *views)
 {
+	const char *name = weft_rows_text(item, 0, 0);
 	long long cents = weft_rows_int(item, 0, 1);
-	json_t *all = json_pack("{s:i, s:s, s:o}", "id", id, "name", weft_rows_text(item, 0, 0),
-	    "price", json_sprintf("%lld.%02lld", cents / 100, cents % 100));
-	int rc;
+	const char *price = weft_sprintf(rq, "%lld.%02lld", cents / 100, cents % 100);
 
-	if (all == NULL)
-		return NULL;
-	if (views != NULL)
-		rc = json_object_set_new(all, "views", json_integer(weft_reply_int(views)));
-	else
-		rc = json_object_set_new(all, "note", json_string("Views are not counted at the moment."));
-	if (rc != 0) {
-		json_decref(all);
-		return NULL;
-	}
-	return all;
+	if (counted == WEFT_OK)
+		return json_pack("{s:i, s:s, s:s, s:I}", "id", id, "name", name, "price", price,
+		    "views", (json_int_t)weft_reply_int(views));
+	return json_pack("{s:i, s:s, s:s, s:s}", "id", id, "name", name, "price", price,
+	    "note", weft_sprintf(rq, "Views are not counted: %s.", weft_strerror(counted)));
 }
 
 static int
 shop_item(struct weft_request *rq)
 {
-	int id = shop_id(weft_param(rq, "id")), rc;
+	int id = shop_id(weft_param(rq, "id")), rc, counted;
 	struct weft_call *call[2];
 	struct weft_rows *item;
 	json_t *all;
@@ -83,25 +76,24 @@ shop_item(struct weft_request *rq)
 	if (shop_table(rq) != WEFT_OK)
 		return weft_fail(rq);
 
-	/* Both are on their way before the first wait; together they take as long as the slower one. */
+	/* Both are on their way before the first wait: together they take as long as the slower one. */
 	call[0] = weft_sql_start(rq, "shop", "SELECT name, cents FROM item WHERE id = $1", WEFT_INT(id));
 	call[1] = weft_redis_start(rq, "cache", "INCR views:%d", id);
 	rc = weft_wait_all(rq, call, 2);
 
-	/* One of them failed: without the item there is no answer, without its counter there is. */
+	/* Which one failed?  Without the item there is no answer; without Redis there is one, which says so. */
 	if (rc != WEFT_OK && weft_wait(rq, call[0]) != WEFT_OK)
 		return weft_fail(rq);
-	if (rc != WEFT_OK)
-		weft_log(rq, "views not counted: %s", weft_strerror(weft_wait(rq, call[1])));
+	counted = weft_wait(rq, call[1]);
 
 	item = weft_call_rows(call[0]);
 	if (weft_rows_count(item) == 0) {
 		/* Visitors must not fill Redis with counters of nothing. */
-		if (weft_call_reply(call[1]) != NULL && weft_redis(rq, "cache", NULL, "DEL views:%d", id) != WEFT_OK)
+		if (counted == WEFT_OK && weft_redis(rq, "cache", NULL, "DEL views:%d", id) != WEFT_OK)
 			weft_log(rq, "views:%d is left over: %s", id, weft_fault_text(rq));
 		return weft_error(rq, 404, "There is no such item.");
 	}
-	all = shop_item_json(id, item, weft_call_reply(call[1]));
+	all = shop_item_json(rq, id, item, counted, weft_call_reply(call[1]));
 	if (all == NULL)
 		return weft_error(rq, 500, "This item cannot be shown.");
 	rc = weft_json(rq, all);
@@ -131,14 +123,24 @@ shop_cents(const char *text)
 	return *end == '\0' ? cents : -1;
 }
 
+/* Returns 1 for UTF-8, which JSON and PostgreSQL want; else 0. */
+static int
+shop_is_utf8(const char *text)
+{
+	json_t *value = json_string(text);
+
+	json_decref(value);
+	return value != NULL;
+}
+
 static int
 shop_add(struct weft_request *rq)
 {
 	const char *name = weft_form(rq, "name"), *price = weft_form(rq, "price");
 	long cents = price == NULL ? -1 : shop_cents(price);
 
-	if (name == NULL || name[0] == '\0' || strlen(name) > SHOP_NAME_MAX)
-		return weft_error(rq, 400, "name: 1 to 100 bytes, please.");
+	if (name == NULL || name[0] == '\0' || strlen(name) > SHOP_NAME_MAX || !shop_is_utf8(name))
+		return weft_error(rq, 400, "name: 1 to 100 bytes of UTF-8, please.");
 	if (cents < 0)
 		return weft_error(rq, 400, "price: 12 or 12.50, please.");
 	if (shop_table(rq) != WEFT_OK)
