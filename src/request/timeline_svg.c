@@ -117,14 +117,31 @@ timeline_svg_legend(struct timeline_svg *s, enum svg_legend what)
 	return lines;
 }
 
+/* What the requests would take one after the other: alone, none would queue for a connection. */
+static usec
+timeline_svg_alone(const struct timeline_svg *s, const struct timeline_record *r)
+{
+	struct timeline_piece piece[TIMELINE_PIECES];
+	usec alone = s->axis.total;
+
+	for (size_t i = 0; i < s->rows; i++) {
+		size_t n = timeline_pieces(&r[i], s->now, piece);
+
+		for (size_t j = 0; j < n; j++)
+			if (piece[j].why == WAIT_POOL)
+				alone -= piece[j].until - piece[j].from;
+	}
+	return alone;
+}
+
 static void
-timeline_svg_head(struct timeline_svg *s)
+timeline_svg_head(struct timeline_svg *s, const struct timeline_record *r)
 {
 	char in[TIMELINE_LENGTH_TEXT], total[TIMELINE_LENGTH_TEXT];
 	int height = timeline_svg_y(s->rows) + SVG_LEGEND + timeline_svg_legend(s, SVG_MEASURE) * SVG_ROW;
 
 	timeline_length(in, s->axis.end - s->axis.begin);
-	timeline_length(total, s->axis.total);
+	timeline_length(total, timeline_svg_alone(s, r));
 	buf_printf(s->to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
 	    "font-family=\"-apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\" font-size=\"140\" "
 	    "fill=\"#1f2933\">\n",
@@ -217,7 +234,7 @@ timeline_svg(struct buf *to, const struct timeline_record *r, size_t n, usec now
 	struct timeline_svg s = { .to = to, .now = now, .rows = n };
 
 	s.axis = timeline_axis(r, n, now, SVG_TICKS);
-	timeline_svg_head(&s);
+	timeline_svg_head(&s, r);
 	timeline_svg_grid(&s);
 	for (size_t i = 0; i < n; i++)
 		timeline_svg_row(&s, &r[i], i);
