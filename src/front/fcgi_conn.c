@@ -518,6 +518,7 @@ fcgi_conns_free(struct fcgi_conns **sp)
 		return;
 	while ((c = TAILQ_FIRST(&set->list)) != NULL)
 		fcgi_conn_free(c, FCGI_CONN_CLOSE);
+	must(set->count == 0 && set->held == 0);
 	while ((s = TAILQ_FIRST(&set->cache)) != NULL) {
 		TAILQ_REMOVE(&set->cache, s, link);
 		free(s);

@@ -302,6 +302,7 @@ l14_begin_of_a_live_id(void **state)
 	peer_expect(&peer, 1, 1, "ok");
 	peer_settle(&peer);
 	assert_int_equal(bed.started, 1);
+	assert_int_equal(bed.app.requests, 0);
 	assert_false(peer.eof);
 }
 
