@@ -61,7 +61,7 @@ struct postgres_slot {
 	struct call *call;		/* NULL: abandoned, or ours */
 	unsigned number;		/* of the prepared statement it executes; 0: unnamed */
 	bool preparing;			/* the answer to its Parse has not come yet */
-	bool retried;			/* it has been prepared anew once already */
+	bool retried;			/* this is its second try: the first found what was prepared lost */
 	unsigned long long seq;		/* which statement of the connection it is */
 	PGresult *result;		/* what came so far: its rows, or the error that counts */
 };

@@ -6,8 +6,8 @@
  * libpq's memory until the sync, since a commit may still fail.
  *
  * An error of severity FATAL, or a connection that ends, leaves the outcome of all
- * that was sent unknown.  "Prepared statement lost" is mended here: prepared
- * anew, once, which is safe as the failed try was rolled back whole.
+ * that was sent unknown.  "Prepared statement lost" is mended here by a second try,
+ * which is safe as the failed one was rolled back whole.
  */
 #include "back/postgres.h"
 
@@ -184,6 +184,17 @@ postgres_settle_prepared(struct postgres *d, const struct postgres_slot *s)
 		postgres_unprepare(d, s);
 }
 
+/* Nothing of it was done.  On a connection that just broke it counts as not sent. */
+static void
+postgres_try_again(struct postgres *d, struct postgres_slot *s)
+{
+	PQclear(s->result);
+	s->result = NULL;
+	s->retried = true;
+	if (d->dead || postgres_put(d, s) != 0)
+		TAILQ_INSERT_HEAD(&d->held, s, link);
+}
+
 /* Nothing is owed any more: is the connection as it was? */
 static void
 postgres_check_idle(struct postgres *d)
@@ -216,12 +227,8 @@ postgres_take_sync(struct postgres *d)
 	d->live -= call != NULL;
 	d->lost -= call == NULL;
 	postgres_settle_prepared(d, s);
-	if (!d->dead && call != NULL && !s->retried && postgres_is_unprepared(s)) {
-		PQclear(s->result);
-		s->result = NULL;
-		s->retried = true;
-		if (postgres_put(d, s) != 0)
-			TAILQ_INSERT_HEAD(&d->held, s, link);
+	if (call != NULL && !s->retried && postgres_is_unprepared(s)) {
+		postgres_try_again(d, s);
 		return;
 	}
 	d->stale |= s->result != NULL && strcmp(postgres_error_code(s->result), "25006") == 0;
