@@ -884,10 +884,7 @@ it_speaks_tls(void **state)
 	(void)state;
 	kit_open(&k, server.url, 1);
 	kit_run(&k, tls_on_body, &k);
-	if (k.pool == NULL) {
-		loop_free(&k.loop);
-		skip();
-	}
+	assert_non_null(k.pool);	/* or there is no openssl here to make a certificate */
 	kit_close(&k);
 	snprintf(url, sizeof url, "%s?sslmode=require", server.tcp_url);
 	kit_open(&k, url, 2);
@@ -1005,7 +1002,9 @@ main(void)
 		cmocka_unit_test(it_goes_on_after_a_crash_of_the_server),
 	};
 
-	if (!server_find())
-		return 77;
+	if (!server_find()) {
+		fprintf(stderr, "no PostgreSQL server here: initdb and postgres are needed\n");
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, server_set_up, server_tear_down);
 }

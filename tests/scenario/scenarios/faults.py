@@ -4,8 +4,8 @@ import time
 
 from lib import http
 from lib.fronts import Nginx
-from lib.place import check, wait_until
-from lib.suite import Skip, Stage, scenario
+from lib.place import Failure, check, wait_until
+from lib.suite import Stage, scenario
 from lib.weft import POOLS, PROBE, Weft
 
 BACK_WITHIN = 2.0       # seconds after a back end's return
@@ -16,7 +16,7 @@ class Faults(Stage):
 
     def open(self):
         if not Nginx.is_there():
-            raise Skip("no nginx here")
+            raise Failure("no nginx here")
         self.redis = self.suite.redis
         self.postgres = self.suite.postgres
         self.weft = Weft(self.place, POOLS, REDIS=self.redis.socket, POSTGRES=self.postgres.url).start()
