@@ -351,8 +351,8 @@ response_finish(struct response *rs)
 		return;
 	}
 	if (rs->failed == WEFT_OK && response_is_short(rs)) {
-		log_error("%s: response: %llu bytes of the Content-Length %lld: reset", response_label(), rs->sent + rs->len,
-		    rs->announced);
+		log_error("%s: response: %llu bytes of the Content-Length %lld: reset", response_label(),
+		    rs->sent + rs->len, rs->announced);
 		rs->failed = WEFT_INVALID;
 	}
 	if (rs->failed != WEFT_OK)

@@ -253,7 +253,7 @@ response_known_length(const struct response *rs, size_t body, enum sink_more mor
 enum weft_rc
 response_head(struct response *rs, size_t body, enum sink_more more, struct span *out)
 {
-	/* One worker's thread builds one head at a time, and sends it at once: not on the fiber's stack, whose pages stay. */
+	/* A thread builds one head at a time, and sends it at once.  Not on the fiber's stack, whose pages stay. */
 	static _Thread_local char bytes[RESPONSE_HEAD_MAX];
 	struct response_bytes b = { .at = bytes };
 	bool has_type = false, bodiless;

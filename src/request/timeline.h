@@ -75,6 +75,10 @@ void timeline_end(struct timeline_mark *m, unsigned status, usec now);
  */
 size_t timeline_collect(struct timeline_ring *const *rings, size_t nrings, struct timeline_record *out, size_t max);
 
+/*
+ * The drawings compare all records with each other: some hundreds are meant.
+ */
+
 /* Draw records as text: one line each, a bar of columns characters, a legend.  now: where live ones end.  colour: 0 none, 1 ANSI. */
 void timeline_text(struct buf *to, const struct timeline_record *r, size_t n, usec now, unsigned columns, int colour);
 

@@ -104,8 +104,8 @@ timeline_svg_legend(struct timeline_svg *s, enum svg_legend what)
 		}
 		height = why == WAIT_NONE ? SVG_RUN : SVG_WAIT;
 		if (what == SVG_DRAW) {
-			buf_printf(s->to, "<rect x=\"%d\" y=\"%d\" width=\"300\" height=\"%d\" fill=\"%s\"/>\n", x, y - 50 - height / 2,
-			    height, timeline_svg_colour[why]);
+			buf_printf(s->to, "<rect x=\"%d\" y=\"%d\" width=\"300\" height=\"%d\" fill=\"%s\"/>\n", x,
+			    y - 50 - height / 2, height, timeline_svg_colour[why]);
 			buf_printf(s->to, "<text x=\"%d\" y=\"%d\">%s</text>\n", x + 380, y, wait_why_name(why));
 		}
 		x += timeline_svg_entry(why);
@@ -126,10 +126,12 @@ timeline_svg_head(struct timeline_svg *s)
 	timeline_length(in, s->axis.end - s->axis.begin);
 	timeline_length(total, s->axis.total);
 	buf_printf(s->to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-	    "font-family=\"-apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\" font-size=\"140\" fill=\"#1f2933\">\n",
+	    "font-family=\"-apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\" font-size=\"140\" "
+	    "fill=\"#1f2933\">\n",
 	    SVG_WIDTH / 10, height / 10, SVG_WIDTH, height);
 	buf_printf(s->to, "<rect width=\"%d\" height=\"%d\" rx=\"80\" fill=\"#fdfdfc\"/>\n", SVG_WIDTH, height);
-	buf_printf(s->to, "<text x=\"%d\" y=\"430\" font-size=\"230\" font-weight=\"600\">%zu request%s in %s</text>\n", SVG_MARGIN, s->rows,
+	buf_printf(s->to, "<text x=\"%d\" y=\"430\" font-size=\"230\" font-weight=\"600\">%zu request%s in %s</text>\n",
+	    SVG_MARGIN, s->rows,
 	    s->rows == 1 ? "" : "s", in);
 	buf_printf(s->to, "<text x=\"260\" y=\"690\" font-size=\"150\" fill=\"#52606d\">");
 	if (s->axis.at_once > 1)
@@ -148,15 +150,16 @@ timeline_svg_grid(struct timeline_svg *s)
 	char text[TIMELINE_LENGTH_TEXT];
 
 	for (size_t row = 0; row < s->rows; row += 2)
-		buf_printf(s->to, "<rect x=\"160\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"#f3f5f6\"/>\n", timeline_svg_y(row),
-		    SVG_WIDTH - 320, SVG_ROW);
+		buf_printf(s->to, "<rect x=\"160\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"#f3f5f6\"/>\n",
+		    timeline_svg_y(row), SVG_WIDTH - 320, SVG_ROW);
 	for (usec tick = 0; tick <= s->axis.end - s->axis.begin; tick += s->axis.step) {
 		int x = timeline_svg_x(s, s->axis.begin + tick);
 
 		timeline_tick(text, tick, s->axis.step);
-		buf_printf(s->to, "<path d=\"M%d %dV%d\" stroke=\"#cbd2d9\" stroke-width=\"8\"/>\n", x, SVG_TOP - 70, bottom);
-		buf_printf(s->to, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-size=\"130\" fill=\"#52606d\">%s</text>\n", x,
-		    SVG_TOP - 120, text);
+		buf_printf(s->to, "<path d=\"M%d %dV%d\" stroke=\"#cbd2d9\" stroke-width=\"8\"/>\n", x, SVG_TOP - 70,
+		    bottom);
+		buf_printf(s->to, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-size=\"130\" "
+		    "fill=\"#52606d\">%s</text>\n", x, SVG_TOP - 120, text);
 	}
 }
 
@@ -169,8 +172,8 @@ timeline_svg_piece(struct timeline_svg *s, const struct timeline_piece *p, size_
 
 	timeline_length(length, p->until - p->from);
 	buf_printf(s->to, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\"><title>%s %s</title></rect>\n", x,
-	    timeline_svg_y(row) + (SVG_ROW - height) / 2, width < SVG_THIN ? SVG_THIN : width, height, timeline_svg_colour[p->why],
-	    wait_why_name(p->why), length);
+	    timeline_svg_y(row) + (SVG_ROW - height) / 2, width < SVG_THIN ? SVG_THIN : width, height,
+	    timeline_svg_colour[p->why], wait_why_name(p->why), length);
 }
 
 static void
@@ -194,7 +197,8 @@ timeline_svg_row(struct timeline_svg *s, const struct timeline_record *r, size_t
 			timeline_svg_piece(s, &piece[i], row);
 	if (r->end == 0) {
 		x = timeline_svg_x(s, timeline_until(r, s->now));
-		buf_printf(s->to, "<path d=\"M%d %dl70 60l-70 60z\" fill=\"#00573d\"/>\n", x + 20, timeline_svg_y(row) + SVG_ROW / 2 - 60);
+		buf_printf(s->to, "<path d=\"M%d %dl70 60l-70 60z\" fill=\"#00573d\"/>\n", x + 20,
+		    timeline_svg_y(row) + SVG_ROW / 2 - 60);
 	}
 	buf_printf(s->to, "<text x=\"8640\" y=\"%d\" text-anchor=\"end\" fill=\"%s\">", base,
 	    r->end == 0 ? "#00573d" : r->status >= 400 || r->status == 0 ? "#b03a00" : "#52606d");
