@@ -126,5 +126,5 @@ for front in fronts.ALL:
     for function in (ok, echo_of_1_mb, echo_of_an_empty_body, echo_of_a_chunked_body, variables_of_the_request,
                      a_header_of_the_client, answer_of_5_mb, length_of_a_body, head, answer_before_the_body,
                      no_such_page, lines_on_stderr):
-        if front.takes_chunked or function is not echo_of_a_chunked_body:
+        if fronts.ALL[front].takes_chunked or function is not echo_of_a_chunked_body:
             scenario(Front, front)(function)
