@@ -108,6 +108,7 @@ struct fcgi_conn {
 struct fcgi_limits {
 	unsigned requests, connections, multiplex;
 	usec head, body, send, idle;	/* idle CLOCK_NEVER: never */
+	usec linger;			/* how long a peer may take to end after our last byte */
 };
 
 struct fcgi_conns {

@@ -419,6 +419,29 @@ send_timeout_resets(void **state)
 	bed_close(&b);
 }
 
+/* An early answer without KEEP_CONN, and a peer that neither goes on nor ends. */
+static void
+lingering_is_bounded_in_time(void **state)
+{
+	const struct front_app limits = { .send_timeout = SHORT };
+	struct bed b;
+	struct peer p;
+
+	(void)state;
+	bed_open(&b, &limits);
+	peer_open(&p, &b);
+	add_head(&w, 1, 0, "/ok");
+	peer_send_buf(&p, &w);
+	peer_until_eof(&p);
+	peer_expect(&p, 1, 1, "ok");
+	assert_int_equal(fcgi_conns_count(b.set), 1);
+	until_count(&p, 0);
+	assert_int_equal(b.app.served, 1);
+	assert_int_equal(b.app.aborted, 0);
+	peer_close(&p);
+	bed_close(&b);
+}
+
 static void
 idle_timeout_closes_kept_connections(void **state)
 {
@@ -647,6 +670,7 @@ main(void)
 		cmocka_unit_test(body_timeout_fails_the_body),
 		cmocka_unit_test(body_timeout_leaves_others_alone),
 		cmocka_unit_test(send_timeout_resets),
+		cmocka_unit_test(lingering_is_bounded_in_time),
 		cmocka_unit_test(idle_timeout_closes_kept_connections),
 		cmocka_unit_test(idle_connections_wake_nobody),
 		cmocka_unit_test(any_bytes_leave_nothing_behind),
