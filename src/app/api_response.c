@@ -179,10 +179,5 @@ weft_log(struct weft_request *rq, const char *fmt, ...)
 int
 weft_stderr(struct weft_request *rq, const void *bytes, size_t len)
 {
-	struct response *rs = &rq->rq.response;
-
-	if (rs->ops == NULL)
-		return WEFT_CANCELED;
-	rs->ops->log(rs->sink, (struct span){ bytes, len });
-	return WEFT_OK;
+	return response_log(&rq->rq.response, (struct span){ bytes, len });
 }
