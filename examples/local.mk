@@ -1,21 +1,37 @@
 # Examples: each a folder with a module's source and a configuration.  The modules are built as an author builds them: with the public
 # headers and nothing else.
-EXAMPLES = hello probe
+EXAMPLES = hello probe waterfall shop
 EXAMPLE_MODULES = $(EXAMPLES:%=examples/%.so)
 EXAMPLE_CFLAGS = -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra $(CFLAGS) $(SANITIZE_CFLAGS) -fPIC
+EXAMPLE_PAGE = examples/waterfall/page.h
 
 noinst_DATA = $(EXAMPLE_MODULES)
-CLEANFILES += $(EXAMPLE_MODULES)
+CLEANFILES += $(EXAMPLE_MODULES) $(EXAMPLE_PAGE)
 
 examples/hello.so: examples/hello/hello.c
 examples/probe.so: examples/probe/probe.c
+examples/waterfall.so: examples/waterfall/waterfall.c $(EXAMPLE_PAGE)
+examples/shop.so: examples/shop/shop.c
+
+# What a module needs beyond weft's headers.
+example_waterfall = -Iexamples/waterfall
+example_shop = $(JANSSON_CFLAGS) $(JANSSON_LIBS)
+
+# A page as a C string.
+$(EXAMPLE_PAGE): examples/waterfall/page.html
+	$(AM_V_GEN)$(MKDIR_P) examples/waterfall && \
+		sed 's/["\\]/\\&/g; s|.*|"&\\n"|' $(srcdir)/examples/waterfall/page.html > $@.new && mv $@.new $@
 
 $(EXAMPLE_MODULES): src/include/weft/weft.h src/include/weft/rc.h
 	$(AM_V_CC)$(MKDIR_P) examples && $(CC) $(EXAMPLE_CFLAGS) -I$(top_srcdir)/src/include -shared \
-		-o $@ $(srcdir)/examples/$(@F:.so=)/$(@F:.so=.c)
+		-o $@ $(srcdir)/examples/$(@F:.so=)/$(@F:.so=.c) $(example_$(@F:.so=))
 
 # Sources of the examples are documentation: they are installed as such.
-exampledir = $(docdir)/examples
+exampledir = $(docdir)
 nobase_dist_example_DATA = \
 	examples/hello/hello.c examples/hello/weft.conf \
-	examples/probe/probe.c examples/probe/weft.conf
+	examples/probe/probe.c examples/probe/weft.conf \
+	examples/waterfall/waterfall.c examples/waterfall/page.html examples/waterfall/weft.conf \
+	examples/shop/shop.c examples/shop/schema.sql examples/shop/weft.conf
+
+EXTRA_DIST += doc/waterfall.png

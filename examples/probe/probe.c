@@ -127,6 +127,7 @@ probe_redis(struct weft_request *rq)
 {
 	const char *key = weft_query(rq, "key");
 	struct weft_reply *reply;
+	const char *value;
 	size_t len;
 
 	if (key == NULL)
@@ -135,7 +136,8 @@ probe_redis(struct weft_request *rq)
 		return weft_fail(rq);
 	if (weft_reply_type(reply) != WEFT_REPLY_TEXT)
 		return weft_error(rq, 404, "no such key");
-	return weft_write(rq, weft_reply_text(reply, &len), len);
+	value = weft_reply_text(reply, &len);
+	return weft_write(rq, value, len);
 }
 
 static int

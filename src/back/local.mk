@@ -7,6 +7,7 @@ libback_la_SOURCES = \
 	src/back/driver.c src/back/driver.h \
 	src/back/pool.c src/back/pool.h \
 	src/back/pool_conn.c src/back/pool_impl.h \
+	src/back/redis_rule.c \
 	src/back/reply.c src/back/reply.h \
 	src/back/rows.c src/back/rows.h \
 	src/back/sqltext.c src/back/sqltext.h \
@@ -15,7 +16,7 @@ libback_la_SOURCES = \
 if HAVE_REDIS
 libback_la_CPPFLAGS += $(REDIS_CFLAGS)
 libback_la_LIBADD += $(REDIS_LIBS)
-libback_la_SOURCES += src/back/redis.c src/back/redis_impl.h src/back/redis_reply.c src/back/redis_rule.c
+libback_la_SOURCES += src/back/redis.c src/back/redis_impl.h src/back/redis_reply.c
 endif
 if HAVE_POSTGRES
 libback_la_CPPFLAGS += $(POSTGRES_CFLAGS)

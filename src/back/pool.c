@@ -283,7 +283,7 @@ pool_submit(struct pool *p, struct call *c)
 	c->asked = loop_now(p->loop);
 	p->stat.calls++;
 	if (c->kind != p->driver->kind) {
-		call_finish(c, WEFT_INVALID, NULL, "it is a pool of %s, which does not take this call", p->driver->name);
+		call_finish(c, WEFT_INVALID, NULL, "a pool of %s does not take this call", p->driver->name);
 		return;
 	}
 	if (p->down) {

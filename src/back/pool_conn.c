@@ -281,7 +281,7 @@ void
 conn_took(struct conn *c, struct call *call, void *slot)
 {
 	struct pool *p = c->pool;
-	usec now = loop_now(p->loop);
+	usec now = call->state == CALL_QUEUED ? loop_now(p->loop) : call->asked;
 
 	must(c->state == CONN_READY && c->inflight < p->driver->depth);
 	if (call->state == CALL_QUEUED)

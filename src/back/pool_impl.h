@@ -54,7 +54,7 @@ struct pool {
 	usec retry_at;			/* not before */
 	uint64_t random;
 	char reason[200];		/* why the last connection was lost or could not be made */
-	char code[16];
+	char code[sizeof((struct fault *)0)->code];
 
 	usec said;			/* when a lost connection was last logged */
 	unsigned unsaid;		/* and how many since */

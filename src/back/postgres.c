@@ -157,10 +157,22 @@ postgres_unread(const struct postgres *d)
 }
 
 /*
- * A result that does not end must not take all memory, and libpq does not say how
- * much it holds: count what comes while one statement is being answered.  One
- * call reads the room in libpq's buffer, which is 16 KiB unless rows are large;
- * only when it gets much is it worth asking the kernel.
+ * Of a TLS record (16 KiB at most) libpq may have read a part (8 KiB at least); no event will tell of the rest,
+ * which waits in the TLS library, if it was the last that the kernel had.
+ */
+static int
+postgres_consume_tls(struct postgres *d)
+{
+	if (!PQsslInUse(d->pg) || !PQisBusy(d->pg) || postgres_unread(d) > 0)
+		return 1;
+	return PQconsumeInput(d->pg) && PQconsumeInput(d->pg);
+}
+
+/*
+ * A result that does not end must not take all memory, and libpq does not say how much it
+ * holds: count what comes while one statement is being answered.  One call takes at most what
+ * libpq's buffer has room for: 16 KiB, so that the count is good, until a larger row has made it
+ * grow.  Then it is a guess, and too low: the most that a call was seen to take of what the kernel had.
  */
 static int
 postgres_consume(struct postgres *d)
@@ -169,8 +181,12 @@ postgres_consume(struct postgres *d)
 	int before = ask ? postgres_unread(d) : 0, ok = PQconsumeInput(d->pg);
 	int came = ask ? before - postgres_unread(d) : 0;
 
+	/* Less than it took, when more has come meanwhile. */
+	if (came > d->grasp)
+		d->grasp = came;
+	came = before < d->grasp ? before : d->grasp;
 	d->unfinished += (size_t)(came > POSTGRES_READ ? came : POSTGRES_READ);
-	return ok;
+	return ok && postgres_consume_tls(d);
 }
 
 static void

@@ -46,6 +46,9 @@ enum {
 /* How long an abandoned statement may go on once its cancel has been asked for. */
 #define POSTGRES_DRAIN USEC_PER_SEC
 
+/* How long until it is asked for again. */
+#define POSTGRES_CANCEL_AGAIN (100 * USEC_PER_MSEC)
+
 enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
@@ -58,7 +61,7 @@ struct postgres_slot {
 	struct call *call;		/* NULL: abandoned, or ours */
 	unsigned number;		/* of the prepared statement it executes; 0: unnamed */
 	bool preparing;			/* the answer to its Parse has not come yet */
-	bool retried;			/* it has been prepared anew once already */
+	bool retried;			/* this is its second try: the first found what was prepared lost */
 	unsigned long long seq;		/* which statement of the connection it is */
 	PGresult *result;		/* what came so far: its rows, or the error that counts */
 };
@@ -94,11 +97,13 @@ struct postgres {
 	struct postgres_bind bind;
 	size_t unfinished;		/* bytes, about, that came for the statement now being answered … */
 	unsigned long long unfinished_seq;	/* … which is this one */
+	int grasp;			/* the most bytes that one read was seen to take */
 
 	struct postgres_cancel *cancel;	/* on a thread now */
 	unsigned long long cancel_seq;	/* the statement it was meant for */
 	bool draining;			/* from the first cancel until nothing is owed and no cancel is under way */
 	unsigned ungiven;		/* replies that have come but are not given while draining */
+	usec drain_until;
 	struct timer *timer;		/* ends the draining */
 
 	bool ready;

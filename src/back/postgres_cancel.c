@@ -60,15 +60,6 @@ postgres_cancel_done(void *arg)
 	postgres_cancel_step(d);
 }
 
-static void
-postgres_cancel_on_timer(void *arg)
-{
-	struct postgres *d = arg;
-
-	if (d->draining)
-		postgres_die(d, NULL, "a cancelled statement went on");
-}
-
 /* Have the running statement cancelled.  When no thread is free it is only waited for. */
 static void
 postgres_cancel_start(struct postgres *d)
@@ -77,6 +68,9 @@ postgres_cancel_start(struct postgres *d)
 	struct postgres_cancel *k = calloc(1, sizeof *k);
 
 	d->cancel_seq = TAILQ_FIRST(&d->sent)->seq;
+	/* It must not overtake what it is for. */
+	postgres_flush_later(d);
+	(void)PQflush(d->pg);
 	if (k == NULL)
 		return;
 	k->d = d;
@@ -89,6 +83,24 @@ postgres_cancel_start(struct postgres *d)
 	d->cancel = k;
 }
 
+/* A cancel that came before the server had begun with the statement was in vain: ask again, for as long as there is time. */
+static void
+postgres_cancel_on_timer(void *arg)
+{
+	struct postgres *d = arg;
+	usec now = loop_now(d->loop);
+
+	if (!d->draining || d->dead)
+		return;
+	if (now >= d->drain_until) {
+		postgres_die(d, NULL, "a cancelled statement went on");
+		return;
+	}
+	timer_set(d->timer, clock_min(clock_add(now, POSTGRES_CANCEL_AGAIN), d->drain_until));
+	if (d->cancel == NULL && d->lost > 0)
+		postgres_cancel_start(d);
+}
+
 static void
 postgres_drain_begin(struct postgres *d)
 {
@@ -99,7 +111,8 @@ postgres_drain_begin(struct postgres *d)
 		postgres_die(d, NULL, "no timer for a cancel");
 		return;
 	}
-	timer_set(d->timer, clock_add(loop_now(d->loop), POSTGRES_DRAIN));
+	d->drain_until = clock_add(loop_now(d->loop), POSTGRES_DRAIN);
+	timer_set(d->timer, clock_add(loop_now(d->loop), POSTGRES_CANCEL_AGAIN));
 }
 
 /* It is over: send what was held. */

@@ -6,8 +6,8 @@
  * Each is prepared under a name of its own (w1, w2, …) the first time that its
  * text is used on a connection; of those over POSTGRES_PREPARED the least
  * recently used is deallocated, by a statement of ours with a sync of its own,
- * so that its failure is nobody's.  What the server lost is prepared under a
- * new name, never under one that may still exist.
+ * so that its failure is nobody's.  What the server lost is executed without a
+ * name, and prepared the next time under a new one, never under one that may still exist.
  *
  * Values go as text without a type, so the server infers it (id = $1 works for
  * any kind of integer); bytes go in binary, as bytea.  Which parameters are
@@ -235,7 +235,11 @@ postgres_put_call(struct postgres *d, struct postgres_slot *s)
 	char name[16];
 
 	s->preparing = false;
-	if (postgres_bind(b, c) != 0 || postgres_prepare(d, s, &s->number) != 0)
+	s->number = 0;
+	if (postgres_bind(b, c) != 0)
+		return -1;
+	/* The second try goes without a name: nobody can deallocate that.  The next call prepares it anew. */
+	if (!s->retried && postgres_prepare(d, s, &s->number) != 0)
 		return -1;
 	if (s->number == 0)
 		return PQsendQueryParams(d->pg, c->sql, n, b->type, b->at, b->len, b->format, 0) ? 0 : -1;

@@ -6,8 +6,8 @@
  * libpq's memory until the sync, since a commit may still fail.
  *
  * An error of severity FATAL, or a connection that ends, leaves the outcome of all
- * that was sent unknown.  "Prepared statement lost" is mended here: prepared
- * anew, once, which is safe as the failed try was rolled back whole.
+ * that was sent unknown.  "Prepared statement lost" is mended here by a second try,
+ * which is safe as the failed one was rolled back whole.
  */
 #include "back/postgres.h"
 
@@ -120,6 +120,14 @@ postgres_error_code(const PGresult *r)
 	return code == NULL ? "" : code;
 }
 
+static const char *
+postgres_error_text(const PGresult *r)
+{
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+
+	return text == NULL ? PQresultErrorMessage(r) : text;
+}
+
 static bool
 postgres_is_error(const PGresult *r)
 {
@@ -153,8 +161,6 @@ postgres_is_unprepared(const struct postgres_slot *s)
 static void
 postgres_finish(struct call *call, PGresult *r)
 {
-	const char *text;
-
 	if (r == NULL) {
 		call_finish(call, WEFT_UNKNOWN, NULL, "the server gave no result");
 		return;
@@ -167,8 +173,7 @@ postgres_finish(struct call *call, PGresult *r)
 			call_finish(call, WEFT_SYSTEM, NULL, "no memory for the result");
 		return;
 	}
-	text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-	call_finish(call, WEFT_REFUSED, postgres_error_code(r), "%s", text == NULL ? PQresultErrorMessage(r) : text);
+	call_finish(call, WEFT_REFUSED, postgres_error_code(r), "%s", postgres_error_text(r));
 }
 
 /* A failed Parse was never prepared; what was lost has to be forgotten too. */
@@ -177,6 +182,17 @@ postgres_settle_prepared(struct postgres *d, const struct postgres_slot *s)
 {
 	if (s->preparing || postgres_is_unprepared(s))
 		postgres_unprepare(d, s);
+}
+
+/* Nothing of it was done.  On a connection that just broke it counts as not sent. */
+static void
+postgres_try_again(struct postgres *d, struct postgres_slot *s)
+{
+	PQclear(s->result);
+	s->result = NULL;
+	s->retried = true;
+	if (d->dead || postgres_put(d, s) != 0)
+		TAILQ_INSERT_HEAD(&d->held, s, link);
 }
 
 /* Nothing is owed any more: is the connection as it was? */
@@ -211,12 +227,8 @@ postgres_take_sync(struct postgres *d)
 	d->live -= call != NULL;
 	d->lost -= call == NULL;
 	postgres_settle_prepared(d, s);
-	if (!d->dead && call != NULL && !s->retried && postgres_is_unprepared(s)) {
-		PQclear(s->result);
-		s->result = NULL;
-		s->retried = true;
-		if (postgres_put(d, s) != 0)
-			TAILQ_INSERT_HEAD(&d->held, s, link);
+	if (call != NULL && !s->retried && postgres_is_unprepared(s)) {
+		postgres_try_again(d, s);
 		return;
 	}
 	d->stale |= s->result != NULL && strcmp(postgres_error_code(s->result), "25006") == 0;
@@ -260,7 +272,7 @@ postgres_take_result(struct postgres *d, PGresult *r)
 		break;
 	case PGRES_FATAL_ERROR:
 		if (postgres_is_fatal(r) || PQstatus(d->pg) == CONNECTION_BAD)
-			postgres_die(d, postgres_error_code(r), "%s", PQresultErrorMessage(r));
+			postgres_die(d, postgres_error_code(r), "%.*s", (int)strcspn(postgres_error_text(r), "\n"), postgres_error_text(r));
 		postgres_keep(s, r);
 		break;
 	case PGRES_PIPELINE_ABORTED:

@@ -17,6 +17,7 @@
 #include "back/redis_impl.h"
 
 #include <ctype.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,7 +247,8 @@ redis_on_resolved(void *arg, const struct resolved *found)
 	r->resolving = NULL;
 	r->address = found->count == 0 ? NULL : calloc(found->count, sizeof *r->address);
 	if (r->address == NULL) {
-		redis_doom(r, NULL, "%s: no address", pool_url(r->conn->pool)->host);
+		redis_doom(r, NULL, "%s: %s", pool_url(r->conn->pool)->host,
+		    found->error != 0 ? gai_strerror(found->error) : "no address");
 		loop_after_turn(pool_loop(r->conn->pool), &r->task);
 		return;
 	}

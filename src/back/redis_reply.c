@@ -159,7 +159,8 @@ redis_build_array(const redisReadTask *task, int count)
 
 	if (!redis_may_build(r, task))
 		return NULL;
-	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS || r->ac->c.reader->ridx >= REDIS_NESTING) {
+	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS ||
+	    r->ac->c.reader->ridx >= REDIS_NESTING) {
 		redis_doom(r, NULL, "an array in a reply is too long or nested too deep");
 		return NULL;
 	}
@@ -247,10 +248,11 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 
 	redis_pop(r);
 	r->setup--;
-	if (reply->kind == REPLY_ERROR) {
+	if (reply->kind == REPLY_ERROR)
 		reply_error_code(reply, code, sizeof code);
+	/* A user who may not PING has been let in none the less. */
+	if (reply->kind == REPLY_ERROR && (r->setup > 0 || strcmp(code, "NOPERM") != 0))
 		redis_doom(r, code, "%s", reply->text.at);
-	}
 	/* PING is the last; what comes behind its answer would be a reply nobody asked for. */
 	if (r->setup > 0 || r->doomed)
 		return;

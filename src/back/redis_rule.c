@@ -39,6 +39,7 @@ static const struct redis_rule {
 	{ "HELLO", NULL, redis_changes },
 	{ "MONITOR", NULL, redis_streams },
 	{ "MULTI", NULL, redis_changes },
+	{ "PMONITOR", NULL, redis_streams },	/* there is none, but hiredis takes it for MONITOR */
 	{ "PSUBSCRIBE", NULL, redis_streams },
 	{ "PSYNC", NULL, redis_streams },
 	{ "PUNSUBSCRIBE", NULL, redis_streams },
@@ -98,18 +99,36 @@ redis_take_word(struct span *in, struct span *word)
 	return true;
 }
 
+/* hiredis compares a name's first bytes and the "\r\n" behind them, so a name must not hold these. */
+static bool
+redis_is_name(struct span word)
+{
+	for (size_t i = 0; i < word.len; i++)
+		if ((unsigned char)word.at[i] <= 0x20)
+			return false;
+	return word.len > 0;
+}
+
 static bool
 redis_word_is(struct span word, const char *name)
 {
 	return strlen(name) == word.len && strncasecmp(word.at, name, word.len) == 0;
 }
 
-/* The first rule for this name, or NULL.  Most names are told by their first letter. */
+/* The first letters of the names above.  GET, INCR, LPUSH and most others need no further look. */
+#define REDIS_LETTER(c) (1u << ((c) - 'A'))
+static const unsigned redis_letters = REDIS_LETTER('A') | REDIS_LETTER('B') | REDIS_LETTER('C') | REDIS_LETTER('D') |
+    REDIS_LETTER('E') | REDIS_LETTER('H') | REDIS_LETTER('M') | REDIS_LETTER('P') | REDIS_LETTER('Q') |
+    REDIS_LETTER('R') | REDIS_LETTER('S') | REDIS_LETTER('U') | REDIS_LETTER('W') | REDIS_LETTER('X');
+
+/* The first rule for this name, or NULL. */
 static const struct redis_rule *
 redis_rule_find(struct span name)
 {
-	char first = name.len == 0 ? '\0' : (char)(name.at[0] & ~0x20);
+	char first = (char)(name.at[0] & ~0x20);
 
+	if (first < 'A' || first > 'Z' || !(redis_letters & REDIS_LETTER(first)))
+		return NULL;
 	for (size_t i = 0; i < REDIS_RULES && redis_rules[i].name[0] <= first; i++)
 		if (redis_rules[i].name[0] == first && redis_word_is(name, redis_rules[i].name))
 			return &redis_rules[i];
@@ -135,7 +154,7 @@ redis_command_check(struct span in, const char **why)
 	size_t words;
 
 	*why = redis_unsound;
-	if (!redis_take_head(&in, '*', &words) || words == 0 || !redis_take_word(&in, &word))
+	if (!redis_take_head(&in, '*', &words) || words == 0 || !redis_take_word(&in, &word) || !redis_is_name(word))
 		return WEFT_INVALID;
 	rule = redis_rule_find(word);
 	if (rule != NULL && rule->option == NULL) {

@@ -299,7 +299,8 @@ sqlite_send(struct conn *c, struct call *call)
 	if (rc != WEFT_OK)
 		return rc;
 	sqlite_ask_copy(&d->ask, call);
-	d->ask.busy_until = clock_add(loop_now(pool_loop(c->pool)), clock_min(SQLITE_BUSY_WAIT, conf->call_timeout));
+	/* Before the call's own time is over, so that the asker hears of the lock. */
+	d->ask.busy_until = clock_add(loop_now(pool_loop(c->pool)), clock_min(SQLITE_BUSY_WAIT, conf->call_timeout / 2));
 	rc = sqlite_start(d, SQLITE_IS_RUNNING, sqlite_job_run, sqlite_on_ran);
 	if (rc != WEFT_OK) {
 		call_explain(call, rc, NULL, "no thread for the statement");

@@ -68,7 +68,7 @@ sql_session_word(const char *sql)
 
 	sql_first_word(sql, word);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (strcmp(word, words[i]) == 0)
+		if (word[0] == words[i][0] && strcmp(word, words[i]) == 0)
 			return words[i];
 	return NULL;
 }

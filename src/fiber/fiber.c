@@ -160,6 +160,9 @@ fiber_wait(enum wait_why why, usec deadline)
 	}
 	f->why = why;
 	f->state = FIBER_WAITING;
+	/* Twice: what waits now is worth seeing too. */
+	if (f->trace != NULL)
+		f->trace(f->trace_arg, why, from, CLOCK_NEVER);
 	fiber_suspend(f);
 	if (f->trace != NULL)
 		f->trace(f->trace_arg, why, from, f->sched->clock());

@@ -163,10 +163,11 @@ void fiber_defer(struct fiber_defer *d);
 bool fiber_undefer(struct fiber_defer *d);
 
 /*
- * Where a fiber's time goes.  Called after each wait on the fiber's stack; not
- * for one that returned at once.
+ * Where a fiber's time goes.  Called before each wait and after it, on the fiber's
+ * stack; not for one that returned at once.
  *
- * from, until  the wait's beginning and end, by the scheduler's clock
+ * from, until  the wait's beginning and end, by the scheduler's clock; until is CLOCK_NEVER
+ *              before it
  */
 typedef void fiber_trace_fn(void *arg, enum wait_why why, usec from, usec until);
 

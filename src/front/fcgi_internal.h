@@ -5,7 +5,7 @@
 /*
  * What the files of the FastCGI front share: fcgi_conn.c (a connection's
  * life), fcgi_in.c (records in), fcgi_out.c (records out), fcgi_ids.c (which
- * request has which id).
+ * request has which id), fcgi_time.c (timeouts and draining).
  *
  * Who owns what: the set owns its connections and a cache of free slots; a
  * connection owns its stream and the slots of its live requests.  A slot is
@@ -121,6 +121,7 @@ struct fcgi_conns {
 	unsigned long long logs_dropped;
 	struct timer *sweep;
 	usec period;
+	bool sweeping;			/* the timer is set */
 	usec drain_since;
 	bool draining;
 };
@@ -190,7 +191,20 @@ void fcgi_slot_gone(struct fcgi_slot *s);
 /* After a request has ended: is it time to close?  Returns false when c is gone. */
 bool fcgi_conn_settle(struct fcgi_conn *c);
 
+enum fcgi_conn_how { FCGI_CONN_CLOSE, FCGI_CONN_RESET };
+
+/* All its requests are gone; c as well.  Not while it is busy. */
+void fcgi_conn_free(struct fcgi_conn *c, enum fcgi_conn_how how);
+
 /* Close at once without regard to what is pending; all its requests are gone. */
 void fcgi_conn_reset(struct fcgi_conn *c);
+
+/* ---- fcgi_time.c ---- */
+
+/* Fill in the set's limits from the app's, and make its timer.  Returns 0, or -1 out of memory. */
+int fcgi_time_init(struct fcgi_conns *set);
+
+/* A connection may be going to wait for something: look at all of them in a while. */
+void fcgi_time_watch(struct fcgi_conns *set);
 
 #endif

@@ -8,6 +8,7 @@ librequest_la_SOURCES = \
 	src/request/response.c src/request/response.h \
 	src/request/response_head.c src/request/response_head.h \
 	src/request/router.c src/request/router.h \
+	src/request/router_find.c src/request/router_own.h \
 	src/request/timeline.c src/request/timeline.h \
 	src/request/timeline_draw.c src/request/timeline_draw.h \
 	src/request/timeline_json.c \

@@ -27,7 +27,10 @@ request_refuse(struct request *rq, enum weft_rc rc, const char *text)
 	return rc;
 }
 
-/* True when a byte of the value may be one of NUL, CR, LF; tabs make it say so too.  Eight bytes at a time: all values of all requests pass here. */
+/*
+ * True when a byte of the value may be one of NUL, CR, LF; tabs make it say so
+ * too.  Eight bytes at a time: all values of all requests pass here.
+ */
 static bool
 request_value_is_suspect(struct span value)
 {

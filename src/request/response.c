@@ -100,8 +100,7 @@ response_cut(struct response *rs, struct span body)
 	if (body.len <= left)
 		return body;
 	if (!rs->was_cut)
-		log_error("%s: response: cut at its Content-Length %lld", fiber_self() == NULL ? "response" :
-		    fiber_label(fiber_self()), rs->announced);
+		log_error("%s: response: cut at its Content-Length %lld", response_label(), rs->announced);
 	rs->was_cut = true;
 	body.len = (size_t)left;
 	return body;
@@ -352,8 +351,8 @@ response_finish(struct response *rs)
 		return;
 	}
 	if (rs->failed == WEFT_OK && response_is_short(rs)) {
-		log_error("%s: response: %llu bytes of the Content-Length %lld: reset", fiber_self() == NULL ? "response" :
-		    fiber_label(fiber_self()), rs->sent + rs->len, rs->announced);
+		log_error("%s: response: %llu bytes of the Content-Length %lld: reset", response_label(),
+		    rs->sent + rs->len, rs->announced);
 		rs->failed = WEFT_INVALID;
 	}
 	if (rs->failed != WEFT_OK)

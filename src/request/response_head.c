@@ -16,13 +16,19 @@
 #include "request/response.h"
 #include "wire/cgi_head.h"
 
+const char *
+response_label(void)
+{
+	struct fiber *f = fiber_self();
+
+	return f == NULL ? "no fiber" : fiber_label(f);
+}
+
 /* Who wrote this handler wants to know; the client learns nothing. */
 static enum weft_rc
 response_refuse(const char *what, const char *why)
 {
-	struct fiber *f = fiber_self();
-
-	log_error("%s: response: %.100s: %s", f == NULL ? "response" : fiber_label(f), what, why);
+	log_error("%s: response: %.100s: %s", response_label(), what, why);
 	return WEFT_INVALID;
 }
 
@@ -247,7 +253,7 @@ response_known_length(const struct response *rs, size_t body, enum sink_more mor
 enum weft_rc
 response_head(struct response *rs, size_t body, enum sink_more more, struct span *out)
 {
-	/* One worker's thread builds one head at a time, and sends it at once: not on the fiber's stack, whose pages stay. */
+	/* A thread builds one head at a time, and sends it at once.  Not on the fiber's stack, whose pages stay. */
 	static _Thread_local char bytes[RESPONSE_HEAD_MAX];
 	struct response_bytes b = { .at = bytes };
 	bool has_type = false, bodiless;

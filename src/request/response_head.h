@@ -2,7 +2,7 @@
 #ifndef REQUEST_RESPONSE_HEAD_H
 #define REQUEST_RESPONSE_HEAD_H
 
-/* Between response.c and response_head.c: the head's bytes. */
+/* Between response.c and response_head.c, which also holds the functions of response.h for status and fields. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +11,9 @@
 
 #include "base/span.h"
 #include "request/response.h"
+
+/* Returns the label of the running fiber, for the log. */
+const char *response_label(void);
 
 /* True when the status allows no body: 204 and 304. */
 bool response_is_bodiless(const struct response *rs);

@@ -5,48 +5,19 @@
  * by parent and text.  So a step costs the same with one route and with 500,
  * and a look-up visits no node twice: a node has one way from the root.
  *
- * The table is filled from the routes only; clients cannot make it slow.
- * Everything lives as long as the router and is never taken out.
+ * Here routes are added; router_find.c looks them up.  The table is filled
+ * from the routes only, so clients cannot make it slow.  Everything lives as
+ * long as the router and is never taken out.
  */
-#include "request/router.h"
+#include "request/router_own.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "wire/cgi_head.h"
 #include "wire/urlencoded.h"
-
-/* One method of one pattern. */
-struct route {
-	struct route *next;
-	const char *method;
-	const char *pattern;
-	void *target;
-	unsigned nnames;
-	const char *name[];		/* of the params, in order; "*" for the rest */
-};
-
-enum { NODE_NONE = 0, NODE_ROOT = 1 };
-
-/* Nodes are named by their index, for the array moves as it grows. */
-struct router_node {
-	uint32_t parent;
-	uint32_t param;			/* child for any segment; NODE_NONE */
-	struct span text;		/* of a literal */
-	struct route *routes;		/* of patterns that end here */
-	struct route *rest;		/* of patterns that end here with "*" */
-};
-
-struct router {
-	struct arena arena;
-	struct router_node *node;
-	uint32_t nnodes, nodes_size;
-	uint32_t *table;		/* open addressing, at most half full; NODE_NONE: free */
-	uint32_t table_size;		/* a power of two */
-};
 
 enum { ROUTER_NODES_FIRST = 64 };
 
@@ -60,8 +31,7 @@ router_hash(uint32_t parent, struct span text)
 	return h ^ h >> 15;
 }
 
-/* Returns the place of the child in the table, or the free place where it belongs. */
-static uint32_t *
+uint32_t *
 router_place(const struct router *r, uint32_t parent, struct span text)
 {
 	uint32_t i = router_hash(parent, text) & (r->table_size - 1);
@@ -140,8 +110,7 @@ router_free(struct router **rp)
 	free(r);
 }
 
-/* Cut a path, which begins with '/', at its slashes.  Returns how many segments, -1 when there are too many. */
-static int
+int
 router_split(struct span path, struct span *seg)
 {
 	const char *slash;
@@ -159,25 +128,6 @@ router_split(struct span path, struct span *seg)
 	}
 	return n;
 }
-
-/* True when a decoded segment, or a piece of it between slashes, leads elsewhere: "." or "..". */
-static bool
-router_has_dots(struct span s)
-{
-	size_t len;
-
-	for (;;) {
-		for (len = 0; len < s.len && s.at[len] != '/'; len++)
-			continue;
-		if ((len == 1 || len == 2) && s.at[0] == '.' && s.at[len - 1] == '.')
-			return true;
-		if (len == s.len)
-			return false;
-		s = span_skip(s, len + 1);
-	}
-}
-
-/* ---- adding -------------------------------------------------------------- */
 
 static int
 router_sorry(char *error, size_t size, const char *method, const char *pattern, const char *why)
@@ -275,16 +225,19 @@ router_route_new(struct router *r, const char *method, const char *pattern, void
 	*new = (struct route){ .target = target };
 	new->method = arena_strdup(&r->arena, span_str(method));
 	new->pattern = arena_strdup(&r->arena, span_str(pattern));
-	for (int i = 0; i < nseg; i++)
-		if (router_is_param(seg[i])) {
-			new->name[new->nnames] = arena_strdup(&r->arena, seg[i].at[0] == ':' ? span_skip(seg[i], 1) : seg[i]);
-			if (new->name[new->nnames++] == NULL)
-				return NULL;
-		}
+	for (int i = 0; i < nseg; i++) {
+		struct span name = seg[i].at[0] == ':' ? span_skip(seg[i], 1) : seg[i];
+
+		if (!router_is_param(seg[i]))
+			continue;
+		new->name[new->nnames] = arena_strdup(&r->arena, name);
+		if (new->name[new->nnames++] == NULL)
+			return NULL;
+	}
 	return new->method == NULL || new->pattern == NULL ? NULL : new;
 }
 
-static struct route *
+struct route *
 router_method(struct route *list, const char *method)
 {
 	while (list != NULL && strcmp(list->method, method) != 0)
@@ -322,155 +275,4 @@ router_add(struct router *r, const char *method, const char *pattern, void *targ
 	new->next = *list;
 	*list = new;
 	return 0;
-}
-
-/* ---- finding ------------------------------------------------------------- */
-
-/* One look-up. */
-struct router_walk {
-	const struct router *r;
-	const char *method;
-	struct route_match *match;
-	int nseg;
-	struct span seg[ROUTE_SEGMENTS_MAX];
-	const char *end;		/* of the path */
-};
-
-/* Add a method to the list, once. */
-static void
-router_allow(struct route_match *m, const char *method)
-{
-	size_t len = strlen(m->allow), n = strlen(method);
-
-	for (const char *at = m->allow; (at = strstr(at, method)) != NULL; at += n)
-		if ((at == m->allow || at[-1] == ' ') && (at[n] == '\0' || at[n] == ','))
-			return;
-	if (len + n + 3 <= sizeof m->allow)
-		snprintf(m->allow + len, sizeof m->allow - len, "%s%s", len > 0 ? ", " : "", method);
-}
-
-/* Take the route of a list that serves the method.  The params' values are those of the pattern's own places. */
-static bool
-router_take(struct router_walk *w, struct route *list, int depth)
-{
-	struct route *route = router_method(list, w->method);
-	struct route_match *m = w->match;
-
-	if (route == NULL && strcmp(w->method, "HEAD") == 0)
-		route = router_method(list, "GET");
-	if (route == NULL)
-		route = router_method(list, "*");
-	if (route == NULL) {
-		for (; list != NULL; list = list->next) {
-			router_allow(m, list->method);
-			if (strcmp(list->method, "GET") == 0)
-				router_allow(m, "HEAD");
-		}
-		return false;
-	}
-	m->target = route->target;
-	m->pattern = route->pattern;
-	for (unsigned i = 0; i < route->nnames; i++)
-		m->param[i].name = route->name[i];
-	if (route->nnames > m->nparams) {
-		/* The rest: from the first segment that no node took to the end. */
-		const char *at = depth < w->nseg ? w->seg[depth].at : w->end;
-
-		m->param[m->nparams++].value = (struct span){ at, (size_t)(w->end - at) };
-	}
-	return true;
-}
-
-/* Returns the literal child for a segment as the client wrote it.  Its buffer must not be in each frame of router_walk. */
-static __attribute__((noinline)) uint32_t
-router_literal(const struct router *r, uint32_t at, struct span seg)
-{
-	char decoded[ROUTE_LITERAL_MAX * 3];
-
-	if (seg.len > sizeof decoded)
-		return NODE_NONE;
-	if (seg.len > 0 && memchr(seg.at, '%', seg.len) != NULL)
-		seg = (struct span){ decoded, percent_decode(decoded, seg, PERCENT_PLUS_IS_PLUS) };
-	return *router_place(r, at, seg);
-}
-
-/* Follow the path from a node on, best first.  At most ROUTE_SEGMENTS_MAX deep. */
-static bool
-router_walk(struct router_walk *w, uint32_t at, int depth)
-{
-	const struct router_node *n = &w->r->node[at];
-	struct route_match *m = w->match;
-	unsigned nparams = m->nparams;
-	uint32_t child;
-
-	if (depth == w->nseg) {
-		if (router_take(w, n->routes, depth))
-			return true;
-	} else {
-		child = router_literal(w->r, at, w->seg[depth]);
-		if (child != NODE_NONE && router_walk(w, child, depth + 1))
-			return true;
-		if (n->param != NODE_NONE && w->seg[depth].len > 0) {
-			m->param[m->nparams++].value = w->seg[depth];
-			if (router_walk(w, n->param, depth + 1))
-				return true;
-			m->nparams = nparams;
-		}
-	}
-	return n->rest != NULL && router_take(w, n->rest, depth);
-}
-
-/* True when a segment may be looked up: no NUL, no dots. */
-static bool
-router_segment_is_sound(struct span seg)
-{
-	char decoded[6];
-	struct span part;
-
-	if (seg.len == 0)
-		return true;
-	if (memchr(seg.at, '\0', seg.len) != NULL)
-		return false;
-	if (memchr(seg.at, '%', seg.len) == NULL)
-		return !router_has_dots(seg);
-	if (memmem(seg.at, seg.len, "%00", 3) != NULL)
-		return false;
-	/* Pieces between encoded slashes; two dots are at most six bytes. */
-	while (seg.len > 0) {
-		for (part = (struct span){ seg.at, 0 }; part.len < seg.len; part.len++)
-			if (seg.len - part.len >= 3 && seg.at[part.len] == '%' && seg.at[part.len + 1] == '2'
-			    && (seg.at[part.len + 2] | 0x20) == 'f')
-				break;
-		if (part.len > 0 && part.len <= sizeof decoded
-		    && router_has_dots((struct span){ decoded, percent_decode(decoded, part, PERCENT_PLUS_IS_PLUS) }))
-			return false;
-		seg = span_skip(seg, part.len < seg.len ? part.len + 3 : part.len);
-	}
-	return true;
-}
-
-enum route_rc
-router_find(const struct router *r, const char *method, struct span path, struct route_match *match)
-{
-	struct router_walk w;
-
-	w.r = r;
-	w.method = method;
-	w.match = match;
-	match->target = NULL;
-	match->pattern = NULL;
-	match->nparams = 0;
-	match->allow[0] = '\0';
-	if (path.len == 0 || path.at[0] != '/')
-		return ROUTE_BAD_PATH;
-	w.end = path.at + path.len;
-	w.nseg = router_split(path, w.seg);
-	if (w.nseg < 0)
-		return ROUTE_BAD_PATH;
-	for (int i = 0; i < w.nseg; i++)
-		if (!router_segment_is_sound(w.seg[i]))
-			return ROUTE_BAD_PATH;
-	if (router_walk(&w, NODE_ROOT, 0))
-		return ROUTE_FOUND;
-	return match->allow[0] != '\0' ? ROUTE_NO_METHOD : ROUTE_NO_PATH;
 }

@@ -100,29 +100,42 @@ timeline_since(usec begin, usec at)
 	return at - begin < UINT32_MAX ? (uint32_t)(at - begin) : UINT32_MAX - 1;
 }
 
+/* A wait that was told when it began: with fibers of its own, a request may have several. */
+static struct timeline_segment *
+timeline_open(struct timeline_record *r, unsigned n, const struct timeline_segment *wait)
+{
+	while (n-- > 0) {
+		struct timeline_segment *s = &r->segment[n];
+
+		if (s->until == UINT32_MAX && s->from == wait->from && s->why == wait->why)
+			return s;
+	}
+	return NULL;
+}
+
 void
 timeline_wait(void *mark, enum wait_why why, usec from, usec until)
 {
 	struct timeline_record *r = timeline_record(mark);
-	struct timeline_segment new, *last;
+	struct timeline_segment new, *begun;
 	unsigned n;
 
 	if (r == NULL)
 		return;
 	new = (struct timeline_segment){ timeline_since(r->begin, from), timeline_since(r->begin, until), (uint8_t)why };
 	n = r->nsegments < TIMELINE_SEGMENTS ? r->nsegments : TIMELINE_SEGMENTS;
-	last = n > 0 ? &r->segment[n - 1] : NULL;
-	if (last != NULL && last->until == UINT32_MAX) {
-		/* The end of a wait whose beginning was told. */
-		last->until = new.until;
+	begun = new.until == UINT32_MAX ? NULL : timeline_open(r, n, &new);
+	if (begun != NULL) {
+		begun->until = new.until;
 		return;
 	}
-	if (r->nsegments < UINT16_MAX)
-		r->nsegments++;
-	if (n == TIMELINE_SEGMENTS)
-		last->until = new.until;
-	else
-		r->segment[n] = new;
+	if (n == TIMELINE_SEGMENTS) {
+		/* No room: the last one stands for the rest. */
+		r->segment[n - 1].until = new.until;
+		return;
+	}
+	r->segment[n] = new;
+	r->nsegments++;
 }
 
 void
@@ -167,9 +180,9 @@ timeline_check(struct timeline_record *r, size_t place)
 {
 	size_t i;
 
-	if (r->number == 0 || r->number % TIMELINE_RECORDS != place || r->pid <= 0)
+	if (r->number == 0 || r->number > INT64_MAX || r->number % TIMELINE_RECORDS != place || r->pid <= 0)
 		return false;
-	if (r->begin < 0 || r->begin > CLOCK_NEVER / 2 || r->end > CLOCK_NEVER / 2)
+	if (r->begin < 0 || r->begin > TIMELINE_TIME_MAX || r->end > TIMELINE_TIME_MAX)
 		return false;
 	if (r->end != 0 && r->end < r->begin)
 		return false;

@@ -22,6 +22,9 @@
 
 enum { TIMELINE_RECORDS = 256, TIMELINE_SEGMENTS = 24, TIMELINE_WHAT = 48 };
 
+/* 35 years after boot; later records are not drawn.  Thousands of such lengths may be added up. */
+#define TIMELINE_TIME_MAX (INT64_C(1) << 50)
+
 struct timeline_segment {
 	uint32_t from, until;		/* microseconds since the record's begin; saturating.  until UINT32_MAX: waits still */
 	uint8_t why;			/* enum wait_why */
@@ -71,6 +74,10 @@ void timeline_end(struct timeline_mark *m, unsigned status, usec now);
  *          nsegments, order of times, printable text, known reasons
  */
 size_t timeline_collect(struct timeline_ring *const *rings, size_t nrings, struct timeline_record *out, size_t max);
+
+/*
+ * The drawings compare all records with each other: some hundreds are meant.
+ */
 
 /* Draw records as text: one line each, a bar of columns characters, a legend.  now: where live ones end.  colour: 0 none, 1 ANSI. */
 void timeline_text(struct buf *to, const struct timeline_record *r, size_t n, usec now, unsigned columns, int colour);

@@ -7,7 +7,7 @@
 usec
 timeline_until(const struct timeline_record *r, usec now)
 {
-	usec until = r->end != 0 ? r->end : now;
+	usec until = r->end != 0 ? r->end : clock_min(now, TIMELINE_TIME_MAX);
 
 	return until > r->begin ? until : r->begin;
 }
@@ -96,23 +96,20 @@ timeline_axis(const struct timeline_record *r, size_t n, usec now, unsigned max_
 void
 timeline_length(char to[TIMELINE_LENGTH_TEXT], usec length)
 {
-	static const struct {
-		usec below, unit;
-		const char *name;
-	} unit[] = {
-		{ 1000, 1, "µs" }, { USEC_PER_SEC * 10, 1000, "ms" }, { CLOCK_NEVER, USEC_PER_SEC, "s" },
-	};
-	size_t i = 0;
-	usec whole;
+	usec ms = length / USEC_PER_MSEC, s = length / USEC_PER_SEC;
 
-	while (length >= unit[i].below && i < 2)
-		i++;
-	whole = length / unit[i].unit;
-	if (i > 0 && whole < (i == 1 ? 10 : 100))
-		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 ".%" PRId64 " %s", whole, length % unit[i].unit * 10 / unit[i].unit,
-		    unit[i].name);
+	if (ms == 0)
+		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 " µs", length);
+	else if (ms < 10)
+		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 ".%" PRId64 " ms", ms, length / 100 % 10);
+	else if (s == 0)
+		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 " ms", ms);
+	else if (s < 10)
+		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 ".%02" PRId64 " s", s, ms / 10 % 100);
+	else if (s < 1000)
+		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 ".%" PRId64 " s", s, ms / 100 % 10);
 	else
-		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 " %s", whole, unit[i].name);
+		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 " s", s);
 }
 
 void

@@ -33,7 +33,7 @@ struct timeline_axis timeline_axis(const struct timeline_record *r, size_t n, us
 /* Returns the record's end, or now while it lives. */
 usec timeline_until(const struct timeline_record *r, usec now);
 
-/* Write a length of time with its unit, three digits or so: "870 µs", "3.2 ms", "312 ms", "12.5 s". */
+/* Write a length of time with its unit, three digits or so: "870 µs", "3.2 ms", "312 ms", "1.25 s", "12.5 s". */
 void timeline_length(char to[TIMELINE_LENGTH_TEXT], usec length);
 
 /* Write a tick's place with a unit that suits the step: "200 ms". */

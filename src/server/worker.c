@@ -227,6 +227,7 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 	w->app.nrings = s->nrings < APP_RINGS_MAX ? s->nrings : APP_RINGS_MAX;
 	memcpy(w->app.ring, s->ring, w->app.nrings * sizeof *s->ring);
 	w->app.front.request.ring = s->ring[s->own_ring];
+	timeline_ring_init(s->ring[s->own_ring]);
 	w->conns = fcgi_conns_new(&w->app.front);
 	if (w->conns == NULL) {
 		snprintf(error, size, "out of memory");

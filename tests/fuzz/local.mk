@@ -40,3 +40,9 @@ tests_fuzz_html_replay_LDADD = libwire.la libbase.la
 tests_fuzz_urlencoded_replay_SOURCES = tests/fuzz/urlencoded.c $(FUZZ_SOURCES)
 tests_fuzz_urlencoded_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"urlencoded"'
 tests_fuzz_urlencoded_replay_LDADD = libwire.la libbase.la
+
+check_PROGRAMS += tests/fuzz/router_replay
+TESTS += tests/fuzz/router_replay
+tests_fuzz_router_replay_SOURCES = tests/fuzz/router.c $(FUZZ_SOURCES)
+tests_fuzz_router_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"router"'
+tests_fuzz_router_replay_LDADD = librequest.la libwire.la libbase.la

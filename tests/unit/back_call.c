@@ -20,9 +20,9 @@ fault_is_cut_and_cleaned(void **state)
 
 	memset(text, 'x', sizeof text);
 	text[sizeof text - 1] = '\0';
-	fault_set(&f, WEFT_REFUSED, "A-CODE-THAT-IS-TOO-LONG", "a\r\nb\x7f %s", text);
+	fault_set(&f, WEFT_REFUSED, "A-CODE-THAT-IS-TOO-LONG-FOR-ITS-PLACE", "a\r\nb\x7f %s", text);
 	assert_int_equal(f.rc, WEFT_REFUSED);
-	assert_string_equal(f.code, "A-CODE-THAT-IS-");
+	assert_int_equal(strlen(f.code), sizeof f.code - 1);
 	assert_int_equal(strlen(f.text), sizeof f.text - 1);
 	assert_int_equal(strncmp(f.text, "a  b  xxx", 9), 0);
 	fault_set(&f, WEFT_DOWN, NULL, "down");
@@ -103,7 +103,7 @@ commands_that_would_harm_others_are_refused(void **state)
 		"bzpopmax k 0", "BLMPOP 0 1 k LEFT", "BZMPOP 0 1 k MIN", "XREAD COUNT 1 BLOCK 0 STREAMS s 0",
 		"XREADGROUP GROUP g c block 0 STREAMS s 0", "WAIT 1 0", "WAITAOF 1 1 0", "MULTI", "EXEC", "DISCARD", "WATCH k",
 		"UNWATCH", "SELECT 1", "AUTH x", "QUIT", "RESET", "HELLO 3", "CLIENT REPLY OFF", "client tracking on", "SUBSCRIBE c",
-		"PSUBSCRIBE c", "SSUBSCRIBE c", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR", "SYNC", "PSYNC ? -1" };
+		"PSUBSCRIBE c", "SSUBSCRIBE c", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR", "pmonitor", "SYNC", "PSYNC ? -1" };
 	static const char *const fine[] = { "GET k", "SET k v", "BITCOUNT k", "XREAD COUNT 1 STREAMS block 0", "CLIENT SETNAME reply",
 		"CLIENT ID", "EVAL x 0", "PING", "WAITING", "SELECTOR", "Z", "EXISTS multi", "LPOP k", "SCRIPT LOAD x" };
 	struct arena a;
@@ -131,7 +131,8 @@ bytes_that_are_not_one_command_are_refused(void **state)
 	static const char whole[] = "*2\r\n$3\r\nGET\r\n$12\r\n123456789012\r\n";
 	static const struct span bad[] = { { "", 0 }, { "PING\r\n", 6 }, { "*0\r\n", 4 }, { "*-1\r\n", 5 }, { "*1\r\n$-1\r\n", 9 },
 		{ "*1\r\n$4\r\nPINGxx", 14 }, { "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n", 28 },
-		{ "*1\r\n$99999999999999999999999\r\nPING\r\n", 37 }, { "*1\r\n$\r\nPING\r\n", 13 } };
+		{ "*1\r\n$99999999999999999999999\r\nPING\r\n", 37 }, { "*1\r\n$\r\nPING\r\n", 13 }, { "*1\r\n$10\r\nmonitor\r\nx\r\n", 21 },
+		{ "*1\r\n$0\r\n\r\n", 10 } };
 	const char *why;
 
 	assert_int_equal(redis_command_check((struct span){ whole, sizeof whole - 1 }, &why), WEFT_OK);

@@ -103,19 +103,17 @@ settings_that_cannot_work_are_refused(void **state)
 		struct pool_conf conf;
 		const char *word;
 	} bad[] = {
-		{ { .name = "", .url = "redis://h" }, "name" },
+		{ { .name = "", .url = "fake://h" }, "name" },
 		{ { .name = "c", .url = NULL }, "URL" },
 		{ { .name = "c", .url = "nonsense" }, "scheme" },
 		{ { .name = "c", .url = "gopher://h" }, "gopher" },
-		{ { .name = "c", .url = "redis://h", .max = 2, .min = 3 }, "min" },
-		{ { .name = "c", .url = "redis://h", .min = 9 }, "min" },
-		{ { .name = "c", .url = "redis://h", .call_timeout = -1 }, "timeout" },
-		{ { .name = "c", .url = "redis://h?x=1" }, "parameters" },
+		{ { .name = "c", .url = "fake://h", .max = 2, .min = 3 }, "min" },
+		{ { .name = "c", .url = "fake://h", .min = 9 }, "min" },
+		{ { .name = "c", .url = "fake://h", .call_timeout = -1 }, "timeout" },
 	};
-	struct pool_conf conf = { .name = "c", .url = "redis://h" };
+	struct pool_conf conf = { .name = "c", .url = "fake://h" };
 	char error[200];
 
-	assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_OK);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		assert_int_equal(pool_check(&bad[i].conf, error, sizeof error), WEFT_INVALID);
 		assert_non_null(strstr(error, bad[i].word));
@@ -377,6 +375,36 @@ sent_call_has_its_own_time(void **state)
 	/* Its reply is nobody's; the connection goes on. */
 	fake_reply(0);
 	assert_int_equal(test_stat().busy, 0);
+	test_forget(a, 1);
+}
+
+/* Ready at the same moment as the asker, and before it. */
+static void
+test_make_ready(void *arg)
+{
+	assert_int_equal(fiber_sleep(USEC_PER_SEC), WEFT_OK);
+	fake_all_ready();
+}
+
+static void
+sent_after_its_time_was_over_is_not_given_up(void **state)
+{
+	struct fiber *f = fiber_new(loop_fibers(loop), 0);
+	struct ask *a;
+
+	test_open(&fake_sql, (struct pool_conf){ .max = 1, .min = 1, .queue_timeout = USEC_PER_SEC });
+	a = test_asks(1, CALL_SQL);
+	fiber_start(f, test_make_ready, NULL);
+	ask_start(&a[0], loop);
+	back_run(loop);
+	timer_set(pool->timer, CLOCK_NEVER);	/* it is late */
+	back_skip(USEC_PER_SEC + USEC_PER_MSEC);
+	back_run(loop);
+	assert_false(a[0].is_done);
+	assert_int_equal(a[0].call.state, CALL_SENT);
+	fake_reply(0);
+	back_run(loop);
+	assert_int_equal(a[0].rc, WEFT_OK);
 	test_forget(a, 1);
 }
 
@@ -741,6 +769,7 @@ main(void)
 		T(queue_is_first_come_first_served_and_bounded),
 		T(queue_timeout_is_busy_and_down_without_any_connection),
 		T(sent_call_has_its_own_time),
+		T(sent_after_its_time_was_over_is_not_given_up),
 		T(asker_that_leaves_is_out_of_queue_and_pipe),
 		T(lost_connection_tells_sent_from_not_sent),
 		T(calls_taken_back_keep_their_order),

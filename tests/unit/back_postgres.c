@@ -282,11 +282,6 @@ sizes_body(void *arg)
 	call_wait(&a.call, KIT_SOON);
 	kit_assert_fault(&a, WEFT_SYSTEM, "");
 	kit_end(&a);
-	/* A result that does not end takes its connection with it, not all memory. */
-	kit_ask(k, &a, "SELECT repeat('x', 1000) FROM generate_series(1, 1000000)");
-	kit_assert_fault(&a, WEFT_UNKNOWN, NULL);
-	kit_end(&a);
-	kit_do(k, "SELECT 1");
 }
 
 static void
@@ -297,6 +292,30 @@ results_of_each_size_arrive(void **state)
 	(void)state;
 	kit_open(&k, server.url, 1);
 	kit_run(&k, sizes_body, &k);
+	kit_close(&k);
+}
+
+static void
+endless_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_ask a;
+
+	kit_ask(k, &a, "SELECT repeat('x', 1000) FROM generate_series(1, 1000000)");
+	kit_assert_fault(&a, WEFT_UNKNOWN, NULL);
+	kit_end(&a);
+	kit_do(k, "SELECT 1");
+}
+
+/* It takes its connection with it, not all memory. */
+static void
+a_result_that_does_not_end_is_left(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, server.url, 1);
+	kit_run(&k, endless_body, &k);
 	kit_close(&k);
 }
 
@@ -655,18 +674,23 @@ a_late_cancel_hits_nobody(void **state)
 	kit_close(&k);
 }
 
-/* A statement that ignores its cancel for longer than the draining lasts: its connection is closed, the next one goes well. */
+/* A statement that takes no notice of its cancel for longer than the draining lasts: its connection is closed, the next one goes well. */
 static void
 stubborn_body(void *arg)
 {
 	struct kit *k = arg;
 	struct kit_ask a;
+	pid_t pid;
 
-	kit_do(k, "SELECT 1");
-	kit_start(k, &a, "DO $$ BEGIN PERFORM pg_sleep(3); EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(3); END $$", NULL, 0);
-	assert_int_equal(call_wait(&a.call, clock_now() + 50 * USEC_PER_MSEC), WEFT_TIMEOUT);
+	kit_ask(k, &a, "SELECT pg_backend_pid()");
+	pid = atoi(rows_cell(a.call.rows, 0, 0).at);
+	kit_end(&a);
+	kit_start(k, &a, "SELECT pg_sleep(10)", NULL, 0);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
 	kit_end(&a);
 	kit_do(k, "SELECT 1");
+	assert_int_equal(kill(pid, SIGCONT), 0);
 }
 
 static void
@@ -690,13 +714,16 @@ terminate_body(void *arg)
 {
 	struct kit *k = arg;
 	struct kit_ask a, b;
+	bool gone;
 
-	kit_ask(k, &a, "SELECT pg_sleep(0.02)");
-	kit_start(k, &b, "SELECT pg_sleep(10)", NULL, 0);
-	kit_end(&a);
-	kit_ask(k, &a, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(10)'");
-	kit_assert_row(&a, "1");
-	kit_end(&a);
+	kit_start(k, &b, "SELECT pg_sleep(11)", NULL, 0);
+	/* As soon as it runs. */
+	do {
+		kit_ask(k, &a, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(11)'");
+		assert_int_equal(a.call.rc, WEFT_OK);
+		gone = rows_cell(a.call.rows, 0, 0).at[0] == '1';
+		kit_end(&a);
+	} while (!gone);
 	call_wait(&b.call, KIT_SOON);
 	kit_assert_fault(&b, WEFT_UNKNOWN, "57P01");
 	kit_end(&b);
@@ -798,6 +825,73 @@ a_read_only_server_is_left(void **state)
 
 /* ---- connecting ---- */
 
+/* Give the server a certificate, and have it read that.  Returns false where there is no tool for it. */
+static bool
+server_enable_tls(struct kit *k)
+{
+	char command[512];
+	const struct passwd *pw = getuid() == 0 ? getpwnam("postgres") : NULL;
+
+	snprintf(command, sizeof command, "cd %s && openssl req -new -x509 -days 2 -nodes -subj /CN=localhost -newkey rsa:2048 "
+	    "-keyout server.key -out server.crt >/dev/null 2>&1 && chmod 600 server.key%s", server.data,
+	    pw == NULL ? "" : " && chown postgres server.key server.crt");
+	if (system(command) != 0)
+		return false;
+	kit_do(k, "ALTER SYSTEM SET ssl = on");
+	kit_do(k, "SELECT pg_reload_conf()");
+	return true;
+}
+
+static void
+tls_on_body(void *arg)
+{
+	struct kit *k = arg;
+
+	if (!server_enable_tls(k))
+		pool_close(&k->pool);
+}
+
+static void
+tls_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_ask a;
+
+	kit_ask(k, &a, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+	kit_assert_row(&a, "t");
+	kit_end(&a);
+	/* Results of many sizes, so that some leave a part of a record behind. */
+	for (int i = 0; i < 400; i++) {
+		struct value v = KIT_INT(1000 + i * 331);
+
+		kit_ask_values(k, &a, "SELECT repeat('x', $1)", &v, 1);
+		assert_int_equal(a.call.rc, WEFT_OK);
+		assert_int_equal(rows_cell(a.call.rows, 0, 0).len, v.as.integer);
+		kit_end(&a);
+	}
+	kit_start(k, &a, "SELECT pg_sleep(10)", NULL, 0);
+	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
+	kit_end(&a);
+	tokens_body(k);
+}
+
+static void
+it_speaks_tls(void **state)
+{
+	char url[200];
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, server.url, 1);
+	kit_run(&k, tls_on_body, &k);
+	assert_non_null(k.pool);	/* or there is no openssl here to make a certificate */
+	kit_close(&k);
+	snprintf(url, sizeof url, "%s?sslmode=require", server.tcp_url);
+	kit_open(&k, url, 2);
+	kit_run(&k, tls_body, &k);
+	kit_close(&k);
+}
+
 static void
 one_body(void *arg)
 {
@@ -889,6 +983,7 @@ main(void)
 		cmocka_unit_test(urls_that_cannot_work_are_refused),
 		cmocka_unit_test(values_of_each_kind_arrive),
 		cmocka_unit_test(results_of_each_size_arrive),
+		cmocka_unit_test(a_result_that_does_not_end_is_left),
 		cmocka_unit_test(an_error_is_its_statements_own),
 		cmocka_unit_test(each_gets_its_own_answer),
 		cmocka_unit_test(what_changes_a_shared_connection_is_refused),
@@ -901,12 +996,15 @@ main(void)
 		cmocka_unit_test(a_terminated_connection_is_replaced),
 		cmocka_unit_test(a_read_only_server_is_left),
 		cmocka_unit_test(a_host_name_is_looked_up),
+		cmocka_unit_test(it_speaks_tls),
 		cmocka_unit_test(what_cannot_be_reached_is_down_and_tells_no_password),
 		cmocka_unit_test(a_pool_may_close_while_connecting),
 		cmocka_unit_test(it_goes_on_after_a_crash_of_the_server),
 	};
 
-	if (!server_find())
-		return 77;
+	if (!server_find()) {
+		fprintf(stderr, "no PostgreSQL server here: initdb and postgres are needed\n");
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, server_set_up, server_tear_down);
 }

@@ -44,7 +44,7 @@ server_start(const char *port, const char *pass)
 {
 	const char *argv[] = { "redis-server", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", folder, "--port",
 		port, "--bind", "127.0.0.1", "--logfile", "/dev/null", pass == NULL ? NULL : "--requirepass", pass,
-		"--user", "bob", "on", ">pw2", "~*", "+@all", NULL };
+		"--user", "bob", "on", ">pw2", "~*", "+@all", "-ping", NULL };
 
 	server = fork();
 	must(server >= 0);
@@ -185,6 +185,36 @@ test_end(void **state)
 	unlink(path);
 	loop_free(&loop);
 	return 0;
+}
+
+static void
+settings_are_checked(void **state)
+{
+	static const char *const good[] = { "redis://h", "redis://h/", "redis://h:1/15", "redis://:p@h", "redis://u:p@[::1]:1/0",
+		"redis+unix:///run/s", "redis+unix://:p@/run/s?db=3" };
+	static const struct {
+		const char *url, *word;
+	} bad[] = { { "redis://", "host" }, { "redis:///2", "host" }, { "redis://h/x", "database" }, { "redis://h/1/2", "database" },
+		{ "redis://h/999999", "database" }, { "redis://h/-1", "database" }, { "redis://h?db=1", "parameters" },
+		{ "redis://u@h", "password" }, { "redis+unix://h/s", "path" }, { "redis+unix:s", "path" },
+		{ "redis+unix:///s?db=", "database" }, { "redis+unix:///s?x=1", "database" } };
+	struct pool_conf conf = { .name = "cache" };
+	char error[200], url[300];
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		conf.url = good[i];
+		if (pool_check(&conf, error, sizeof error) != WEFT_OK)
+			fail_msg("%s", error);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		conf.url = bad[i].url;
+		assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_INVALID);
+		assert_non_null(strstr(error, bad[i].word));
+	}
+	snprintf(url, sizeof url, "redis+unix:///%0108d", 1);
+	conf.url = url;
+	assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_INVALID);
+	assert_non_null(strstr(error, "too long"));
 }
 
 /* ---- the real thing ---- */
@@ -503,6 +533,7 @@ stopped_server_meets_deadlines_and_breaker(void **state)
 
 static struct {
 	int listener, fd;
+	struct span greeting;	/* to PING */
 	struct span answer;	/* to GET */
 	unsigned accepted, asked;
 } liar;
@@ -514,6 +545,7 @@ liar_open(void)
 
 	memset(&liar, 0, sizeof liar);
 	liar.fd = -1;
+	liar.greeting = SPAN("+PONG\r\n");
 	liar.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
 	must(bind(liar.listener, (struct sockaddr *)&un, sizeof un) == 0 && listen(liar.listener, 8) == 0);
@@ -554,7 +586,7 @@ liar_step(void)
 		return;
 	in[n] = '\0';
 	if (strstr(in, "PING") != NULL)
-		liar_say(SPAN("+PONG\r\n"));
+		liar_say(liar.greeting);
 	if (strstr(in, "GET") != NULL) {
 		liar.asked++;
 		liar_say(liar.answer);
@@ -694,6 +726,52 @@ reply_too_many_never_reaches_the_next_call(void **state)
 	liar_close();
 }
 
+/* It comes before the command has been sent, while that waits for the end of the turn. */
+static void
+reply_too_early_never_reaches_the_call(void **state)
+{
+	unsigned one = 1;
+	struct ask a;
+
+	liar_open();
+	liar.greeting = SPAN("+PONG\r\n$5\r\nwrong\r\n");
+	liar.answer = SPAN("$5\r\nright\r\n");
+	pool = test_open((struct pool_conf){ .max = 1, .min = 1 });
+	ask_init(&a, pool, CALL_REDIS);
+	ask_set(&a, "GET k");
+	ask_start(&a, loop);
+	assert_true(back_run_until(loop, liar_until_lost, &one, SOON));
+	assert_false(a.is_done);
+	liar.greeting = SPAN("+PONG\r\n");
+	assert_true(back_run_until(loop, liar_until_done, &a, SOON));
+	assert_int_equal(a.rc, WEFT_OK);
+	assert_string_equal(a.call.reply->text.at, "right");
+	ask_fini(&a);
+	liar_close();
+}
+
+/* Of what was not sent, nothing is unknown: it goes to the next connection, and nobody notices. */
+static void
+command_not_sent_goes_to_another_connection(void **state)
+{
+	struct ask a;
+
+	liar_begin((struct pool_conf){ .max = 1 });
+	liar.answer = SPAN("$5\r\nright\r\n");
+	liar_hang_up();
+	ask_init(&a, pool, CALL_REDIS);
+	ask_set(&a, "GET k");
+	ask_submit(&a);
+	assert_int_equal(a.call.state, CALL_SENT);
+	ask_start(&a, loop);
+	assert_true(back_run_until(loop, liar_until_done, &a, SOON));
+	assert_int_equal(a.rc, WEFT_OK);
+	assert_string_equal(a.call.reply->text.at, "right");
+	assert_int_equal(test_stat().losses, 1);
+	ask_fini(&a);
+	liar_close();
+}
+
 static void
 reply_survives_every_split(void **state)
 {
@@ -816,6 +894,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(settings_are_checked),
 		T(every_kind_of_reply_comes_back),
 		T(error_reply_is_refused_with_code_and_text),
 		T(thousand_commands_share_one_connection),
@@ -830,6 +909,8 @@ main(void)
 		T(endless_length_meets_the_deadline),
 		T(bytes_nobody_asked_for_end_the_connection),
 		T(reply_too_many_never_reaches_the_next_call),
+		T(reply_too_early_never_reaches_the_call),
+		T(command_not_sent_goes_to_another_connection),
 		T(reply_survives_every_split),
 		T(asker_may_go_in_the_middle_of_its_reply),
 		T(unfit_server_loses_the_connection),
@@ -843,6 +924,7 @@ main(void)
 	snprintf(path, sizeof path, "%s/s", folder);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	server_kill();
+	unlink(path);
 	rmdir(folder);
 	return failed;
 }

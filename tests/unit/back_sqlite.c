@@ -337,7 +337,7 @@ locked_body(void *arg)
 static void
 a_lock_of_anothers_is_waited_for_with_a_bound(void **state)
 {
-	struct pool_conf conf = { .name = "db", .url = url, .max = 2, .call_timeout = 300 * USEC_PER_MSEC };
+	struct pool_conf conf = { .name = "db", .url = url, .max = 2, .call_timeout = USEC_PER_SEC };
 	char error[128];
 	struct kit k;
 

@@ -16,7 +16,7 @@ struct loop;
 /* Returns a loop whose clock is the real one, moved on by back_skip. */
 struct loop *back_loop(void);
 
-/* Let the loop's clock jump.  Timers of the loop go by real time still. */
+/* Let the loop's clock jump. */
 void back_skip(usec length);
 
 /* Run turns until done(arg), at most so long.  Returns whether it came true. */

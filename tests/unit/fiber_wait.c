@@ -466,7 +466,10 @@ trace_note(void *arg, enum wait_why why, usec from, usec until)
 {
 	char line[64];
 
-	snprintf(line, sizeof line, "%s%s %d-%d;", (const char *)arg, wait_why_name(why), (int)from, (int)until);
+	if (until == CLOCK_NEVER)
+		snprintf(line, sizeof line, "%s%s %d-…;", (const char *)arg, wait_why_name(why), (int)from);
+	else
+		snprintf(line, sizeof line, "%s%s %d-%d;", (const char *)arg, wait_why_name(why), (int)from, (int)until);
 	note(line);
 }
 
@@ -497,7 +500,7 @@ a_trace_gets_each_wait(void **state)
 	fiber_sched_run(s);
 	fiber_wake(f);
 	fiber_sched_run(s);
-	assert_string_equal(seen, "#redis 1000-1200;#sql 1200-1750;");
+	assert_string_equal(seen, "#redis 1000-…;#redis 1000-1200;#sql 1200-…;#sql 1200-1750;");
 	assert_int_equal(fiber_sched_alive(s), 0);
 }
 

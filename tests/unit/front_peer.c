@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -88,13 +89,20 @@ app_parts(struct bed *b, struct request *rq)
 }
 
 static void
+app_say(struct request *rq, struct span text)
+{
+	if (rq->response.ops != NULL)
+		rq->response.ops->log(rq->response.sink, text);
+}
+
+static void
 app_log(struct request *rq)
 {
 	size_t len = strtoul(app_argument(rq), NULL, 10);
 	char *bytes = malloc(len);
 
 	memset(bytes, 'l', len);
-	rq->response.ops->log(rq->response.sink, (struct span){ bytes, len });
+	app_say(rq, (struct span){ bytes, len });
 	free(bytes);
 	response_write(&rq->response, SPAN("logged"));
 }
@@ -114,6 +122,8 @@ app_serve(struct bed *b, struct request *rq)
 	} else if (app_is(rq, "/var")) {
 		value = request_var(rq, span_str(app_argument(rq)));
 		response_write(&rq->response, span_str(value == NULL ? "(none)" : value));
+	} else if (strncmp(rq->path.at, "/info/", 6) == 0) {
+		response_write(&rq->response, span_str(request_var(rq, SPAN("PATH_INFO"))));
 	} else if (app_is(rq, "/sleep")) {
 		b->last = fiber_sleep(strtol(app_argument(rq), NULL, 10) * USEC_PER_MSEC);
 		response_write(&rq->response, SPAN("slept"));
@@ -126,7 +136,7 @@ app_serve(struct bed *b, struct request *rq)
 	} else if (app_is(rq, "/log")) {
 		app_log(rq);
 	} else if (app_is(rq, "/text")) {
-		rq->response.ops->log(rq->response.sink, SPAN("x\r\n[FAKE] \x1b[31m\n"));
+		app_say(rq, SPAN("x\r\n[FAKE] \x1b[31m\n"));
 		response_write(&rq->response, SPAN("logged"));
 	} else if (app_is(rq, "/missing")) {
 		response_status(&rq->response, 404, NULL);

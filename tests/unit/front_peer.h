@@ -7,7 +7,7 @@
  * small application) and peers that send bytes and look at what came back.
  *
  * The application answers by REQUEST_URI: /ok (and any other), /echo (the body back), /len
- * (its length), /var?NAME, /sleep?MS, /big?BYTES, /parts?COUNT (16 KiB each, flushed), /log?BYTES, /text?TEXT
+ * (its length), /var?NAME, /info/… (PATH_INFO), /sleep?MS, /big?BYTES, /parts?COUNT (16 KiB each, flushed), /log?BYTES, /text?TEXT
  * (to the log), /abort, /hang (until cancelled).
  */
 

@@ -292,8 +292,28 @@ big_server(int conn)
 		;
 }
 
+/* A server that answers, and from the start refuses to read. */
 static void
-check_big(struct rig *r, struct cgi *c)
+big_server_deaf(int conn)
+{
+	static char record[8 + 32768] = "\1\6\0\1\200\0\0";
+
+	shutdown(conn, SHUT_RD);
+	for (size_t sent = 0; sent < CGI_BIG; sent += 32768) {
+		for (size_t at = 0; at < sizeof record;) {
+			ssize_t n;
+
+			rig_poll(conn, POLLOUT);
+			n = send(conn, record + at, sizeof record - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+			assert_true(n > 0);
+			at += (size_t)n;
+		}
+	}
+	SAY(conn, END_0);
+}
+
+static void
+check_big(struct rig *r, struct cgi *c, void (*serve)(int conn))
 {
 	int status;
 	pid_t client;
@@ -306,7 +326,7 @@ check_big(struct rig *r, struct cgi *c)
 	}
 	cgi_close(&c->in);
 	cgi_close(&c->out);
-	big_server(c->conn);
+	serve(c->conn);
 	check_exit(r, 0);
 	assert_int_equal(waitpid(client, &status, 0), client);
 	assert_int_equal(status, 0);
@@ -320,7 +340,17 @@ carry_never_waits_for_one_side_on_pipes(void **state)
 	struct cgi c;
 
 	cgi_open(r, &c, "8388608");
-	check_big(r, &c);
+	check_big(r, &c, big_server);
+}
+
+static void
+carry_drops_a_body_that_nobody_reads(void **state)
+{
+	struct rig *r = *state;
+	struct cgi c;
+
+	cgi_open(r, &c, "8388608");
+	check_big(r, &c, big_server_deaf);
 }
 
 /* As mod_cgid does it: fd 0 and fd 1 are one socket. */
@@ -337,7 +367,7 @@ carry_never_waits_for_one_side_on_a_socket(void **state)
 	close(pair[1]);
 	c = (struct cgi){ pair[0], dup(pair[0]), -1, -1 };
 	cgi_accept(r, &c);
-	check_big(r, &c);
+	check_big(r, &c, big_server);
 }
 
 /* fd 1 has a whole 503, and nothing else. */
@@ -431,6 +461,7 @@ main(void)
 		GATE_TEST(carry_answers_before_the_body),
 		GATE_TEST(carry_never_waits_for_one_side_on_pipes),
 		GATE_TEST(carry_never_waits_for_one_side_on_a_socket),
+		GATE_TEST(carry_drops_a_body_that_nobody_reads),
 		GATE_TEST(carry_says_503_without_an_answer),
 		GATE_TEST(carry_adds_nothing_to_an_answer_cut_short),
 		GATE_TEST(carry_ends_when_the_web_server_leaves),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -187,24 +188,34 @@ a_child_does_not_repeat_the_parents_output(void **state)
 	close(p[0]);
 }
 
+/* Say that it lives, and go on living. */
+static int
+child_lives(void *arg, int sock)
+{
+	const int *p = arg;
+
+	if (write(p[1], "g", 1) != 1)
+		return 1;
+	while (pause() < 0)
+		continue;
+	return 2;
+}
+
 /* A child with a child, which holds the write end of a pipe: its end is the pipe's. */
 static int
 child_with_a_child(void *arg, int sock)
 {
 	struct ended e = { 0 };
 	struct loop *l = loop_new(NULL);
-	int *p = arg;
-	struct child *c;
+	const int *p = arg;
 
 	close(p[0]);
-	c = child_fork(l, child_waits, NULL, ended_on_end, &e);
-	if (c == NULL)
+	if (child_fork(l, child_lives, arg, ended_on_end, &e) == NULL)
 		return 1;
 	close(p[1]);
-	if (send(sock, "r", 1, 0) != 1)
-		return 2;
-	pause();
-	return 3;
+	while (pause() < 0)
+		continue;
+	return 2;
 }
 
 static void
@@ -213,22 +224,25 @@ a_child_dies_with_its_parent(void **state)
 	struct ended e = { 0 };
 	struct pollfd pfd;
 	struct child *c;
-	int p[2];
+	int p[2], status;
 	char byte;
 
+	/* The orphan is to be ours, so that we see how it ends. */
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	assert_int_equal(pipe(p), 0);
 	c = child_fork(*state, child_with_a_child, p, ended_on_end, &e);
 	close(p[1]);
-	pfd = (struct pollfd){ .fd = child_sock(c), .events = POLLIN };
-	assert_int_equal(poll(&pfd, 1, 5000), 1);
-	assert_int_equal(recv(child_sock(c), &byte, 1, 0), 1);
-	pfd.fd = p[0];
-	assert_int_equal(poll(&pfd, 1, 0), 0);	/* the grandchild lives */
+	pfd = (struct pollfd){ .fd = p[0], .events = POLLIN };
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
+	assert_int_equal(read(p[0], &byte, 1), 1);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
 	child_kill(c, SIGKILL);
 	TURN_UNTIL(*state, e.count == 1);
-	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
 	assert_int_equal(read(p[0], &byte, 1), 0);
 	close(p[0]);
+	assert_true(waitpid(-1, &status, 0) > 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
 /* A child may make a loop of its own, and fork. */

@@ -48,6 +48,24 @@ kit_teardown(void **state)
 	return 0;
 }
 
+/* The same by a clock of the test's, kit_now. */
+static usec kit_now;
+
+static inline usec
+kit_clock(void)
+{
+	return kit_now;
+}
+
+static inline int
+kit_setup_clock(void **state)
+{
+	kit_now = USEC_PER_SEC;
+	*state = loop_new(&(struct fiber_conf){ .clock = kit_clock });
+	return *state == NULL ? -1 : 0;
+}
+
+#define KIT_CLOCK_TEST(fn) cmocka_unit_test_setup_teardown(fn, kit_setup_clock, kit_teardown)
 #define KIT_TEST(fn) cmocka_unit_test_setup_teardown(fn, kit_setup, kit_teardown)
 
 #endif

@@ -278,11 +278,11 @@ static void
 want_of_descriptors_does_not_spin(void **state)
 {
 	struct rlimit before, low;
-	int log[2], turns = 0;
+	int log[2], turns = 0, lines = 0;
 	char text[4096];
 	struct door d;
 	ssize_t n;
-	usec from;
+	usec from, took;
 
 	door_open(&d, *state, address);
 	assert_int_equal(pipe2(log, O_NONBLOCK | O_CLOEXEC), 0);
@@ -295,6 +295,7 @@ want_of_descriptors_does_not_spin(void **state)
 	from = clock_now();
 	for (; clock_now() - from < 350 * USEC_PER_MSEC; turns++)
 		loop_turn(d.loop, 50 * USEC_PER_MSEC);
+	took = clock_now() - from;
 	log_open(2, LOG_INFO_, "test");
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(d.conns, 0);
@@ -303,7 +304,9 @@ want_of_descriptors_does_not_spin(void **state)
 	assert_true(n > 0);
 	text[n] = '\0';
 	assert_non_null(strstr(text, "accept paused"));
-	assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	assert_true(lines <= 1 + took / USEC_PER_SEC);
 	TURN_UNTIL(d.loop, d.conns == 3);
 	close(log[0]);
 	close(log[1]);

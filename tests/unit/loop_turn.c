@@ -121,7 +121,14 @@ a_turn_sleeps_no_longer_than_it_may(void **state)
 	assert_true(clock_now() - from < 5 * USEC_PER_SEC);
 }
 
-/* ---- timers ---- */
+/* ---- timers, by a clock of ours ---- */
+
+static void
+turn_at(struct loop *l, usec now)
+{
+	kit_now = now;
+	loop_turn(l, 0);
+}
 
 static void
 timer_on_a(void *arg)
@@ -154,18 +161,22 @@ timers_fire_in_order_and_never_early(void **state)
 	t.timer[0] = timer_new(t.loop, timer_on_a, &t);
 	t.timer[1] = timer_new(t.loop, timer_on_b, &t);
 	t.timer[2] = timer_new(t.loop, timer_on_c, &t);
-	/* c is due at the same time as b, and is freed by it. */
 	timer_set(t.timer[2], now + 20000);
 	timer_set(t.timer[1], now + 19999);
 	timer_set(t.timer[0], now + 5000);
-	TURN_UNTIL(t.loop, t.len > 0);
+	turn_at(t.loop, now + 4999);
+	assert_string_equal(t.at, "");
+	turn_at(t.loop, now + 5000);
 	assert_string_equal(t.at, "a");
-	assert_true(loop_now(t.loop) >= now + 5000);
-	TURN_UNTIL(t.loop, t.len > 1);
-	assert_true(loop_now(t.loop) >= now + 19999);
+	turn_at(t.loop, now + 19998);
+	assert_string_equal(t.at, "a");
+	/* c is due in the same turn as b, and is freed by it. */
+	turn_at(t.loop, now + 20000);
+	assert_string_equal(t.at, "ab");
+	assert_null(t.timer[1]);
 	assert_null(t.timer[2]);
-	loop_turn(t.loop, 5000);
-	assert_string_equal(t.at, t.at[2] == '\0' ? "ab" : "acb");
+	turn_at(t.loop, now + 90000);
+	assert_string_equal(t.at, "ab");
 	timer_free(&t.timer[0]);
 	timer_free(&t.timer[0]);
 }
@@ -179,16 +190,60 @@ a_timer_can_be_moved_and_unset(void **state)
 	t.timer[0] = timer_new(t.loop, timer_on_a, &t);
 	timer_set(t.timer[0], now + 2000);
 	timer_set(t.timer[0], now + 12000);	/* later: fires then, and once */
-	TURN_UNTIL(t.loop, t.len > 0);
-	assert_true(loop_now(t.loop) >= now + 12000);
-	timer_set(t.timer[0], loop_now(t.loop) + USEC_PER_SEC * 3600);
-	timer_set(t.timer[0], loop_now(t.loop));	/* earlier */
-	TURN_UNTIL(t.loop, t.len > 1);
-	timer_set(t.timer[0], loop_now(t.loop) + 1000);
-	timer_set(t.timer[0], CLOCK_NEVER);
-	for (int i = 0; i < 4; i++)
-		loop_turn(t.loop, 3000);
+	turn_at(t.loop, now + 2000);
+	turn_at(t.loop, now + 11999);
+	assert_string_equal(t.at, "");
+	turn_at(t.loop, now + 12000);
+	assert_string_equal(t.at, "a");
+	turn_at(t.loop, now + 13000);
+	timer_set(t.timer[0], now + USEC_PER_SEC * 3600);
+	timer_set(t.timer[0], now + 14000);	/* earlier */
+	turn_at(t.loop, now + 14000);
 	assert_string_equal(t.at, "aa");
+	timer_set(t.timer[0], now + 15000);
+	timer_set(t.timer[0], CLOCK_NEVER);
+	turn_at(t.loop, now + USEC_PER_SEC * 7200);
+	assert_string_equal(t.at, "aa");
+	timer_free(&t.timer[0]);
+}
+
+static void
+timer_on_again(void *arg)
+{
+	struct trail *t = arg;
+
+	trail_mark(t, '.');
+	timer_set(t->timer[0], 0);
+}
+
+static void
+a_timer_that_is_always_due_does_not_hold_the_turn(void **state)
+{
+	struct trail t = { .loop = *state };
+
+	t.timer[0] = timer_new(t.loop, timer_on_again, &t);
+	timer_set(t.timer[0], 0);
+	loop_turn(t.loop, CLOCK_NEVER);
+	assert_string_equal(t.at, ".");
+	loop_turn(t.loop, CLOCK_NEVER);
+	assert_string_equal(t.at, "..");
+	timer_free(&t.timer[0]);
+}
+
+static void
+a_timer_ends_a_sleep(void **state)
+{
+	struct trail t = { .loop = *state };
+	usec now = loop_now(t.loop);
+	int turns = 0;
+
+	t.timer[0] = timer_new(t.loop, timer_on_a, &t);
+	timer_set(t.timer[0], now + 10000);
+	for (; t.len == 0 && turns < 1000; turns++)
+		loop_turn(t.loop, CLOCK_NEVER);
+	assert_string_equal(t.at, "a");
+	assert_true(loop_now(t.loop) >= now + 10000);
+	assert_true(turns < 12);
 	timer_free(&t.timer[0]);
 }
 
@@ -311,11 +366,12 @@ a_fiber_waits_for_a_descriptor(void **state)
 	assert_int_equal(t.rc, WEFT_OK);
 	assert_int_equal(read(p[0], t.at, 1), 1);
 
-	start_waiting(&t, p[0], loop_now(t.loop) + 5000);
+	start_waiting(&t, p[0], kit_now + 5000);
+	turn_at(t.loop, kit_now + 4999);
 	assert_string_equal(t.at, "<");
-	TURN_UNTIL(t.loop, t.len == 2);
+	turn_at(t.loop, kit_now + 1);
+	assert_string_equal(t.at, "<>");
 	assert_int_equal(t.rc, WEFT_TIMEOUT);
-	assert_true(loop_now(t.loop) >= t.deadline);
 
 	start_waiting(&t, p[0], CLOCK_NEVER);
 	fiber_cancel(t.fiber);
@@ -432,12 +488,14 @@ main(void)
 		KIT_TEST(a_task_may_free_itself),
 		KIT_TEST(the_loop_runs_until_it_is_stopped),
 		KIT_TEST(a_turn_sleeps_no_longer_than_it_may),
-		KIT_TEST(timers_fire_in_order_and_never_early),
-		KIT_TEST(a_timer_can_be_moved_and_unset),
+		KIT_CLOCK_TEST(timers_fire_in_order_and_never_early),
+		KIT_CLOCK_TEST(a_timer_can_be_moved_and_unset),
+		KIT_TEST(a_timer_that_is_always_due_does_not_hold_the_turn),
+		KIT_TEST(a_timer_ends_a_sleep),
 		KIT_TEST(a_watch_reports_what_is_wanted),
 		KIT_TEST(a_callback_may_free_its_watch_and_others),
 		KIT_TEST(a_regular_file_cannot_be_watched),
-		KIT_TEST(a_fiber_waits_for_a_descriptor),
+		KIT_CLOCK_TEST(a_fiber_waits_for_a_descriptor),
 		KIT_TEST(a_sleeping_fiber_does_not_keep_the_loop_busy),
 		cmocka_unit_test(signals_arrive_in_the_loop),
 		KIT_TEST(the_loop_goes_on_after_fork),

@@ -203,6 +203,47 @@ a_reader_that_keeps_up_uses_no_file(void **state)
 	body_fini(&b);
 }
 
+/* However feeding and reading alternate, through memory and file and back, the bytes come in order. */
+static void
+feeding_and_reading_alternate(void **state)
+{
+	uint32_t seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		unsigned char piece[400];
+		char to[400];
+		unsigned fed = 0, read = 0;
+		size_t got, n;
+		struct body b;
+
+		body_init(&b, -1, 1 << 20, 64 + (size_t)round);
+		for (int step = 0; step < 200; step++) {
+			seed = seed * 1664525u + 1013904223u;
+			n = 1 + (seed >> 10) % (seed >> 30 == 0 ? sizeof piece : 60);
+			if (seed >> 31) {
+				for (size_t i = 0; i < n; i++)
+					piece[i] = (unsigned char)((fed + i) * 7 >> 2);
+				body_feed(&b, (struct span){ (char *)piece, n });
+				fed = (unsigned)b.fed;
+				continue;
+			}
+			if (step == 150)
+				body_end(&b);
+			if (read == fed)
+				continue;
+			assert_int_equal(body_read(&b, to, n, &got, CLOCK_NEVER), WEFT_OK);
+			assert_true(got > 0 && got <= n);
+			for (size_t i = 0; i < got; i++)
+				assert_int_equal((unsigned char)to[i], (unsigned char)((read + i) * 7 >> 2));
+			read += (unsigned)got;
+		}
+		assert_int_equal(b.read, read);
+		assert_true(b.memory.len <= 64 + (size_t)round);
+		body_fini(&b);
+	}
+}
+
 static void
 no_file_fails_the_body(void **state)
 {
@@ -344,6 +385,7 @@ main(void)
 		cmocka_unit_test(arguments_that_cannot_be),
 		cmocka_unit_test(a_large_body_is_spooled),
 		cmocka_unit_test(a_reader_that_keeps_up_uses_no_file),
+		cmocka_unit_test(feeding_and_reading_alternate),
 		cmocka_unit_test(no_file_fails_the_body),
 		cmocka_unit_test(a_full_disk_fails_the_body),
 		cmocka_unit_test(readers_wait_for_what_comes),

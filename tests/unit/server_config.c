@@ -112,6 +112,8 @@ config_names_the_line_of_a_mistake(void **state)
 	refuses("module \"x\" {\n prefix = \"/x/\"\n}\n", 2, "does not end with one");
 	refuses("log_level = \"loud\"\n", 1, "debug, info, warn or error");
 	refuses("pool \"x\" { url = \"redis://h\"\nmax = 0 }\n", 2, "not within 1");
+	refuses("# one\n// two\n/* three\n four */\nwrokers = 2\n", 5, "wrokers");
+	refuses("control = \"a#b//c\"\n# x\nlisten \"x\" {\n  # y\n  adress = \"unix:/x\"\n}\n", 5, "adress");
 }
 
 static void
@@ -120,12 +122,15 @@ config_checks_what_spans_values(void **state)
 	(void)state;
 	refuses("\nlisten \"x\" { }\n", 2, "address is missing");
 	refuses("pool \"x\" { max = 3 }\n", 1, "url is missing");
+	refuses("gate_users = {\"root\"}\n# c\npool \"y\" { url = \"redis://h\" }\n\npool \"x\" {\n  max = 3\n}\n", 5, "url is missing");
+	refuses("workers = 1\nlisten \"a\" { address = \"unix:/a\" }\nmodule \"x\" {\n prefix = \"/a\"\n", 3, "never closed");
+	refuses("workers = 1\ngate_users = {\"no-such-user\"}\n", 2, "no-such-user");
 	refuses("module \"x\" { }\n", 1, "file is missing");
 	refuses("pool \"x\" { url = \"redis://h\" max = 3 min = 4 }\n", 1, "min = 4 is over max = 3");
 	refuses("workers = 4\npool \"x\" { url = \"redis://h\" max = 3 }\n", 2, "4 workers");
 	refuses("pool \"x\" { url = \"gopher://h\" }\n", 1, "gopher");
 	refuses("pool \"x\" { url = \"redis://h\" }\npool \"x\" { url = \"redis://h\" }\n", 2, "x");
-	refuses("user = \"nobody-of-that-name\"\n", 2, "nobody-of-that-name");
+	refuses("workers = 1\nuser = \"nobody-of-that-name\"\n", 2, "nobody-of-that-name");
 }
 
 static void

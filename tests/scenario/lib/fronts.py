@@ -24,7 +24,7 @@ def load(top):
 class Front:
     """A web server.  Subclasses say what runs."""
 
-    program = ""        # must be there, or the scenarios are skipped
+    program = ""        # must be there, or the scenarios fail
     conf = ""           # of contrib/
     is_spawning = False  # it starts weft itself
     is_cgi = False

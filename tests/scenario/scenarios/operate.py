@@ -7,8 +7,8 @@ import threading
 import time
 
 from lib.fronts import ApacheCgi, ApacheFcgid, LighttpdCgi, LighttpdSpawn, Nginx
-from lib.place import check, wait_until
-from lib.suite import Skip, Stage, scenario
+from lib.place import Failure, check, wait_until
+from lib.suite import Stage, scenario
 from lib.weft import BASIC, PROBE, SPAWNED, Weft
 
 
@@ -34,7 +34,7 @@ class Operate(Stage):
 
     def open(self):
         if not Nginx.is_there():
-            raise Skip("no nginx here")
+            raise Failure("no nginx here")
         self.weft = Weft(self.place).start()
         self.front = Nginx(self.place).start()
 
@@ -180,7 +180,7 @@ class Gates(Stage):
 
     def open(self):
         if not ApacheFcgid.is_there():
-            raise Skip("no apache here")
+            raise Failure("no apache here")
         self.weft = Weft(self.place).start()
         self.front = ApacheFcgid(self.place).start()
         wait_until(lambda: self.get("op=ok").is_ok, "a request passes", 15, 0.05)
@@ -245,7 +245,7 @@ class Cgi(Stage):
     def open(self):
         kind = {"apache": ApacheCgi, "lighttpd": LighttpdCgi}[self.arguments[0]]
         if not kind.is_there():
-            raise Skip(f"no {kind.program} here")
+            raise Failure(f"no {kind.program} here")
         self.weft = Weft(self.place).start()
         self.front = kind(self.place).start()
 
@@ -281,7 +281,7 @@ class Spawned(Stage):
 
     def open(self):
         if not LighttpdSpawn.is_there():
-            raise Skip("no lighttpd here")
+            raise Failure("no lighttpd here")
         self.weft = Weft(self.place, SPAWNED)
         self.front = LighttpdSpawn(self.place).start()
         wait_until(lambda: self.get("op=ok").is_ok, "a request passes", 15, 0.05)
