@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A weft server with a configuration of its own."""
+import json
 import os
 import signal
 import subprocess
@@ -68,6 +69,13 @@ class Weft:
         argv = [self.place.words["WEFT"], words[0], "-c", self.conf, *map(str, words[1:])]
         return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit,
                               cwd=self.place.folder, stdin=subprocess.DEVNULL, check=False)
+
+    def status(self):
+        """What weft status says of its first worker."""
+        done = self.verb("status")
+        if done.returncode != 0:
+            raise Failure(f"weft status: {done.stdout}")
+        return json.loads(done.stdout)["workers"][0]
 
     def kill(self):
         """kill -9 of the master and of what it started: nothing is told to anybody."""
