@@ -32,14 +32,16 @@ pool "db" { url = "@POSTGRES@"  min = 200  max = 200 }
 
 
 class Weft:
-    def __init__(self, place, text=BASIC, file="weft.conf", **words):
+    def __init__(self, place, text=BASIC, file="weft.conf", launcher=(), **words):
+        """launcher: the words of a program that starts it, such as prlimit."""
         self.place = place
+        self.launcher = list(launcher)
         self.socket = place.path("web.sock")
         self.conf = place.fill(file, text, **words)
         self.process = None
 
     def start(self):
-        self.process = self.place.spawn("weft", [self.place.words["WEFT"], "serve", "-c", self.conf])
+        self.process = self.place.spawn("weft", self.launcher + [self.place.words["WEFT"], "serve", "-c", self.conf])
         self.wait()
         return self
 
