@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+from lib import fcgi
 from lib.fronts import ApacheCgi, ApacheFcgid, LighttpdCgi, LighttpdSpawn, Nginx
 from lib.place import Failure, check, wait_until
 from lib.suite import Stage, scenario
@@ -110,6 +111,24 @@ def reload_refuses_a_bad_configuration(stage):
         check(stage.weft.worker() == before, "the worker was replaced all the same")
     finally:
         stage.place.write("weft.conf", good)
+
+
+class Launched(Stage):
+    """weft under a soft limit of open files."""
+
+    def open(self):
+        self.weft = Weft(self.place, launcher=["prlimit", "--nofile=128:4096"]).start()
+
+
+@scenario(Launched)
+def more_open_files_than_the_soft_limit(stage):
+    idle = [fcgi.Connection(stage.weft.socket) for _ in range(1000)]
+    try:
+        check(stage.weft.ask("op=ok").code == 200, "it serves no more")
+        check(stage.weft.status()["connections"] >= 1000, "not all are accepted")
+    finally:
+        for conn in idle:
+            conn.close()
 
 
 @scenario(Operate)
