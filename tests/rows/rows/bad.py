@@ -250,7 +250,8 @@ def b16_ends_and_splits(stage):
             p.send(G[:cut])
             p.shut()
             got = p.closes()
-            check(got == b"", f"after {cut} bytes: {got!r}")
+            # Once its variables are there, the handler may have answered before the end comes.
+            check(got == b"" or (cut >= 56 and got.endswith(record(STDOUT, 1) + end())), f"after {cut} bytes: {got!r}")
     stage.alive()
 
 

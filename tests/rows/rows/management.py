@@ -146,7 +146,7 @@ def m09_values_behind_an_answer_that_nobody_reads(stage):
         check(kinds.index(GET_VALUES_RESULT) > 0, "they overtake what was written before")
     before = stage.memory()
     with stage.peer(3.0) as p:
-        p.send(ask("op=big&n=30000000", flags=1))
+        p.send(ask("", flags=1, REQUEST_URI="/app/probe", QUERY_STRING="op=big&n=30000000"))
         sent = 0
         asked = query(*ALL) * 100
         while sent < 10000 and p.try_send(asked):
