@@ -170,7 +170,7 @@ waits_for_descriptors(void **state)
 	close(wait_pipe[1]);
 }
 
-static int offload_got, offload_cleaned;
+static int offload_begun, offload_got, offload_cleaned;
 
 /* Reads one byte, however long that takes. */
 static void
@@ -179,6 +179,7 @@ offload_read(void *arg)
 	char c = 0;
 
 	(void)arg;
+	__atomic_store_n(&offload_begun, 1, __ATOMIC_SEQ_CST);
 	if (read(wait_pipe[0], &c, 1) == 1)
 		offload_got = c;
 }
@@ -197,6 +198,17 @@ offload_once(struct weft_request *rq)
 	return wait_rc == WEFT_OK ? weft_printf(rq, "%c", offload_got) : weft_fail(rq);
 }
 
+/* Turn until a thread has set it. */
+static void
+turn_until_set(struct rig *r, const int *flag)
+{
+	usec end = clock_now() + 10 * USEC_PER_SEC;
+
+	while (clock_now() < end && !__atomic_load_n(flag, __ATOMIC_SEQ_CST))
+		loop_turn(r->loop, USEC_PER_MSEC);
+	assert_int_equal(*flag, 1);
+}
+
 static void
 runs_functions_on_threads(void **state)
 {
@@ -211,15 +223,14 @@ runs_functions_on_threads(void **state)
 	answer_is(&a, 200, "t");
 	answer_free(&a);
 	/* Nobody waits any more: the function goes on, and what it uses is cleaned up after it. */
-	offload_cleaned = 0;
+	offload_begun = offload_cleaned = 0;
 	begin(r, &a, offload_once);
+	turn_until_set(r, &offload_begun);
 	rig_gone(r, &a);
 	assert_int_equal(wait_rc, WEFT_CANCELED);
 	assert_int_equal(offload_cleaned, 0);
 	assert_int_equal(write(wait_pipe[1], "u", 1), 1);
-	for (usec end = clock_now() + 10 * USEC_PER_SEC; clock_now() < end && !__atomic_load_n(&offload_cleaned, __ATOMIC_SEQ_CST);)
-		loop_turn(r->loop, USEC_PER_MSEC);
-	assert_int_equal(offload_cleaned, 1);
+	turn_until_set(r, &offload_cleaned);
 	answer_free(&a);
 	close(wait_pipe[0]);
 	close(wait_pipe[1]);
