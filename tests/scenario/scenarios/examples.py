@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 from lib import fronts, http
-from lib.place import check, wait_until
+from lib.place import Failure, check, wait_until
 from lib.suite import Stage, scenario
 from lib.weft import PROBE, Weft
 
