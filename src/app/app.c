@@ -157,7 +157,8 @@ app_handle(struct weft_request *rq)
 		fiber_set_deadline(rq->rq.fiber,
 		    clock_min(fiber_deadline(rq->rq.fiber), clock_add(rq->rq.begin, route->timeout)));
 	rc = route->handler(rq);
-	/* A handler that gave up without a word: the answer follows from its result, and not from a failure that it had got over before. */
+	/* A handler that gave up without a word: the answer follows from its result, and not from a
+	 * failure that it had got over before. */
 	if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_OPEN) {
 		if (rq->fault.rc == WEFT_OK || (rc > 0 && rq->fault.rc != (enum weft_rc)rc))
 			fail_note(rq, (enum weft_rc)rc, 0, "the handler returned %d (%s)", rc, fail_words((enum weft_rc)rc));

@@ -211,7 +211,7 @@ WEFT_API int weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *
  */
 WEFT_API struct weft_call *weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg), void *arg);
 
-/* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL.  weft_fail() answers for it. */
+/* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL; WEFT_INVALID while another fiber waits for it.  weft_fail() answers for it. */
 WEFT_API int weft_wait(struct weft_request *rq, struct weft_call *call) WEFT_CHECK;
 
 /* Wait for all of them.  Returns WEFT_OK, or the result of the first, by place, that failed. */
