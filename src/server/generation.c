@@ -18,6 +18,8 @@
 #define SEAT_BACKOFF_MAX (30 * USEC_PER_SEC)
 #define SEAT_STEADY      (2 * USEC_PER_SEC)	/* who lived so long may be replaced at once */
 
+enum { SEAT_LAST_WORDS = 64 };			/* messages of one that has ended: a process that it has left behind may write, too */
+
 static void seat_start(struct seat *s);
 
 /* In the child: keep what a worker needs, and nothing of the master's: neither its
@@ -135,6 +137,9 @@ seat_on_end(void *arg, struct child *child, int status)
 	char how[128], why[192];
 
 	must(s->child == child);
+	/* Its last words, such as why it cannot serve, may still be on their way. */
+	for (int i = 0; i < SEAT_LAST_WORDS && s->link != NULL && link_take(s->link) != 0; i++)
+		continue;
 	child_status_text(status, how, sizeof how);
 	if (g->state == GENERATION_DRAINING && status == 0)
 		log_info("worker %u ended pid=%d", s->number + 1, (int)child_pid(child));

@@ -61,8 +61,7 @@ link_flush(struct link *k)
 	watch_want(k->watch, p == NULL ? WATCH_READ : WATCH_READ | WATCH_WRITE);
 }
 
-/* Read one message and hand it on.  Returns 1 while there may be more; k may be gone when it returns 0. */
-static int
+int
 link_take(struct link *k)
 {
 	static _Thread_local char bytes[sizeof(struct link_wire) + LINK_TEXT_MAX + 1];

@@ -50,6 +50,14 @@ struct link *link_new(struct loop *l, int sock, const struct link_ops *ops, void
 /* Stop and free, dropping what is queued; *lp becomes NULL. */
 void link_free(struct link **lp);
 
+/*
+ * Read one message now, and hand it on.
+ *
+ * Returns  1: there was one, and there may be more; 0: there is none, or the peer is gone, of which on_end was told:
+ *          the link may be freed then.  A callback of on_message that frees the link must not be met here
+ */
+int link_take(struct link *k);
+
 /* Queue a message; returns 0, or -1 when it cannot be kept (too many, no memory): it is dropped and logged. */
 int link_send(struct link *k, const struct link_message *m);
 

@@ -13,7 +13,7 @@ from lib.place import check, free_port, wait_until
 
 from .bad import children_of, state_of
 from .life import TCP, Bare, listens
-from .peer import G, HELLO, Peer, ask
+from .peer import Peer, ask
 from .stage import HEAD, Plain, Server, row
 
 
@@ -257,6 +257,3 @@ def b37_a_module_that_is_given_up(stage):
     check(done.returncode == 1, f"{done.stdout}")
     wait_until(lambda: len(children_of(weft.process.pid)) == 1, "its worker is gone", 8 * stage.relax)
     weft.stop()
-
-
-__all__ = ["G", "HELLO"]

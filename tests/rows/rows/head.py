@@ -6,11 +6,9 @@ from lib import fcgi
 from lib.fcgi import END, STDIN, STDOUT
 from lib.place import check
 
-from .framing import FAKE, params
+from .framing import params
 from .peer import G, begin, keep, record, variables
 from .stage import Plain, row
-
-OK, INVALID = 0, 8      # weft/rc.h; checked by results()
 
 
 def q(text):
@@ -186,6 +184,3 @@ def h13_nph(stage):
         check(a.head.startswith(b"Status: 200 OK\r\n") and b"X-Evil" not in a.head, f"{a.head!r}")
         check(a.body.startswith(b"HTTP/1.1 200 OK"), f"{a.body!r}")
         rejected(p, "set HTTP/1.1 200")
-
-
-__all__ = ["FAKE", "INVALID", "OK"]

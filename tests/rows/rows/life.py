@@ -9,7 +9,7 @@ import time
 
 from lib import fcgi
 from lib.fcgi import ABORT, DATA, END, PARAMS, STDIN, STDOUT
-from lib.place import Failure, check, free_port, wait_until
+from lib.place import check, free_port, wait_until
 from lib.suite import Stage
 from lib.weft import Weft
 
@@ -642,6 +642,3 @@ def l34_sigterm(stage):
     weft.process.child.send_signal(signal.SIGSEGV)
     check(weft.process.child.wait(10 * stage.relax) != 0, "a crash ends with 0")
     stage.refuses("workers = 0\n")
-
-
-__all__ = ["Bare", "Backed", "Failure", "TCP", "asked_from", "listens"]

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: ISC
 """C: the request's variables and its body (RFC 3875)."""
-import os
 import subprocess
 import time
 
 from lib import fcgi
-from lib.fcgi import PARAMS, STDIN
+from lib.fcgi import STDIN
 from lib.place import check
 
-from .framing import BIGGEST, FAKE, params
+from .framing import FAKE, params
 from .peer import G, HELLO, ask, begin, keep, nv, record, unvars, variables
 from .stage import Plain, Tight, row
 
@@ -217,6 +216,3 @@ def c01_a_body_that_does_not_go_on(stage):
         a = p.answer()
         check(a.code == 408, f"{a.out!r}")
         check(0.9 < time.monotonic() - was < 2.5 * stage.relax, f"after {time.monotonic() - was:.1f} s")
-
-
-__all__ = ["BIGGEST", "PARAMS", "one", "os"]
