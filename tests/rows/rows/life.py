@@ -641,4 +641,5 @@ def l34_sigterm(stage):
     weft.wait(15 * stage.relax)
     weft.process.child.send_signal(signal.SIGSEGV)
     check(weft.process.child.wait(10 * stage.relax) != 0, "a crash ends with 0")
+    os.unlink(weft.process.log)     # sanitizers tell of it, as they should
     stage.refuses("workers = 0\n")

@@ -22,6 +22,20 @@ module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
 """
 
 
+# What sanitizers, and weft itself, say of its own faults.
+REPORTS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", "must(")
+
+
+def reports(folder):
+    """The lines of logs that say it."""
+    found = []
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".log"):
+            with open(os.path.join(folder, name), errors="replace") as file:
+                found += [line for line in file if any(word in line for word in REPORTS)]
+    return found
+
+
 def row(stage, limit=20, later=""):
     """Register a row.  limit: seconds, before --relax.  later: what it waits for."""
 
