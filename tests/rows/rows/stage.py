@@ -23,7 +23,7 @@ module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
 
 
 # What sanitizers, and weft itself, say of its own faults.
-REPORTS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", "must(")
+REPORTS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", "weft: bug:")
 
 
 def reports(folder):
