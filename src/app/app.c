@@ -162,7 +162,7 @@ app_handle(struct weft_request *rq)
 	if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_OPEN) {
 		if (rq->fault.rc == WEFT_OK || (rc > 0 && rq->fault.rc != (enum weft_rc)rc))
 			fail_note(rq, (enum weft_rc)rc, 0, "the handler returned %d (%s)", rc, fail_words((enum weft_rc)rc));
-		weft_fail(rq);
+		fail_answer_last(rq);
 	} else if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_STREAMING) {
 		response_abort(&rq->rq.response);
 	}

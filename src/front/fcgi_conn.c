@@ -11,10 +11,7 @@
  * A half-close is not an abort: requests whose input is complete are answered.  Those
  * whose input is not can never be, and are gone.
  *
- * Time is watched by one timer a set, which looks at every connection a few times per
- * the shortest timeout, so a request on its way sets no timer.  All timeouts here are
- * against broken or hostile peers, so a quarter late does not matter.  The timer rests while no
- * connection waits for anything, so that an idle server does not wake up.
+ * The set keeps the timeouts' timer, which is fcgi_time.c's.
  */
 #include "front/fcgi_conn.h"
 
@@ -31,12 +28,6 @@ enum {
 	FCGI_PENDING_MAX = 32 << 20,
 	FCGI_LINGER_BYTES = 256 << 20,
 };
-
-#define FCGI_LINGER_TIME  (10 * USEC_PER_SEC)
-#define FCGI_PERIOD_MIN   (5 * USEC_PER_MSEC)
-#define FCGI_PERIOD_MAX   (1 * USEC_PER_SEC)
-#define FCGI_DRAIN_IDLE   (20 * USEC_PER_MSEC)	/* a turn at least, so that what has arrived is read first */
-#define FCGI_DRAIN_FRESH  (1 * USEC_PER_SEC)	/* who has just connected is about to ask */
 
 /* ---- slots ---- */
 
@@ -119,9 +110,7 @@ fcgi_conn_doom(struct fcgi_conn *c, const char *why)
 	log_debug("close fastcgi connection reason=\"%s\"", why);
 }
 
-enum fcgi_conn_how { FCGI_CONN_CLOSE, FCGI_CONN_RESET };
-
-static void
+void
 fcgi_conn_free(struct fcgi_conn *c, enum fcgi_conn_how how)
 {
 	struct fcgi_conns *set = c->set;
@@ -184,16 +173,6 @@ fcgi_conn_settle(struct fcgi_conn *c)
 
 /* ---- from the stream ---- */
 
-/* Look at all connections in a while; they may be going to wait for something. */
-static void
-fcgi_conns_sweep_soon(struct fcgi_conns *set)
-{
-	if (set->sweeping)
-		return;
-	set->sweeping = true;
-	timer_set(set->sweep, loop_now(set->app->loop) + set->period);
-}
-
 static size_t
 fcgi_conn_discard(struct fcgi_conn *c, size_t len)
 {
@@ -209,23 +188,20 @@ fcgi_conn_on_bytes(void *arg, struct span in)
 	struct fcgi_conn *c = arg;
 	bool was_partial = c->partial && c->ids.count == 0;
 	usec since = c->since;
-	size_t used;
 
 	if (c->state == FCGI_CONN_LINGER)
 		return fcgi_conn_discard(c, in.len);
-	fcgi_conns_sweep_soon(c->set);
+	fcgi_time_watch(c->set);
 	c->busy = true;
-	used = fcgi_in(c, in);
+	fcgi_in(c, in);
 	c->busy = false;
 	if (c->doomed) {
 		fcgi_conn_free(c, FCGI_CONN_CLOSE);
 		return in.len;
 	}
-	if (!fcgi_conn_settle(c))
-		return in.len;
-	if (was_partial && c->partial)
+	if (fcgi_conn_settle(c) && was_partial && c->partial)
 		c->since = since;	/* still the same wait, however slowly its bytes come */
-	return c->state == FCGI_CONN_LINGER ? in.len : used;
+	return in.len;
 }
 
 /* The peer sends no more: what has not come will not. */
@@ -276,159 +252,7 @@ static const struct stream_ops fcgi_conn_stream_ops = {
 	.on_drained = fcgi_conn_on_drained,
 };
 
-/* ---- time ---- */
-
-/* True when output has been pending without progress for too long. */
-static bool
-fcgi_conn_is_stuck(struct fcgi_conn *c, usec now)
-{
-	unsigned long long in, out;
-
-	stream_count(c->stream, &in, &out);
-	if (stream_pending(c->stream) == 0 || out != c->out_seen) {
-		c->out_seen = out;
-		c->out_since = now;
-	}
-	return now - c->out_since > c->set->limit.send;
-}
-
-/* Lingering ends with the peer's end, or in time; the time runs from when all is sent. */
-static bool
-fcgi_conn_has_lingered(struct fcgi_conn *c, usec now)
-{
-	if (stream_pending(c->stream) > 0) {
-		c->since = now;
-		return false;
-	}
-	return c->eof || now - c->since > FCGI_LINGER_TIME;
-}
-
-/* Without a request: half a record must go on within the time for a head, a kept connection may idle. */
-static bool
-fcgi_conn_has_idled(const struct fcgi_conn *c, usec now)
-{
-	const struct fcgi_conns *set = c->set;
-	usec idle = now - c->since;
-
-	if (c->ids.count > 0)
-		return false;
-	if (c->partial)
-		return idle > set->limit.head;
-	if (stream_pending(c->stream) > 0)
-		return false;
-	if (set->draining && clock_min(idle, now - set->drain_since) > (c->fresh ? FCGI_DRAIN_FRESH : FCGI_DRAIN_IDLE))
-		return true;
-	return idle > set->limit.idle;
-}
-
-/* Returns false when c is to be closed because of this request. */
-static bool
-fcgi_slot_is_in_time(struct fcgi_slot *s, usec now)
-{
-	static const struct span page = SPAN("Status: 408 Request Timeout\r\nContent-Type: text/plain\r\n\r\n"
-	    "The request's variables did not come in time.\n");
-	struct fcgi_conn *c = s->conn;
-	const struct fcgi_limits *limit = &c->set->limit;
-
-	if (s->state == FCGI_SLOT_HEAD && now - s->since > limit->head) {
-		if (c->ids.count == 1)
-			return false;
-		fcgi_out_page(c, s->id, page, FCGI_REQUEST_COMPLETE);
-		c->close_after = true;
-		fcgi_slot_end(s);
-	} else if (s->state == FCGI_SLOT_BODY && now - s->since > limit->body) {
-		s->state = FCGI_SLOT_CUT;
-		if (s->rq->body.state == BODY_OPEN)
-			body_fail(&s->rq->body, WEFT_TIMEOUT);
-	}
-	return true;
-}
-
-static bool
-fcgi_conn_is_in_time(struct fcgi_conn *c, usec now)
-{
-	struct fcgi_slot *s, *next;
-
-	for (s = TAILQ_FIRST(&c->ids.list); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		if (!fcgi_slot_is_in_time(s, now))
-			return false;
-	}
-	return !c->doomed;
-}
-
-static void
-fcgi_conn_check(struct fcgi_conn *c, usec now)
-{
-	bool idle = c->ids.count == 0;
-
-	if (fcgi_conn_is_stuck(c, now)) {
-		log_debug("close fastcgi connection reason=\"output does not move\"");
-		fcgi_conn_free(c, FCGI_CONN_RESET);
-	} else if (c->state == FCGI_CONN_LINGER) {
-		if (fcgi_conn_has_lingered(c, now))
-			fcgi_conn_free(c, FCGI_CONN_CLOSE);
-	} else if (fcgi_conn_has_idled(c, now) || !fcgi_conn_is_in_time(c, now)) {
-		fcgi_conn_free(c, FCGI_CONN_CLOSE);
-	} else if (!idle) {
-		fcgi_conn_settle(c);
-	}
-}
-
-/* True when time may bring something about for c without a byte of its peer. */
-static bool
-fcgi_conn_is_timed(const struct fcgi_conn *c)
-{
-	return c->ids.count > 0 || c->state == FCGI_CONN_LINGER || c->partial || stream_pending(c->stream) > 0
-	    || c->set->limit.idle != CLOCK_NEVER || c->set->draining;
-}
-
-static void
-fcgi_conns_on_sweep(void *arg)
-{
-	struct fcgi_conns *set = arg;
-	usec now = loop_now(set->app->loop);
-	struct fcgi_conn *c, *next;
-	bool again = false;
-
-	set->sweeping = false;
-	for (c = TAILQ_FIRST(&set->list); c != NULL; c = next) {
-		next = TAILQ_NEXT(c, link);	/* a check frees no other */
-		again = again || fcgi_conn_is_timed(c);
-		fcgi_conn_check(c, now);
-	}
-	if (again)
-		fcgi_conns_sweep_soon(set);
-}
-
 /* ---- the set ---- */
-
-static usec
-fcgi_or(usec value, usec instead)
-{
-	return value > 0 ? value : instead;
-}
-
-static void
-fcgi_conns_limit(struct fcgi_conns *set)
-{
-	const struct front_app *app = set->app;
-	struct fcgi_limits *limit = &set->limit;
-
-	*limit = (struct fcgi_limits){
-		.requests = app->max_requests > 0 ? app->max_requests : 10000,
-		.connections = app->max_connections > 0 ? app->max_connections : 20000,
-		.multiplex = app->multiplex > 0 ? app->multiplex : 1024,
-		.head = fcgi_or(app->head_timeout, 10 * USEC_PER_SEC),
-		.body = fcgi_or(app->body_timeout, 30 * USEC_PER_SEC),
-		.send = fcgi_or(app->send_timeout, 30 * USEC_PER_SEC),
-		.idle = fcgi_or(app->idle_timeout, CLOCK_NEVER),
-	};
-	set->period = clock_min(clock_min(limit->head, limit->body), clock_min(limit->send, limit->idle)) / 4;
-	set->period = clock_min(set->period, FCGI_PERIOD_MAX);
-	if (set->period < FCGI_PERIOD_MIN)
-		set->period = FCGI_PERIOD_MIN;
-}
 
 struct fcgi_conns *
 fcgi_conns_new(struct front_app *app)
@@ -440,9 +264,7 @@ fcgi_conns_new(struct front_app *app)
 	set->app = app;
 	TAILQ_INIT(&set->list);
 	TAILQ_INIT(&set->cache);
-	fcgi_conns_limit(set);
-	set->sweep = timer_new(app->loop, fcgi_conns_on_sweep, set);
-	if (set->sweep == NULL) {
+	if (fcgi_time_init(set) != 0) {
 		free(set);
 		return NULL;
 	}
@@ -487,17 +309,7 @@ fcgi_conns_add(struct fcgi_conns *set, int fd)
 	TAILQ_INSERT_TAIL(&set->list, c, link);
 	set->app->connections++;
 	set->count++;
-	fcgi_conns_sweep_soon(set);
-}
-
-void
-fcgi_conns_drain(struct fcgi_conns *set)
-{
-	set->draining = true;
-	set->drain_since = loop_now(set->app->loop);
-	set->period = clock_min(set->period, FCGI_DRAIN_IDLE + FCGI_PERIOD_MIN);
-	set->sweeping = false;
-	fcgi_conns_sweep_soon(set);
+	fcgi_time_watch(set);
 }
 
 unsigned

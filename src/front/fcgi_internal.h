@@ -5,7 +5,7 @@
 /*
  * What the files of the FastCGI front share: fcgi_conn.c (a connection's
  * life), fcgi_in.c (records in), fcgi_out.c (records out), fcgi_ids.c (which
- * request has which id).
+ * request has which id), fcgi_time.c (timeouts and draining).
  *
  * Who owns what: the set owns its connections and a cache of free slots; a
  * connection owns its stream and the slots of its live requests.  A slot is
@@ -86,6 +86,8 @@ struct fcgi_conn {
 	struct stream *stream;
 	enum fcgi_conn_state state;
 	struct fcgi_rx rx;
+	char head[FCGI_HEAD_SIZE];	/* half a header */
+	size_t head_len;
 	enum fcgi_content content;
 	struct fcgi_slot *current;	/* whose PARAMS or STDIN record is being received */
 	struct fcgi_slot *holder;	/* whose params are still in the loop's scratch */
@@ -108,6 +110,7 @@ struct fcgi_conn {
 struct fcgi_limits {
 	unsigned requests, connections, multiplex;
 	usec head, body, send, idle;	/* idle CLOCK_NEVER: never */
+	usec linger;			/* how long a peer may take to end after our last byte */
 };
 
 struct fcgi_conns {
@@ -153,8 +156,8 @@ void fcgi_ids_wrote(struct fcgi_ids *t, struct fcgi_slot *s);
 
 /* ---- fcgi_in.c ---- */
 
-/* Work through bytes.  Returns how many were consumed; c may be doomed then. */
-size_t fcgi_in(struct fcgi_conn *c, struct span in);
+/* Work through bytes, all of them; c may be doomed then. */
+void fcgi_in(struct fcgi_conn *c, struct span in);
 
 /* ---- fcgi_out.c ---- */
 
@@ -191,7 +194,20 @@ void fcgi_slot_gone(struct fcgi_slot *s);
 /* After a request has ended: is it time to close?  Returns false when c is gone. */
 bool fcgi_conn_settle(struct fcgi_conn *c);
 
+enum fcgi_conn_how { FCGI_CONN_CLOSE, FCGI_CONN_RESET };
+
+/* All its requests are gone; c as well.  Not while it is busy. */
+void fcgi_conn_free(struct fcgi_conn *c, enum fcgi_conn_how how);
+
 /* Close at once without regard to what is pending; all its requests are gone. */
 void fcgi_conn_reset(struct fcgi_conn *c);
+
+/* ---- fcgi_time.c ---- */
+
+/* Fill in the set's limits from the app's, and make its timer.  Returns 0, or -1 out of memory. */
+int fcgi_time_init(struct fcgi_conns *set);
+
+/* A connection may be going to wait for something: look at all of them in a while. */
+void fcgi_time_watch(struct fcgi_conns *set);
 
 #endif

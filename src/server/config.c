@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "server/config_text.h"
+
 /* libconfuse's error function has no argument of the caller's: one parse at a time. */
 static struct {
 	const char *file;
@@ -22,18 +24,24 @@ static struct {
 	size_t size;
 } config_complaint;
 
-static void
-config_on_error(cfg_t *cfg, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+config_complain(unsigned line, const char *fmt, va_list ap)
 {
 	char *to = config_complaint.text;
 	int n;
 
 	if (to == NULL || to[0] != '\0')
 		return;		/* the first complaint is the cause */
-	/* Sections without a title do not know their file. */
-	n = snprintf(to, config_complaint.size, "%s:%d: ", config_complaint.file, cfg == NULL ? 0 : cfg->line);
+	n = snprintf(to, config_complaint.size, "%s:%u: ", config_complaint.file, line);
 	if (n > 0 && (size_t)n < config_complaint.size)
 		vsnprintf(to + n, config_complaint.size - (size_t)n, fmt, ap);
+}
+
+/* libconfuse's complaints while it parses: the line is where it is. */
+static void __attribute__((format(printf, 2, 0)))
+config_on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	config_complain(cfg == NULL ? 0 : (unsigned)cfg->line, fmt, ap);
 }
 
 /* Read a whole number at the front of text, not negative.  Returns what stands behind it, or NULL. */
@@ -194,6 +202,7 @@ static cfg_opt_t config_listen_opts[] = {
 	CFG_STR("address", NULL, CFGF_NODEFAULT),
 	CFG_STR("mode", "0660", CFGF_NONE),
 	CFG_STR("group", "", CFGF_NONE),
+	CFG_STR_LIST("allow", "{}", CFGF_NONE),
 	CFG_END(),
 };
 
@@ -277,14 +286,14 @@ config_grammar(void)
 	return cfg;
 }
 
-/* A complaint about a section, at its line. */
+/* A complaint about a section, at the line where it begins. */
 static int __attribute__((format(printf, 2, 3)))
-config_refuse(cfg_t *sec, const char *fmt, ...)
+config_refuse(unsigned line, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	config_on_error(sec, fmt, ap);
+	config_complain(line, fmt, ap);
 	va_end(ap);
 	return -1;
 }
@@ -307,28 +316,61 @@ config_get_bytes(cfg_t *sec, const char *name)
 	return n;
 }
 
+/* FCGI_WEB_SERVER_ADDRS: who starts us says who may connect. */
 static int
-config_take_listens(struct config *c)
+config_take_web(struct config *c)
+{
+	const char *text = getenv("FCGI_WEB_SERVER_ADDRS");
+
+	if (text != NULL && text[0] != '\0' && allow_parse(&c->web, text) != 0)
+		return config_refuse(1, "FCGI_WEB_SERVER_ADDRS=\"%s\" in the environment: not a list of addresses", text);
+	return 0;
+}
+
+/* Who may connect to one socket. */
+static int
+config_take_allow(const struct config *c, struct config_listen *l, cfg_t *sec)
+{
+	bool is_unix = strncmp(l->address, "unix:", 5) == 0;
+
+	for (unsigned i = 0; i < cfg_size(sec, "allow"); i++)
+		if (allow_add(&l->allow, cfg_getnstr(sec, "allow", i)) != 0)
+			return config_refuse(l->line, "listen \"%s\": allow: \"%s\" is not an address, or there are more than %d", l->name,
+			    cfg_getnstr(sec, "allow", i), ALLOW_MAX);
+	if (is_unix && l->allow.n > 0)
+		return config_refuse(l->line, "listen \"%s\": allow is for TCP; a unix socket has mode and group", l->name);
+	if (is_unix && c->web.n > 0)
+		return config_refuse(l->line, "listen \"%s\": FCGI_WEB_SERVER_ADDRS in the environment names addresses, and a unix socket has none",
+		    l->name);
+	if (l->allow.n == 0 && c->web.n == 0 && allow_is_public(l->address))
+		return config_refuse(l->line, "listen \"%s\": other hosts can connect to %s: say which with allow", l->name, l->address);
+	return 0;
+}
+
+static int
+config_take_listens(struct config *c, const struct config_text *t)
 {
 	c->nlistens = cfg_size(c->cfg, "listen");
 	if (c->nlistens > CONFIG_LISTEN_MAX)
-		return config_refuse(c->cfg, "more than %d listen sections", CONFIG_LISTEN_MAX);
+		return config_refuse(1, "more than %d listen sections", CONFIG_LISTEN_MAX);
 	c->listen = calloc(c->nlistens + 1, sizeof *c->listen);
 	for (unsigned i = 0; c->listen != NULL && i < c->nlistens; i++) {
 		cfg_t *sec = cfg_getnsec(c->cfg, "listen", i);
 		struct config_listen *l = &c->listen[i];
 
-		*l = (struct config_listen){ cfg_title(sec), cfg_getstr(sec, "address"), 0660, cfg_getstr(sec, "group"),
-			(unsigned)sec->line };
+		*l = (struct config_listen){ .name = cfg_title(sec), .address = cfg_getstr(sec, "address"), .mode = 0660,
+			.group = cfg_getstr(sec, "group"), .line = config_text_line(t, "listen", i) };
 		config_mode(cfg_getstr(sec, "mode"), &l->mode);
 		if (l->address == NULL)
-			return config_refuse(sec, "listen \"%s\": address is missing", l->name);
+			return config_refuse(l->line, "listen \"%s\": address is missing", l->name);
+		if (config_take_allow(c, l, sec) != 0)
+			return -1;
 	}
 	return c->listen == NULL ? -1 : 0;
 }
 
 static int
-config_take_pools(struct config *c)
+config_take_pools(struct config *c, const struct config_text *t)
 {
 	char why[256];
 
@@ -338,7 +380,7 @@ config_take_pools(struct config *c)
 		cfg_t *sec = cfg_getnsec(c->cfg, "pool", i);
 		struct config_pool *p = &c->pool[i];
 
-		p->line = (unsigned)sec->line;
+		p->line = config_text_line(t, "pool", i);
 		p->conf = (struct pool_conf){
 			.name = cfg_title(sec),
 			.url = cfg_getstr(sec, "url"),
@@ -351,20 +393,20 @@ config_take_pools(struct config *c)
 			.idle_timeout = config_get_duration(sec, "idle_timeout"),
 		};
 		if (p->conf.url == NULL)
-			return config_refuse(sec, "pool \"%s\": url is missing", p->conf.name);
+			return config_refuse(p->line, "pool \"%s\": url is missing", p->conf.name);
 		if (p->conf.min > p->conf.max)
-			return config_refuse(sec, "pool \"%s\": min = %u is over max = %u", p->conf.name, p->conf.min, p->conf.max);
+			return config_refuse(p->line, "pool \"%s\": min = %u is over max = %u", p->conf.name, p->conf.min, p->conf.max);
 		if (p->conf.max < c->workers)
-			return config_refuse(sec, "pool \"%s\": max = %u does not give each of %u workers a connection", p->conf.name,
+			return config_refuse(p->line, "pool \"%s\": max = %u does not give each of %u workers a connection", p->conf.name,
 			    p->conf.max, c->workers);
 		if (pool_check(&p->conf, why, sizeof why) != WEFT_OK)
-			return config_refuse(sec, "%s", why);
+			return config_refuse(p->line, "%s", why);
 	}
 	return c->pool == NULL ? -1 : 0;
 }
 
 static int
-config_take_modules(struct config *c)
+config_take_modules(struct config *c, const struct config_text *t)
 {
 	c->nmodules = cfg_size(c->cfg, "module");
 	c->module = calloc(c->nmodules + 1, sizeof *c->module);
@@ -372,15 +414,15 @@ config_take_modules(struct config *c)
 		cfg_t *sec = cfg_getnsec(c->cfg, "module", i);
 
 		c->module[i] = (struct config_module){ cfg_title(sec), cfg_getstr(sec, "file"), cfg_getstr(sec, "prefix"),
-			(unsigned)sec->line };
+			config_text_line(t, "module", i) };
 		if (c->module[i].file == NULL)
-			return config_refuse(sec, "module \"%s\": file is missing", c->module[i].name);
+			return config_refuse(c->module[i].line, "module \"%s\": file is missing", c->module[i].name);
 	}
 	return c->module == NULL ? -1 : 0;
 }
 
 static int
-config_take_gate_users(struct config *c)
+config_take_gate_users(struct config *c, const struct config_text *t)
 {
 	unsigned n = cfg_size(c->cfg, "gate_users");
 
@@ -390,7 +432,7 @@ config_take_gate_users(struct config *c)
 		struct passwd *pw = getpwnam(name);
 
 		if (pw == NULL)
-			return config_refuse(c->cfg, "gate_users: no user is called \"%s\"", name);
+			return config_refuse(config_text_option(t, "gate_users"), "gate_users: no user is called \"%s\"", name);
 		c->gate_uid[c->ngate_uids++] = pw->pw_uid;
 	}
 	return c->gate_uid == NULL ? -1 : 0;
@@ -419,7 +461,7 @@ config_take_limits(struct config *c)
 }
 
 static int
-config_take(struct config *c)
+config_take(struct config *c, const struct config_text *t)
 {
 	c->workers = (unsigned)cfg_getint(c->cfg, "workers");
 	c->control = cfg_getstr(c->cfg, "control");
@@ -431,37 +473,49 @@ config_take(struct config *c)
 	config_level(cfg_getstr(c->cfg, "log_level"), &c->log_level);
 	config_take_limits(c);
 	if (strlen(c->control) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-		return config_refuse(c->cfg, "control: the path is too long for a unix socket");
+		return config_refuse(config_text_option(t, "control"), "control: the path is too long for a unix socket");
 	if (c->user[0] != '\0' && getpwnam(c->user) == NULL)
-		return config_refuse(c->cfg, "user: no user is called \"%s\"", c->user);
-	if (config_take_listens(c) != 0 || config_take_pools(c) != 0 || config_take_modules(c) != 0)
+		return config_refuse(config_text_option(t, "user"), "user: no user is called \"%s\"", c->user);
+	if (config_take_web(c) != 0 || config_take_listens(c, t) != 0 || config_take_pools(c, t) != 0 || config_take_modules(c, t) != 0)
 		return -1;
-	return config_take_gate_users(c);
+	return config_take_gate_users(c, t);
+}
+
+/* Parse and check.  Returns 0, or -1 after a complaint. */
+static int
+config_parse(struct config *c, const struct config_text *t)
+{
+	if (t->open_line != 0)
+		return config_refuse(t->open_line, "this '{' is never closed");
+	if (cfg_parse_buf(c->cfg, t->text) != CFG_SUCCESS)
+		return config_refuse(1, "cannot be parsed");
+	return config_take(c, t);
 }
 
 struct config *
 config_read(const char *file, char *error, size_t size)
 {
 	struct config *c = calloc(1, sizeof *c);
-	int rc;
+	struct config_text *t = calloc(1, sizeof *t);
 
 	error[0] = '\0';
 	config_complaint.file = file;
 	config_complaint.text = error;
 	config_complaint.size = size;
-	if (c == NULL || (c->file = strdup(file)) == NULL || (c->cfg = config_grammar()) == NULL) {
+	if (c == NULL || t == NULL || (c->file = strdup(file)) == NULL || (c->cfg = config_grammar()) == NULL) {
 		snprintf(error, size, "out of memory");
 		config_free(&c);
-		return NULL;
-	}
-	rc = cfg_parse(c->cfg, file);
-	if (rc == CFG_FILE_ERROR)
+	} else if (config_text_read(t, file) != 0) {
 		snprintf(error, size, "%s: %s", file, strerror(errno));
-	if (rc != CFG_SUCCESS || config_take(c) != 0) {
+		config_free(&c);
+	} else if (config_parse(c, t) != 0) {
 		if (error[0] == '\0')
-			snprintf(error, size, "%s: cannot be read", file);
+			snprintf(error, size, "%s: out of memory", file);
 		config_free(&c);
 	}
+	if (t != NULL)
+		config_text_free(t);
+	free(t);
 	config_complaint.text = NULL;
 	return c;
 }

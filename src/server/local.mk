@@ -3,7 +3,9 @@ noinst_LTLIBRARIES += libserver.la
 libserver_la_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS) $(JANSSON_CFLAGS)
 libserver_la_LIBADD = $(CONFUSE_LIBS) $(JANSSON_LIBS)
 libserver_la_SOURCES = \
+	src/server/allow.c src/server/allow.h \
 	src/server/config.c src/server/config.h \
+	src/server/config_text.c src/server/config_text.h \
 	src/server/control.c src/server/control.h \
 	src/server/gates.c src/server/gates.h \
 	src/server/generation.c src/server/generation.h \

@@ -29,6 +29,7 @@
 #include "server/control.h"
 #include "server/gates.h"
 #include "server/generation.h"
+#include "server/setup.h"
 
 #define MASTER_WARM_MAX   (60 * USEC_PER_SEC)
 #define MASTER_STATUS_MAX USEC_PER_SEC
@@ -731,6 +732,7 @@ master_run(struct config *config)
 	TAILQ_INIT(&m.generations);
 	log_open(2, config->log_level, "master");
 	signal(SIGPIPE, SIG_IGN);
+	setup_files();
 	if (master_open(&m, config, error, sizeof error) != 0) {
 		log_error("%s", error);
 		config_free(&config);

@@ -38,7 +38,7 @@ server_find(void)
 
 /* In a child: become who may run it, and run it; quiet. */
 static void
-server_exec(const char *program, char *const argv[])
+server_exec(const char *program, char *argv[])
 {
 	const struct passwd *pw = getuid() == 0 ? getpwnam("postgres") : NULL;
 	char path[300];
@@ -53,6 +53,7 @@ server_exec(const char *program, char *const argv[])
 	if (chdir(server.dir) != 0)
 		_exit(126);
 	snprintf(path, sizeof path, "%s/%s", server.bin, program);
+	argv[0] = path;	/* it looks for its own files beside itself */
 	execv(path, argv);
 	_exit(127);
 }
@@ -884,10 +885,7 @@ it_speaks_tls(void **state)
 	(void)state;
 	kit_open(&k, server.url, 1);
 	kit_run(&k, tls_on_body, &k);
-	if (k.pool == NULL) {
-		loop_free(&k.loop);
-		skip();
-	}
+	assert_non_null(k.pool);	/* or there is no openssl here to make a certificate */
 	kit_close(&k);
 	snprintf(url, sizeof url, "%s?sslmode=require", server.tcp_url);
 	kit_open(&k, url, 2);
@@ -1005,7 +1003,9 @@ main(void)
 		cmocka_unit_test(it_goes_on_after_a_crash_of_the_server),
 	};
 
-	if (!server_find())
-		return 77;
+	if (!server_find()) {
+		fprintf(stderr, "no PostgreSQL server here: initdb and postgres are needed\n");
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, server_set_up, server_tear_down);
 }

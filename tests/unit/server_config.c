@@ -112,6 +112,8 @@ config_names_the_line_of_a_mistake(void **state)
 	refuses("module \"x\" {\n prefix = \"/x/\"\n}\n", 2, "does not end with one");
 	refuses("log_level = \"loud\"\n", 1, "debug, info, warn or error");
 	refuses("pool \"x\" { url = \"redis://h\"\nmax = 0 }\n", 2, "not within 1");
+	refuses("# one\n// two\n/* three\n four */\nwrokers = 2\n", 5, "wrokers");
+	refuses("control = \"a#b//c\"\n# x\nlisten \"x\" {\n  # y\n  adress = \"unix:/x\"\n}\n", 5, "adress");
 }
 
 static void
@@ -120,12 +122,15 @@ config_checks_what_spans_values(void **state)
 	(void)state;
 	refuses("\nlisten \"x\" { }\n", 2, "address is missing");
 	refuses("pool \"x\" { max = 3 }\n", 1, "url is missing");
+	refuses("gate_users = {\"root\"}\n# c\npool \"y\" { url = \"redis://h\" }\n\npool \"x\" {\n  max = 3\n}\n", 5, "url is missing");
+	refuses("workers = 1\nlisten \"a\" { address = \"unix:/a\" }\nmodule \"x\" {\n prefix = \"/a\"\n", 3, "never closed");
+	refuses("workers = 1\ngate_users = {\"no-such-user\"}\n", 2, "no-such-user");
 	refuses("module \"x\" { }\n", 1, "file is missing");
 	refuses("pool \"x\" { url = \"redis://h\" max = 3 min = 4 }\n", 1, "min = 4 is over max = 3");
 	refuses("workers = 4\npool \"x\" { url = \"redis://h\" max = 3 }\n", 2, "4 workers");
 	refuses("pool \"x\" { url = \"gopher://h\" }\n", 1, "gopher");
 	refuses("pool \"x\" { url = \"redis://h\" }\npool \"x\" { url = \"redis://h\" }\n", 2, "x");
-	refuses("user = \"nobody-of-that-name\"\n", 2, "nobody-of-that-name");
+	refuses("workers = 1\nuser = \"nobody-of-that-name\"\n", 2, "nobody-of-that-name");
 }
 
 static void
@@ -191,6 +196,33 @@ remove_file(void **state)
 	return unlink(file);
 }
 
+static void
+who_may_connect(void **state)
+{
+	struct config *c;
+
+	(void)state;
+	c = read_text("listen \"a\" { address = \"0.0.0.0:0\" allow = { \"192.0.2.1\", \"::1\" } }\nlisten \"b\" { address = \"[::1]:0\" }\n");
+	assert_non_null(c);
+	assert_int_equal(c->listen[0].allow.n, 2);
+	assert_int_equal(c->listen[1].allow.n, 0);
+	assert_int_equal(c->web.n, 0);
+	config_free(&c);
+	refuses("\nlisten \"a\" { address = \"0.0.0.0:0\" }\n", 2, "say which with allow");
+	refuses("listen \"a\" { address = \"[::]:0\" }\n", 1, "say which with allow");
+	refuses("\nlisten \"a\" { address = \"0.0.0.0:0\" allow = { \"localhost\" } }\n", 2, "not an address");
+	refuses("listen \"a\" { address = \"unix:/x\" allow = { \"::1\" } }\n", 1, "allow is for TCP");
+	setenv("FCGI_WEB_SERVER_ADDRS", "192.0.2.1,192.0.2.2", 1);
+	c = read_text("listen \"a\" { address = \"0.0.0.0:0\" }\n");
+	assert_non_null(c);
+	assert_int_equal(c->web.n, 2);
+	config_free(&c);
+	refuses("listen \"a\" { address = \"unix:/x\" }\n", 1, "a unix socket has none");
+	setenv("FCGI_WEB_SERVER_ADDRS", "192.0.2.1,", 1);
+	refuses("", 1, "FCGI_WEB_SERVER_ADDRS");
+	unsetenv("FCGI_WEB_SERVER_ADDRS");
+}
+
 int
 main(void)
 {
@@ -203,6 +235,7 @@ main(void)
 		cmocka_unit_test(config_reads_lengths_of_time),
 		cmocka_unit_test(config_reads_amounts_of_bytes),
 		cmocka_unit_test(config_shares_a_pool_out),
+		cmocka_unit_test(who_may_connect),
 	};
 	int fd = mkstemp(file);
 

@@ -28,7 +28,7 @@ def load(top):
 class Front:
     """A web server.  Subclasses say what runs."""
 
-    program = ""        # must be there, or the scenarios are skipped
+    program = ""        # must be there, or the scenarios fail
     conf = ""           # of contrib/
     is_spawning = False  # it starts weft itself
     is_cgi = False
@@ -148,6 +148,28 @@ class Haproxy(Front):
         return ["haproxy", "-db", "-f", self.place.fill(self.conf, contrib[self.conf], PORT=self.port)]
 
 
+class H2o(Front):
+    program = "h2o"
+    conf = "h2o.yaml"
+
+    def command(self):
+        return ["h2o", "-m", "worker", "-c", self.place.fill(self.conf, contrib[self.conf], PORT=self.port)]
+
+
+class Caddy(Front):
+    program = "caddy"
+    conf = "Caddyfile"
+
+    def command(self):
+        return ["caddy", "run", "--adapter", "caddyfile", "--config",
+                self.place.fill(self.conf, contrib[self.conf], PORT=self.port)]
+
+    def environment(self):
+        # It keeps what it ran last in its home.
+        return dict(super().environment(), HOME=self.place.folder, XDG_CONFIG_HOME=self.place.folder,
+                    XDG_DATA_HOME=self.place.folder)
+
+
 class CgiFcgi(Front):
     """cgi-fcgi of the fcgi2 library: no web server, but somebody else's client."""
 
@@ -196,6 +218,8 @@ ALL = {
     "apache-proxy": ApacheProxy,
     "apache-fcgid": ApacheFcgid,
     "haproxy": Haproxy,
+    "h2o": H2o,
+    "caddy": Caddy,
     "apache-cgi": ApacheCgi,
     "lighttpd-cgi": LighttpdCgi,
     "cgi-fcgi": CgiFcgi,

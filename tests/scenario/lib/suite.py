@@ -23,10 +23,6 @@ from .place import Failure, Place
 scenarios = []      # (name, group key, stage class, arguments, function, limit)
 
 
-class Skip(Exception):
-    """This machine lacks what the scenario needs."""
-
-
 class TimedOut(Exception):
     pass
 
@@ -71,7 +67,7 @@ class Suite:
         self.stage = None
         self.group = None
         self.number = 0
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.failed = 0
         self.failed_folders = set()
         self.closed_groups = set()      # those whose stage did not open
 
@@ -118,8 +114,6 @@ class Suite:
             self.open_stage(group, kind, arguments)
             function(self.stage)
             result, why = "ok", ""
-        except Skip as skip:
-            result, why = "skip", str(skip)
         except (Failure, TimedOut) as failure:
             result, why = "not ok", str(failure) + self.where(failure)
         except Exception:       # a broken scenario is a failed one; the others go on
@@ -138,9 +132,6 @@ class Suite:
         if result == "ok":
             self.passed += 1
             print(f"ok {name} ({seconds:.2f} s)", flush=True)
-        elif result == "skip":
-            self.skipped += 1
-            print(f"ok {name} # SKIP {why}", flush=True)
         else:
             self.failed += 1
             print(f"not ok {name} ({seconds:.2f} s)", flush=True)
@@ -177,7 +168,7 @@ class Suite:
             for backend in self.backends.values():
                 backend.stop()
             self.tidy()
-        print(f"# {self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
+        print(f"# {self.passed} passed, {self.failed} failed", flush=True)
         return 1 if self.failed else 0
 
     def check_close(self):

@@ -12,7 +12,7 @@ import urllib.parse
 
 from lib import fronts, http
 from lib.place import check, wait_until
-from lib.suite import Skip, Stage, scenario
+from lib.suite import Stage, scenario
 from lib.weft import PROBE, Weft
 
 OWN = (0.600, 0.450, 0.150)         # what the database takes for each request, in seconds
@@ -67,8 +67,6 @@ class Waterfall(Stage):
 
     def open(self):
         kind = fronts.ALL[self.arguments[0]]
-        if not kind.is_there():
-            raise Skip(f"no {kind.program} here")
         database = self.suite.postgres.url if self.arguments[1] == "postgres" else "sqlite:/dev/null?mode=ro"
         self.weft = Weft(self.place, WATERFALL, DB=database).start()
         self.front = kind(self.place).start()
@@ -155,8 +153,6 @@ class Shop(Stage):
     """The shop, with hello beside it; each scenario goes on with what is in the database."""
 
     def open(self):
-        if not fronts.Lighttpd.is_there():
-            raise Skip("no lighttpd here")
         database, cache = self.arguments
         if database == "postgres":
             self.suite.postgres.query("DROP TABLE IF EXISTS item; " + self.schema())

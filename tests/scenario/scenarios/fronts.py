@@ -4,8 +4,8 @@ import hashlib
 import random
 
 from lib import fronts
-from lib.place import check, wait_until
-from lib.suite import Skip, Stage, scenario
+from lib.place import Failure, check, wait_until
+from lib.suite import Stage, scenario
 from lib.weft import BASIC, PROBE, SPAWNED, Weft
 
 
@@ -15,7 +15,7 @@ class Front(Stage):
     def open(self):
         kind = fronts.ALL[self.arguments[0]]
         if not kind.is_there():
-            raise Skip(f"no {kind.program} here")
+            raise Failure(f"no {kind.program} here")
         self.weft = Weft(self.place, SPAWNED if kind.is_spawning else BASIC)
         if not kind.is_spawning:
             self.weft.start()
@@ -59,8 +59,6 @@ def echo_of_an_empty_body(stage):
 
 def echo_of_a_chunked_body(stage):
     """Its length is not known before its end."""
-    if not stage.front.takes_chunked:
-        raise Skip("it passes no body without a length")
     body = noise(300000)
     answer = stage.post("op=echo", body, chunked=True)
     check_ok(answer)
@@ -128,4 +126,37 @@ for front in fronts.ALL:
     for function in (ok, echo_of_1_mb, echo_of_an_empty_body, echo_of_a_chunked_body, variables_of_the_request,
                      a_header_of_the_client, answer_of_5_mb, length_of_a_body, head, answer_before_the_body,
                      no_such_page, lines_on_stderr):
-        scenario(Front, front)(function)
+        if fronts.ALL[front].takes_chunked or function is not echo_of_a_chunked_body:
+            scenario(Front, front)(function)
+
+
+@scenario(Front, "haproxy")
+def few_connections_for_100_at_once(stage):
+    """It multiplexes: 50 requests to a connection, as its configuration says, and a few more for its threads."""
+    began = stage.weft.status()["served"]
+    with stage.front.load([f"{PROBE}?op=sleep&ms=500"], at_once=100) as load:
+        wait_until(lambda: stage.weft.status()["requests"] >= 100, "100 requests wait")
+        seen = stage.weft.status()
+        answers = load.end()
+    print(f"# {seen['requests']} requests at once over {seen['connections']} connections")
+    check(all(answer.is_ok for answer in answers), "not all were answered")
+    check(seen["connections"] <= 8, f"{seen['requests']} requests took {seen['connections']} connections")
+    check(stage.weft.status()["served"] >= began + 100, "they went elsewhere")
+
+
+@scenario(Front, "haproxy", limit=90)
+def ids_of_a_connection_start_over(stage):
+    """HAProxy counts 1, 3, 5 …: after 32768 requests a connection's ids are used up."""
+    total, at_once, most = 70000, 80, 0
+    before = stage.weft.status()
+    for _ in range(total // 2000):
+        answers = []
+        for _ in range(2000 // at_once):
+            answers += stage.front.fetch_all([f"{PROBE}?op=ok"] * at_once)
+        bad = [answer for answer in answers if not answer.is_ok]
+        check(not bad, f"{len(bad)} failed, such as {bad[:1]}")
+        most = max(most, stage.weft.status()["connections"])
+    after = stage.weft.status()
+    print(f"# {after['served'] - before['served']} requests over {most} connections")
+    check(after["served"] - before["served"] >= total, f"only {after['served'] - before['served']} of them")
+    check(most <= 4, f"{most} connections")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Two hundred requests at once: their waits overlap, in one process."""
 from lib import fronts, http
-from lib.place import check, wait_until
-from lib.suite import Skip, Stage, scenario
+from lib.place import Failure, check, wait_until
+from lib.suite import Stage, scenario
 from lib.weft import POOLS, PROBE, Weft
 
 AT_ONCE = 200
@@ -17,7 +17,7 @@ class Load(Stage):
     def open(self):
         kind = fronts.ALL[self.arguments[0]]
         if not kind.is_there():
-            raise Skip(f"no {kind.program} here")
+            raise Failure(f"no {kind.program} here")
         self.weft = Weft(self.place, POOLS, REDIS=self.suite.redis.socket, POSTGRES=self.suite.postgres.url)
         self.weft.start()
         self.front = kind(self.place).start()
@@ -97,7 +97,7 @@ def keys_are_not_mixed_up(stage):
         check(answer.is_ok and answer.body.strip() == f"value-{i * i}".encode(), f"key k{i}: {answer}")
 
 
-for front in ("lighttpd", "nginx", "nginx-close", "apache-proxy", "apache-fcgid", "haproxy"):
+for front in ("lighttpd", "nginx", "nginx-close", "apache-proxy", "apache-fcgid", "haproxy", "h2o", "caddy"):
     for function in (waits_overlap_in_handlers, waits_overlap_in_sql, short_requests_pass_long_ones,
                      rows_are_not_mixed_up, keys_are_not_mixed_up):
         scenario(Load, front, limit=120)(function)

@@ -6,9 +6,10 @@ import signal
 import threading
 import time
 
+from lib import fcgi
 from lib.fronts import ApacheCgi, ApacheFcgid, LighttpdCgi, LighttpdSpawn, Nginx
 from lib.place import Failure, check, wait_until
-from lib.suite import Skip, Stage, scenario
+from lib.suite import Stage, scenario
 from lib.weft import BASIC, PROBE, SPAWNED, Weft
 
 
@@ -34,7 +35,7 @@ class Operate(Stage):
 
     def open(self):
         if not Nginx.is_there():
-            raise Skip("no nginx here")
+            raise Failure("no nginx here")
         self.weft = Weft(self.place).start()
         self.front = Nginx(self.place).start()
 
@@ -147,6 +148,24 @@ def reload_refuses_a_bad_configuration(stage):
         stage.place.write("weft.conf", good)
 
 
+class Launched(Stage):
+    """weft under a soft limit of open files."""
+
+    def open(self):
+        self.weft = Weft(self.place, launcher=["prlimit", "--nofile=128:4096"]).start()
+
+
+@scenario(Launched)
+def more_open_files_than_the_soft_limit(stage):
+    idle = [fcgi.Connection(stage.weft.socket) for _ in range(1000)]
+    try:
+        check(stage.weft.ask("op=ok").code == 200, "it serves no more")
+        check(stage.weft.status()["connections"] >= 1000, "not all are accepted")
+    finally:
+        for conn in idle:
+            conn.close()
+
+
 @scenario(Operate)
 def status_says_what_runs(stage):
     done = stage.weft.verb("status")
@@ -215,7 +234,7 @@ class Gates(Stage):
 
     def open(self):
         if not ApacheFcgid.is_there():
-            raise Skip("no apache here")
+            raise Failure("no apache here")
         self.weft = Weft(self.place).start()
         self.front = ApacheFcgid(self.place).start()
         wait_until(lambda: self.get("op=ok").is_ok, "a request passes", 15, 0.05)
@@ -280,7 +299,7 @@ class Cgi(Stage):
     def open(self):
         kind = {"apache": ApacheCgi, "lighttpd": LighttpdCgi}[self.arguments[0]]
         if not kind.is_there():
-            raise Skip(f"no {kind.program} here")
+            raise Failure(f"no {kind.program} here")
         self.weft = Weft(self.place).start()
         self.front = kind(self.place).start()
 
@@ -316,7 +335,7 @@ class Spawned(Stage):
 
     def open(self):
         if not LighttpdSpawn.is_there():
-            raise Skip("no lighttpd here")
+            raise Failure("no lighttpd here")
         self.weft = Weft(self.place, SPAWNED)
         self.front = LighttpdSpawn(self.place).start()
         wait_until(lambda: self.get("op=ok").is_ok, "a request passes", 15, 0.05)
