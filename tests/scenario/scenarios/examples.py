@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 from lib import fronts, http
-from lib.place import check, wait_until
+from lib.place import Failure, check, wait_until
 from lib.suite import Stage, scenario
 from lib.weft import PROBE, Weft
 
@@ -67,6 +67,8 @@ class Waterfall(Stage):
 
     def open(self):
         kind = fronts.ALL[self.arguments[0]]
+        if not kind.is_there():
+            raise Failure(f"no {kind.program} here")
         database = self.suite.postgres.url if self.arguments[1] == "postgres" else "sqlite:/dev/null?mode=ro"
         self.weft = Weft(self.place, WATERFALL, DB=database).start()
         self.front = kind(self.place).start()
@@ -153,6 +155,8 @@ class Shop(Stage):
     """The shop, with hello beside it; each scenario goes on with what is in the database."""
 
     def open(self):
+        if not fronts.Lighttpd.is_there():
+            raise Failure("no lighttpd here")
         database, cache = self.arguments
         if database == "postgres":
             self.suite.postgres.query("DROP TABLE IF EXISTS item; " + self.schema())
