@@ -58,6 +58,7 @@ struct master {
 	char *config_file;
 	LIST_HEAD(, master_socket) sockets;
 	struct control *control;
+	struct master_socket *control_socket;	/* as it was at the start: a reload does not move it */
 	struct gates *gates;
 	struct timeline_ring *ring[APP_RINGS_MAX];
 	TAILQ_HEAD(, generation) generations;	/* oldest first */
@@ -175,10 +176,7 @@ master_sweep_sockets(struct master *m)
 		next = LIST_NEXT(s, link);
 		for (size_t i = 0; i < c->nlistens && !named; i++)
 			named = strcmp(c->listen[i].address, s->address) == 0;
-		if (m->control != NULL && master_socket_path(s->address) != NULL &&
-		    strcmp(master_socket_path(s->address), c->control) == 0)
-			named = true;
-		if (!named)
+		if (!named && s != m->control_socket)
 			master_socket_close(s);
 	}
 }
@@ -253,6 +251,8 @@ master_on_refused(void *arg, struct generation *g, const char *why)
 		m->stopping = true;
 	} else {
 		log_error("reload refused, the old workers go on: %s", why);
+		/* Nobody accepts on what was opened for it. */
+		master_sweep_sockets(m);
 	}
 	if (m->reload_conn != NULL) {
 		control_on_close(m->reload_conn, NULL, NULL);
@@ -269,6 +269,8 @@ master_on_ended(void *arg, struct generation *g)
 
 	if (m->serving == g)
 		m->serving = NULL;
+	if (m->starting == g)
+		m->starting = NULL;
 	TAILQ_REMOVE(&m->generations, g, link);
 	generation_free(&g);
 	if (m->stopping && TAILQ_EMPTY(&m->generations))
@@ -322,6 +324,8 @@ master_begin(struct master *m, struct config *config, char *error, size_t size)
 	}
 	if (master_open_listens(m, g, error, size) != 0) {
 		generation_free(&g);
+		if (m->serving != NULL)
+			master_sweep_sockets(m);
 		return -1;
 	}
 	TAILQ_INSERT_TAIL(&m->generations, g, link);
@@ -667,6 +671,7 @@ master_open_control(struct master *m, const struct config *c, char *error, size_
 	s = master_socket_open(m, address, c->control_mode, c->control_group, error, size);
 	if (s == NULL)
 		return -1;
+	m->control_socket = s;
 	m->control = control_new(m->loop, s->fd, master_on_verb, m);
 	if (m->control != NULL)
 		return 0;
