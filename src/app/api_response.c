@@ -91,6 +91,8 @@ weft_redirect(struct weft_request *rq, int status, const char *location)
 	default:
 		return WEFT_INVALID;
 	}
+	if (location == NULL)
+		return WEFT_INVALID;
 	rc = response_clear(rs);
 	if (rc == WEFT_OK)
 		rc = response_status(rs, status, NULL);

@@ -65,8 +65,8 @@ fail_note_call(struct weft_request *rq, const struct weft_call *call)
 {
 	rq->fault = call->fault;
 	rq->fault.rc = call->call.rc;
-	rq->fault_status = 0;
-	rq->fault_pool = call->call.pool == NULL ? NULL : pool_name(call->call.pool);
+	rq->fault_status = call->status;
+	rq->fault_pool = call->call.pool == NULL ? call->pool : pool_name(call->call.pool);
 	return call->call.rc;
 }
 

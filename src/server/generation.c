@@ -132,7 +132,7 @@ seat_on_end(void *arg, struct child *child, int status)
 	struct seat *s = arg;
 	struct generation *g = s->generation;
 	usec now = loop_now(g->loop);
-	char how[128];
+	char how[128], why[192];
 
 	must(s->child == child);
 	child_status_text(status, how, sizeof how);
@@ -148,8 +148,9 @@ seat_on_end(void *arg, struct child *child, int status)
 			g->ops->ended(g->arg, g);
 		return;
 	}
-	if (g->state == GENERATION_STARTING && status != 0) {
-		g->ops->refused(g->arg, g, how);
+	if (g->state == GENERATION_STARTING) {
+		snprintf(why, sizeof why, "worker %u ended while it started: %s", s->number + 1, how);
+		g->ops->refused(g->arg, g, why);
 		return;
 	}
 	if (now - s->born >= SEAT_STEADY) {
