@@ -99,8 +99,13 @@ link_on_ready(void *arg, int what)
 struct link *
 link_new(struct loop *l, int sock, const struct link_ops *ops, void *arg)
 {
-	struct link *k = calloc(1, sizeof *k);
+	struct link *k;
+	int flags = fcntl(sock, F_GETFL);
 
+	/* A worker's end comes as one that blocks, and a master that is stopped must not stop its workers. */
+	if (flags < 0 || fcntl(sock, F_SETFL, flags | O_NONBLOCK) != 0)
+		return NULL;
+	k = calloc(1, sizeof *k);
 	if (k == NULL)
 		return NULL;
 	k->sock = sock;

@@ -11,5 +11,7 @@ libserver_la_SOURCES = \
 	src/server/generation.c src/server/generation.h \
 	src/server/link.c src/server/link.h \
 	src/server/master.c src/server/master.h \
+	src/server/master_gate.c src/server/master_own.h \
+	src/server/master_socket.c src/server/master_verb.c \
 	src/server/setup.c src/server/setup.h \
 	src/server/worker.c src/server/worker.h

@@ -110,42 +110,12 @@ link_queues_for_a_slow_peer(void **state)
 	loop_free(&l);
 }
 
-/* What was sent before the end is there when somebody who knows of the end asks for it. */
-static void
-link_gives_the_last_words_at_once(void **state)
-{
-	struct loop *l = loop_new(NULL);
-	struct seen b = { 0 };
-	struct link *a;
-	int s[2];
-
-	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s), 0);
-	a = link_new(l, s[0], &ops, NULL);
-	b.link = link_new(l, s[1], &ops, &b);
-	assert_int_equal(link_take(b.link), 0);
-	assert_int_equal(link_send(a, &(struct link_message){ LINK_STATUS_IS, 1, 0, "{}", -1 }), 0);
-	assert_int_equal(link_send(a, &(struct link_message){ LINK_REFUSED, 0, 0, "why", -1 }), 0);
-	link_free(&a);
-	close(s[0]);
-	assert_int_equal(link_take(b.link), 1);
-	assert_int_equal(link_take(b.link), 1);
-	assert_string_equal(b.text, "why");
-	assert_int_equal(b.ends, 0);
-	assert_int_equal(link_take(b.link), 0);
-	assert_int_equal(b.ends, 1);
-	assert_null(b.link);
-	close(s[1]);
-	loop_free(&l);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(link_carries_text_and_descriptors),
 		cmocka_unit_test(link_queues_for_a_slow_peer),
-		cmocka_unit_test(link_gives_the_last_words_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
