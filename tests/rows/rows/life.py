@@ -401,11 +401,17 @@ def l26_an_authorizer_without_stdin(stage):
         p.over()
 
 
-@row(Plain, later="an answer's headers have no way to become variables: an authorizer's 200 carries none")
+@row(Plain)
 def l26_variables_of_an_authorizer(stage):
-    with stage.peer() as p:
-        p.send(begin(role=fcgi.AUTHORIZER), params(variables("op=do", "POST", b"variable AUTH_METHOD db\nputs ok")))
-        check(p.answer().field(b"Variable-AUTH_METHOD") == b"db", "there is no such variable")
+    """They are headers like others to weft; a status other than 200 is a refusal, with a page."""
+    for do, code, body in (("set+Variable-AUTH_METHOD+db%0aputs+", 200, b""), ("status+403+-%0aputs+no", 403, b"no")):
+        with stage.peer() as p:
+            p.send(begin(role=fcgi.AUTHORIZER, flags=1), params(variables("op=do&do=" + do)))
+            a = p.answer()
+            check(a.code == code and a.body == body, f"{a.out!r}")
+            check(a.field(b"Variable-AUTH_METHOD") == (b"db" if code == 200 else None), f"{a.head!r}")
+            p.send(record(STDIN, 1), G)     # some send this end all the same
+            p.hello()
 
 
 @row(Plain)
