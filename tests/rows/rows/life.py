@@ -266,9 +266,9 @@ def l14_begin_twice(stage):
 def l15_two_ids_interleaved(stage):
     one, two = variables("op=echo", "POST", b"one"), variables("op=echo", "POST", b"two!")
     with stage.peer() as p:
-        p.send(begin(1, flags=1), begin(2, flags=1), record(PARAMS, 1, one[:30]), record(PARAMS, 2, two[:31]), record(PARAMS, 1, one[30:]),
-               record(PARAMS, 2, two[31:]), record(PARAMS, 2), record(PARAMS, 1), record(STDIN, 2, b"two"), record(STDIN, 1, b"one"),
-               record(STDIN, 2, b"!"), record(STDIN, 1), record(STDIN, 2))
+        p.send(begin(1, flags=1), begin(2, flags=1), record(PARAMS, 1, one[:30]), record(PARAMS, 2, two[:31]),
+               record(PARAMS, 1, one[30:]), record(PARAMS, 2, two[31:]), record(PARAMS, 2), record(PARAMS, 1), record(STDIN, 2, b"two"),
+               record(STDIN, 1, b"one"), record(STDIN, 2, b"!"), record(STDIN, 1), record(STDIN, 2))
         a = p.answers([1, 2])
         check(a[1].body == b"one" and a[2].body == b"two!", f"{a[1].body!r} {a[2].body!r}")
 
@@ -362,8 +362,8 @@ def l22_records_of_requests_with_id_0(stage):
 @row(Plain)
 def l23_after_the_ends(stage):
     with stage.peer() as p:
-        p.send(begin(flags=1), params(variables("op=vars", "POST", b"abc")), record(PARAMS, 1, nv(b"HTTP_LATE", b"x")), record(PARAMS, 1),
-               record(STDIN, 1, b"abc"), record(STDIN, 1), record(STDIN, 1, b"more"), record(STDIN, 1))
+        p.send(begin(flags=1), params(variables("op=vars", "POST", b"abc")), record(PARAMS, 1, nv(b"HTTP_LATE", b"x")),
+               record(PARAMS, 1), record(STDIN, 1, b"abc"), record(STDIN, 1), record(STDIN, 1, b"more"), record(STDIN, 1))
         check(b"HTTP_LATE" not in p.answer().body, "a late variable is taken")
         p.send(begin(flags=1), params(variables("op=echo", "POST", CONTENT_LENGTH=None)), record(STDIN, 1, b"abc"),
                record(STDIN, 1), record(STDIN, 1, b"more"), record(STDIN, 1))
@@ -418,8 +418,8 @@ def l26_variables_of_an_authorizer(stage):
 def l27_a_filter(stage):
     """weft has no filters, and says so at once."""
     with stage.peer() as p:
-        p.send(begin(role=fcgi.FILTER, flags=1), params(variables("op=ok", FCGI_DATA_LENGTH=5, FCGI_DATA_LAST_MOD=1)), record(STDIN, 1),
-               record(DATA, 1, b"hello"), record(DATA, 1))
+        p.send(begin(role=fcgi.FILTER, flags=1), params(variables("op=ok", FCGI_DATA_LENGTH=5, FCGI_DATA_LAST_MOD=1)),
+               record(STDIN, 1), record(DATA, 1, b"hello"), record(DATA, 1))
         p.exactly(end(protocol=UNKNOWN_ROLE))
         p.send(G)
         p.hello()
@@ -608,6 +608,21 @@ def l33_started_by_a_web_server(stage):
             except ProcessLookupError:
                 pass
             child.wait()
+
+
+@row(Bare)
+def l32_no_unix_socket_of_a_web_server_s_either(stage):
+    """Handed over as fd 0: closed before a byte."""
+    path = stage.place.path("spawn.sock")
+    conf = stage.place.fill("spawn.conf", 'workers = 1\nmodule "rows" { file = "@ROWS@/rows.so" }\n')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        stage.place.spawn("weft", [stage.place.words["WEFT"], "serve", "-c", conf], stdin=listener,
+                          env=dict(os.environ, FCGI_WEB_SERVER_ADDRS="127.0.0.1"))
+        with Peer(path, 10 * stage.relax) as p:
+            p.try_send(G)
+            check(p.closes() == b"", "it is answered")
 
 
 @row(Plain)

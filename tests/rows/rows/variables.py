@@ -116,7 +116,8 @@ def c07_a_name_twice(stage):
         more = nv(b"REMOTE_USER", b"first") + nv(b"HTTP_X_FORWARDED_FOR", b"1.1.1.1")
         more += nv(b"REMOTE_USER", b"second") + nv(b"HTTP_X_FORWARDED_FOR", b"2.2.2.2")
         for name, value in ((b"REMOTE_USER", b"first"), (b"HTTP_X_FORWARDED_FOR", b"1.1.1.1")):
-            p.send(begin(flags=1), params(fcgi.pairs(fcgi.variables("/app/probe?op=env&name=" + name.decode())) + more), record(STDIN, 1))
+            pairs = fcgi.pairs(fcgi.variables("/app/probe?op=env&name=" + name.decode())) + more
+            p.send(begin(flags=1), params(pairs), record(STDIN, 1))
             p.body(value)
 
 
