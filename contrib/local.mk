@@ -2,6 +2,7 @@
 contribdir = $(docdir)/contrib
 dist_contrib_DATA = \
 	contrib/README.md \
+	contrib/Caddyfile contrib/h2o.yaml \
 	contrib/apache-cgi.conf contrib/apache-fcgid.conf contrib/apache-proxy.conf \
 	contrib/haproxy.cfg \
 	contrib/lighttpd.conf contrib/lighttpd-cgi.conf contrib/lighttpd-spawn.conf \

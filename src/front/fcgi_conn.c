@@ -188,23 +188,20 @@ fcgi_conn_on_bytes(void *arg, struct span in)
 	struct fcgi_conn *c = arg;
 	bool was_partial = c->partial && c->ids.count == 0;
 	usec since = c->since;
-	size_t used;
 
 	if (c->state == FCGI_CONN_LINGER)
 		return fcgi_conn_discard(c, in.len);
 	fcgi_time_watch(c->set);
 	c->busy = true;
-	used = fcgi_in(c, in);
+	fcgi_in(c, in);
 	c->busy = false;
 	if (c->doomed) {
 		fcgi_conn_free(c, FCGI_CONN_CLOSE);
 		return in.len;
 	}
-	if (!fcgi_conn_settle(c))
-		return in.len;
-	if (was_partial && c->partial)
+	if (fcgi_conn_settle(c) && was_partial && c->partial)
 		c->since = since;	/* still the same wait, however slowly its bytes come */
-	return c->state == FCGI_CONN_LINGER ? in.len : used;
+	return in.len;
 }
 
 /* The peer sends no more: what has not come will not. */

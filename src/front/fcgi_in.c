@@ -345,8 +345,9 @@ fcgi_in_event(struct fcgi_conn *c, const struct fcgi_event *ev)
 	}
 }
 
-size_t
-fcgi_in(struct fcgi_conn *c, struct span in)
+/* Take steps as long as they do something.  Returns bytes consumed. */
+static size_t
+fcgi_in_steps(struct fcgi_conn *c, struct span in)
 {
 	struct fcgi_event ev;
 	size_t used = 0, n;
@@ -356,8 +357,39 @@ fcgi_in(struct fcgi_conn *c, struct span in)
 		used += n;
 		fcgi_in_event(c, &ev);
 	} while (!c->doomed && (n > 0 || ev.kind != FCGI_EV_NONE));
-	if (!c->doomed)
-		fcgi_in_unhold(c);
-	c->partial = c->rx.state != RX_HEAD || used < in.len;
 	return used;
+}
+
+/* Half a header is kept here and not by the stream, which would lend it a whole chunk.  Returns bytes taken to complete it. */
+static size_t
+fcgi_in_complete_head(struct fcgi_conn *c, struct span in)
+{
+	size_t n = (size_t)FCGI_HEAD_SIZE - c->head_len;
+
+	if (c->head_len == 0)
+		return 0;
+	if (n > in.len)
+		n = in.len;
+	memcpy(c->head + c->head_len, in.at, n);
+	c->head_len += n;
+	if (c->head_len == FCGI_HEAD_SIZE) {
+		c->head_len = 0;
+		fcgi_in_steps(c, (struct span){ c->head, FCGI_HEAD_SIZE });
+	}
+	return n;
+}
+
+void
+fcgi_in(struct fcgi_conn *c, struct span in)
+{
+	in = span_skip(in, fcgi_in_complete_head(c, in));
+	if (c->head_len == 0 && !c->doomed)
+		in = span_skip(in, fcgi_in_steps(c, in));
+	if (!c->doomed) {
+		fcgi_in_unhold(c);
+		must(in.len < FCGI_HEAD_SIZE);
+		memcpy(c->head + c->head_len, in.at, in.len);
+		c->head_len += in.len;
+	}
+	c->partial = c->rx.state != RX_HEAD || c->head_len > 0;
 }

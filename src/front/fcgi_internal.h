@@ -86,6 +86,8 @@ struct fcgi_conn {
 	struct stream *stream;
 	enum fcgi_conn_state state;
 	struct fcgi_rx rx;
+	char head[FCGI_HEAD_SIZE];	/* half a header */
+	size_t head_len;
 	enum fcgi_content content;
 	struct fcgi_slot *current;	/* whose PARAMS or STDIN record is being received */
 	struct fcgi_slot *holder;	/* whose params are still in the loop's scratch */
@@ -108,6 +110,7 @@ struct fcgi_conn {
 struct fcgi_limits {
 	unsigned requests, connections, multiplex;
 	usec head, body, send, idle;	/* idle CLOCK_NEVER: never */
+	usec linger;			/* how long a peer may take to end after our last byte */
 };
 
 struct fcgi_conns {
@@ -153,8 +156,8 @@ void fcgi_ids_wrote(struct fcgi_ids *t, struct fcgi_slot *s);
 
 /* ---- fcgi_in.c ---- */
 
-/* Work through bytes.  Returns how many were consumed; c may be doomed then. */
-size_t fcgi_in(struct fcgi_conn *c, struct span in);
+/* Work through bytes, all of them; c may be doomed then. */
+void fcgi_in(struct fcgi_conn *c, struct span in);
 
 /* ---- fcgi_out.c ---- */
 

@@ -43,7 +43,7 @@ fcgi_conn_has_lingered(struct fcgi_conn *c, usec now)
 		c->since = now;
 		return false;
 	}
-	return c->eof || now - c->since > FCGI_LINGER_TIME;
+	return c->eof || now - c->since > c->set->limit.linger;
 }
 
 /* Without a request: half a record must go on within the time for a head, a kept connection may idle. */
@@ -174,6 +174,7 @@ fcgi_time_limit(struct fcgi_conns *set)
 		.send = fcgi_time_or(app->send_timeout, 30 * USEC_PER_SEC),
 		.idle = fcgi_time_or(app->idle_timeout, CLOCK_NEVER),
 	};
+	limit->linger = clock_min(FCGI_LINGER_TIME, limit->send);
 	set->period = clock_min(clock_min(limit->head, limit->body), clock_min(limit->send, limit->idle)) / 4;
 	set->period = clock_min(set->period, FCGI_PERIOD_MAX);
 	if (set->period < FCGI_PERIOD_MIN)

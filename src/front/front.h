@@ -24,7 +24,7 @@ struct front_app {
 	unsigned multiplex;		/* request ids at once on a connection; 0: 1024 */
 	usec head_timeout;		/* from a connection's (or, kept, a request's) first byte to the end of PARAMS; 0: 10 s */
 	usec body_timeout;		/* longest pause within a body; 0: 30 s */
-	usec send_timeout;		/* longest time without progress of pending output; 0: 30 s */
+	usec send_timeout;		/* longest time without progress of pending output, and (at most 10 s) of waiting for the peer's end behind it; 0: 30 s */
 	usec idle_timeout;		/* a kept connection without request; 0: never */
 
 	/* Counters, kept by the fronts. */

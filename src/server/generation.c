@@ -134,7 +134,7 @@ seat_on_end(void *arg, struct child *child, int status)
 	struct seat *s = arg;
 	struct generation *g = s->generation;
 	usec now = loop_now(g->loop);
-	char how[128];
+	char how[128], why[192];
 
 	must(s->child == child);
 	/* Its last words may still be there to read; they say more than its status. */
@@ -153,9 +153,9 @@ seat_on_end(void *arg, struct child *child, int status)
 			g->ops->ended(g->arg, g);
 		return;
 	}
-	/* Whatever its status: a module may have called exit(0). */
 	if (g->state == GENERATION_STARTING) {
-		g->ops->refused(g->arg, g, how);
+		snprintf(why, sizeof why, "worker %u ended while it started: %s", s->number + 1, how);
+		g->ops->refused(g->arg, g, why);
 		return;
 	}
 	if (now - s->born >= SEAT_STEADY) {

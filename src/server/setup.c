@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: ISC */
 #include "server/setup.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/app.h"
 #include "app/module.h"
 #include "app/page.h"
+#include "base/log.h"
 #include "loop/child.h"
 #include "loop/loop.h"
 #include "server/config.h"
+
+void
+setup_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_warn("the limit of open files stays: %s", strerror(errno));
+}
 
 static void
 setup_limits(struct app *a, const struct config_limit *l)

@@ -10,6 +10,9 @@ struct app;
 struct config;
 struct loop;
 
+/* Allow this process, and those that it starts, as many open files as it may have: a connection is one, and the usual 1024 are few. */
+void setup_files(void);
+
 /*
  * Make the app of one worker.
  *

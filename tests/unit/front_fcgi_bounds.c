@@ -251,7 +251,7 @@ writers_take_turns(void **state)
 
 /* Half a request: its connection, stream, slot and variables so far. */
 static void
-half_a_request_costs_little(void **state)
+measure_half_a_request(size_t cut)
 {
 	enum { COUNT = 200 };
 	static struct peer p[COUNT];
@@ -260,12 +260,12 @@ half_a_request_costs_little(void **state)
 	struct buf half = { 0 }, pair = { 0 };
 	size_t before, each;
 
-	(void)state;
 	memset(value, 'v', sizeof value);
 	add_pair(&pair, SPAN("HTTP_COOKIE"), (struct span){ value, sizeof value });
 	add_begin(&half, 1, FCGI_RESPONDER, KEEP);
 	add_record(&half, FCGI_PARAMS, 1, buf_span(&pair), 0);
-	half.len -= 100;
+	add_record(&half, FCGI_PARAMS, 1, SPAN(""), 0);
+	half.len -= cut;
 	bed_open(&b, NULL);
 	peer_open(&p[0], &b);
 	peer_send(&p[0], buf_span(&half));
@@ -286,6 +286,14 @@ half_a_request_costs_little(void **state)
 	buf_fini(&half);
 	buf_fini(&pair);
 	bed_close(&b);
+}
+
+static void
+half_a_request_costs_little(void **state)
+{
+	(void)state;
+	measure_half_a_request(100);	/* in the pair */
+	measure_half_a_request(5);	/* in a header */
 }
 
 /* ---- time ---- */
@@ -415,6 +423,29 @@ send_timeout_resets(void **state)
 	assert_int_equal(b.app.aborted, 1);
 	peer_settle(&p);
 	assert_int_equal(b.last, WEFT_CANCELED);
+	peer_close(&p);
+	bed_close(&b);
+}
+
+/* An early answer without KEEP_CONN, and a peer that neither goes on nor ends. */
+static void
+lingering_is_bounded_in_time(void **state)
+{
+	const struct front_app limits = { .send_timeout = SHORT };
+	struct bed b;
+	struct peer p;
+
+	(void)state;
+	bed_open(&b, &limits);
+	peer_open(&p, &b);
+	add_head(&w, 1, 0, "/ok");
+	peer_send_buf(&p, &w);
+	peer_until_eof(&p);
+	peer_expect(&p, 1, 1, "ok");
+	assert_int_equal(fcgi_conns_count(b.set), 1);
+	until_count(&p, 0);
+	assert_int_equal(b.app.served, 1);
+	assert_int_equal(b.app.aborted, 0);
 	peer_close(&p);
 	bed_close(&b);
 }
@@ -647,6 +678,7 @@ main(void)
 		cmocka_unit_test(body_timeout_fails_the_body),
 		cmocka_unit_test(body_timeout_leaves_others_alone),
 		cmocka_unit_test(send_timeout_resets),
+		cmocka_unit_test(lingering_is_bounded_in_time),
 		cmocka_unit_test(idle_timeout_closes_kept_connections),
 		cmocka_unit_test(idle_connections_wake_nobody),
 		cmocka_unit_test(any_bytes_leave_nothing_behind),

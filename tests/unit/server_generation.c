@@ -134,7 +134,7 @@ a_worker_that_ends_well_before_all_are_ready_is_refused(void **state)
 	turn_until(s.loop, &s.ready);
 	assert_int_equal(child_kill(g->seat[0].child, SIGTERM), 0);
 	turn_until(s.loop, &s.refused);
-	assert_string_equal(s.why, "exit status 0");
+	assert_non_null(strstr(s.why, "exit status 0"));
 	generation_kill(g);
 	turn_until(s.loop, &s.ended);
 	assert_int_equal(s.serving, 0);

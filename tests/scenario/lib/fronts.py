@@ -11,6 +11,7 @@ from .place import Failure, free_port, wait_until
 # Filled before privileges are dropped: {name: text} of contrib/ and of frame/.
 contrib = {}
 frame = {}
+examples = {}       # "shop/weft.conf" and so on
 
 
 def load(top):
@@ -19,6 +20,9 @@ def load(top):
         for name in os.listdir(folder):
             with open(os.path.join(folder, name)) as file:
                 texts[name] = file.read()
+    for name in ("hello/weft.conf", "probe/weft.conf", "shop/weft.conf", "shop/schema.sql", "waterfall/weft.conf"):
+        with open(os.path.join(top, "examples", name)) as file:
+            examples[name] = file.read()
 
 
 class Front:
@@ -144,6 +148,28 @@ class Haproxy(Front):
         return ["haproxy", "-db", "-f", self.place.fill(self.conf, contrib[self.conf], PORT=self.port)]
 
 
+class H2o(Front):
+    program = "h2o"
+    conf = "h2o.yaml"
+
+    def command(self):
+        return ["h2o", "-m", "worker", "-c", self.place.fill(self.conf, contrib[self.conf], PORT=self.port)]
+
+
+class Caddy(Front):
+    program = "caddy"
+    conf = "Caddyfile"
+
+    def command(self):
+        return ["caddy", "run", "--adapter", "caddyfile", "--config",
+                self.place.fill(self.conf, contrib[self.conf], PORT=self.port)]
+
+    def environment(self):
+        # It keeps what it ran last in its home.
+        return dict(super().environment(), HOME=self.place.folder, XDG_CONFIG_HOME=self.place.folder,
+                    XDG_DATA_HOME=self.place.folder)
+
+
 class CgiFcgi(Front):
     """cgi-fcgi of the fcgi2 library: no web server, but somebody else's client."""
 
@@ -192,6 +218,8 @@ ALL = {
     "apache-proxy": ApacheProxy,
     "apache-fcgid": ApacheFcgid,
     "haproxy": Haproxy,
+    "h2o": H2o,
+    "caddy": Caddy,
     "apache-cgi": ApacheCgi,
     "lighttpd-cgi": LighttpdCgi,
     "cgi-fcgi": CgiFcgi,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A weft server with a configuration of its own."""
+import json
 import os
 import signal
 import subprocess
@@ -31,14 +32,16 @@ pool "db" { url = "@POSTGRES@"  min = 200  max = 200 }
 
 
 class Weft:
-    def __init__(self, place, text=BASIC, file="weft.conf", **words):
+    def __init__(self, place, text=BASIC, file="weft.conf", launcher=(), **words):
+        """launcher: the words of a program that starts it, such as prlimit."""
         self.place = place
+        self.launcher = list(launcher)
         self.socket = place.path("web.sock")
         self.conf = place.fill(file, text, **words)
         self.process = None
 
     def start(self):
-        self.process = self.place.spawn("weft", [self.place.words["WEFT"], "serve", "-c", self.conf])
+        self.process = self.place.spawn("weft", self.launcher + [self.place.words["WEFT"], "serve", "-c", self.conf])
         self.wait()
         return self
 
@@ -68,6 +71,13 @@ class Weft:
         argv = [self.place.words["WEFT"], words[0], "-c", self.conf, *map(str, words[1:])]
         return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit,
                               cwd=self.place.folder, stdin=subprocess.DEVNULL, check=False)
+
+    def status(self):
+        """What weft status says of its first worker."""
+        done = self.verb("status")
+        if done.returncode != 0:
+            raise Failure(f"weft status: {done.stdout}")
+        return json.loads(done.stdout)["workers"][0]
 
     def kill(self):
         """kill -9 of the master and of what it started: nothing is told to anybody."""

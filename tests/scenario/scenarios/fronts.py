@@ -128,3 +128,35 @@ for front in fronts.ALL:
                      no_such_page, lines_on_stderr):
         if fronts.ALL[front].takes_chunked or function is not echo_of_a_chunked_body:
             scenario(Front, front)(function)
+
+
+@scenario(Front, "haproxy")
+def few_connections_for_100_at_once(stage):
+    """It multiplexes: 50 requests to a connection, as its configuration says, and a few more for its threads."""
+    began = stage.weft.status()["served"]
+    with stage.front.load([f"{PROBE}?op=sleep&ms=500"], at_once=100) as load:
+        wait_until(lambda: stage.weft.status()["requests"] >= 100, "100 requests wait")
+        seen = stage.weft.status()
+        answers = load.end()
+    print(f"# {seen['requests']} requests at once over {seen['connections']} connections")
+    check(all(answer.is_ok for answer in answers), "not all were answered")
+    check(seen["connections"] <= 8, f"{seen['requests']} requests took {seen['connections']} connections")
+    check(stage.weft.status()["served"] >= began + 100, "they went elsewhere")
+
+
+@scenario(Front, "haproxy", limit=90)
+def ids_of_a_connection_start_over(stage):
+    """HAProxy counts 1, 3, 5 …: after 32768 requests a connection's ids are used up."""
+    total, at_once, most = 70000, 80, 0
+    before = stage.weft.status()
+    for _ in range(total // 2000):
+        answers = []
+        for _ in range(2000 // at_once):
+            answers += stage.front.fetch_all([f"{PROBE}?op=ok"] * at_once)
+        bad = [answer for answer in answers if not answer.is_ok]
+        check(not bad, f"{len(bad)} failed, such as {bad[:1]}")
+        most = max(most, stage.weft.status()["connections"])
+    after = stage.weft.status()
+    print(f"# {after['served'] - before['served']} requests over {most} connections")
+    check(after["served"] - before["served"] >= total, f"only {after['served'] - before['served']} of them")
+    check(most <= 4, f"{most} connections")

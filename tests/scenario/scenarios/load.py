@@ -97,7 +97,7 @@ def keys_are_not_mixed_up(stage):
         check(answer.is_ok and answer.body.strip() == f"value-{i * i}".encode(), f"key k{i}: {answer}")
 
 
-for front in ("lighttpd", "nginx", "nginx-close", "apache-proxy", "apache-fcgid", "haproxy"):
+for front in ("lighttpd", "nginx", "nginx-close", "apache-proxy", "apache-fcgid", "haproxy", "h2o", "caddy"):
     for function in (waits_overlap_in_handlers, waits_overlap_in_sql, short_requests_pass_long_ones,
                      rows_are_not_mixed_up, keys_are_not_mixed_up):
         scenario(Load, front, limit=120)(function)
