@@ -42,6 +42,7 @@ struct weft_call {
 	int (*fn)(struct weft_request *rq, void *arg);	/* … or a function on a fiber */
 	void *arg;
 	struct fiber *child;		/* while it runs */
+	struct weft_call *waits;	/* for this other one its function waits now */
 	int status;			/* what its failure noted beside the fault: as fault_status and fault_pool of the request */
 	const char *pool;
 	bool spawned;
