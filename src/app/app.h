@@ -23,7 +23,7 @@ struct loop;
 struct module;
 struct router;
 
-enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 64 };
+enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128 };
 
 /* One route of a module, as the router's target. */
 struct app_route {
