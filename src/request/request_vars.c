@@ -190,9 +190,11 @@ request_header(const struct request *rq, const char *name)
 		return request_var(rq, SPAN("CONTENT_TYPE"));
 	if (len == 14 && request_name_equals("CONTENT_LENGTH", name, len))
 		return request_var(rq, SPAN("CONTENT_LENGTH"));
-	for (v = rq->var; v != rq->var + rq->nvars; v++)
+	for (unsigned i = 0; i < rq->nvars; i++) {
+		v = &rq->var[i];
 		if (v->name.len == len + 5 && memcmp(v->name.at, "HTTP_", 5) == 0
 		    && request_name_equals(v->name.at + 5, name, len))
 			return v->value.at;
+	}
 	return NULL;
 }

@@ -153,6 +153,7 @@ seat_on_end(void *arg, struct child *child, int status)
 			g->ops->ended(g->arg, g);
 		return;
 	}
+	/* Whatever its status: a module may have called exit(0). */
 	if (g->state == GENERATION_STARTING) {
 		snprintf(why, sizeof why, "worker %u ended while it started: %s", s->number + 1, how);
 		g->ops->refused(g->arg, g, why);

@@ -239,7 +239,7 @@ def l13_late_stdin(stage):
 
 @row(Plain)
 def l14_begin_twice(stage):
-    """The second is ignored: one answer, to the first."""
+    """The second is ignored as long as the first is not whole, and begins after the first's end when it is.  Never both."""
     with stage.peer() as p:
         p.send(begin(flags=1), begin(flags=1), params(variables("op=ok")), record(STDIN, 1), begin(2, flags=0),
                params(variables("op=sleep&ms=100"), 2), record(STDIN, 2))
@@ -248,11 +248,18 @@ def l14_begin_twice(stage):
         p.over()
     begun = stage.counts()[0]
     with stage.peer() as p:
-        p.send(begin(flags=1), params(variables("op=sleep&ms=200")), record(STDIN, 1), begin(flags=1),
-               params(variables("op=sleep&ms=1")), record(STDIN, 1))
+        p.send(begin(flags=1) + params(variables("op=sleep&ms=200")) + record(STDIN, 1) + begin(flags=1) +
+               params(variables("op=sleep&ms=1")) + record(STDIN, 1))
+        time.sleep(0.1)
+        check(stage.counts()[0] == begun + 1, "two handlers for one id")
         p.body(b"slept")
-        check(p.is_silent(0.05), "the second is answered, too")
-    check(stage.counts()[0] == begun + 1, "two handlers for one id")
+        p.body(b"slept")
+    begun = stage.counts()[0]
+    with stage.peer() as p:
+        p.send(begin(flags=1) + params(variables("op=sleep&ms=100", "POST", b"x")) + begin(flags=1) +
+               params(variables("op=sleep&ms=1")) + record(STDIN, 1))
+        p.body(b"slept")
+        check(p.is_silent(0.05) and stage.counts()[0] == begun + 1, "the second is answered, too")
 
 
 @row(Plain)
@@ -286,9 +293,23 @@ def l16_the_shorter_one_is_first(stage):
 def l17_four_in_one_write(stage):
     with stage.peer() as p:
         p.send(keep(G) * 4)
-        p.hello()       # only the first: the id was busy until it had ended
-        p.send(keep(G))
+        for _ in range(4):
+            p.hello()
+        check(p.is_silent(0.05), "more comes")
+    with stage.peer() as p:     # in order, though the first takes longest; the last one closes
+        p.send(ask("op=sleep&ms=200", flags=1) + ask("op=big&n=70000", flags=1) + keep(G) + G)
+        p.body(b"slept")
+        check(len(p.answer().body) == 70000, "the answer is another")
         p.hello()
+        p.hello()
+        p.over()
+    with stage.peer() as p:     # what is behind the one that closes is not answered
+        p.send(G * 4)
+        p.hello()
+        p.over()
+    with stage.peer() as p:     # the peer leaves while others wait for its first
+        p.send(ask("op=sleep&ms=100", flags=1) * 3)
+    stage.alive()
 
 
 @row(Plain)
