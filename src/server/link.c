@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -45,13 +46,20 @@ link_packet_free(struct link_packet *p)
 	free(p);
 }
 
+/* Too many descriptors on their way (unix(7)), or no memory now: later.  The peer takes some off meanwhile. */
+static bool
+link_is_busy(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM;
+}
+
 static void
 link_flush(struct link *k)
 {
 	struct link_packet *p;
 
 	while ((p = STAILQ_FIRST(&k->queue)) != NULL) {
-		if (fdpass_send(k->sock, p->bytes, p->len, p->fd) != 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (fdpass_send(k->sock, p->bytes, p->len, p->fd) != 0 && link_is_busy(errno))
 			break;
 		/* Any other failure: the peer is gone, which reading reports. */
 		STAILQ_REMOVE_HEAD(&k->queue, next);

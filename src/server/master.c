@@ -25,6 +25,9 @@
 
 /* ---- generations ---- */
 
+/* Or a server with the most workers could never be reloaded. */
+_Static_assert((int)APP_RINGS_MAX >= 2 * (int)CONFIG_WORKERS_MAX, "two generations");
+
 static size_t
 master_free_rings(const struct master *m, unsigned n)
 {

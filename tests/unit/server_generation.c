@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Generations of real workers, and a real master.  What a test needs to happen
- * in an order of its own is made so with signals to the workers.
+ * Generations of real workers, and a real master.  A worker that is not to
+ * become ready is not listened to.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +26,7 @@
 #include "server/config.h"
 #include "server/control.h"
 #include "server/generation.h"
+#include "server/link.h"
 #include "server/master.h"
 
 static char folder[] = "/tmp/weft-generation-XXXXXX";
@@ -130,11 +131,11 @@ a_worker_that_ends_well_before_all_are_ready_is_refused(void **state)
 
 	(void)state;
 	generation_start(g);
-	assert_int_equal(child_kill(g->seat[1].child, SIGSTOP), 0);
+	link_free(&g->seat[1].link);
 	turn_until(s.loop, &s.ready);
 	assert_int_equal(child_kill(g->seat[0].child, SIGTERM), 0);
 	turn_until(s.loop, &s.refused);
-	assert_string_equal(s.why, "exit status 0");
+	assert_non_null(strstr(s.why, "exit status 0"));
 	generation_kill(g);
 	turn_until(s.loop, &s.ended);
 	assert_int_equal(s.serving, 0);
@@ -150,7 +151,7 @@ a_worker_that_is_never_ready_is_refused(void **state)
 	(void)state;
 	g->start_max = 100 * USEC_PER_MSEC;
 	generation_start(g);
-	assert_int_equal(child_kill(g->seat[0].child, SIGSTOP), 0);
+	link_free(&g->seat[0].link);
 	turn_until(s.loop, &s.refused);
 	assert_non_null(strstr(s.why, "not ready"));
 	generation_kill(g);
