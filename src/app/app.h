@@ -77,6 +77,7 @@ struct weft_request {
 struct app {
 	struct loop *loop;
 	struct router *router;
+	struct router *authorizers;	/* of requests in the role of an authorizer; no client's method leads there */
 	struct pool *pool[APP_POOLS_MAX];
 	size_t npools;
 	struct module *module[APP_MODULES_MAX];

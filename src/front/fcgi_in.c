@@ -181,14 +181,12 @@ fcgi_in_start(struct fcgi_conn *c, struct fcgi_slot *s)
 		c->holder = NULL;
 	c->set->held -= s->params.len;
 	buf_fini(&s->params);
+	if (s->role == FCGI_AUTHORIZER)
+		rq->role = REQUEST_AUTHORIZER;
 	request_ready(rq);
 	s->rq = rq;
-	s->state = FCGI_SLOT_BODY;
-	if (s->role == FCGI_AUTHORIZER) {
-		/* Section 6.3: no STDIN.  Some web servers do not even end it. */
-		s->state = FCGI_SLOT_CUT;
-		body_end(&rq->body);
-	}
+	/* Section 6.3: an authorizer has no STDIN.  Some web servers do not even end it. */
+	s->state = s->role == FCGI_AUTHORIZER ? FCGI_SLOT_CUT : FCGI_SLOT_BODY;
 	app->start(app->arg, rq);
 }
 

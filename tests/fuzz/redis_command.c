@@ -25,7 +25,7 @@ model_split(struct span in, struct span *word, size_t max)
 		const char *end = memmem(in.at, in.len, "\r\n", 2);
 		size_t line = end == NULL ? 0 : (size_t)(end - in.at);
 
-		if (line < 2 || line >= sizeof head || in.at[0] != (i == 0 ? '*' : '$') || in.at[1] < '0' || in.at[1] > '9')
+		if (line < 2 || line >= sizeof head || in.at[0] != (i == 0 ? '*' : '$') || in.at[1] < '0' || in.at[1] > '9' || (in.at[1] == '0' && line > 2))
 			return 0;
 		snprintf(head, sizeof head, "%.*s", (int)line, in.at);
 		if (sscanf(head + 1, "%zu%n", &len, &used) != 1 || (size_t)used != line - 1)
