@@ -168,11 +168,11 @@ class Pulse:
 
 
 def check_pulse(bench, pulse, marks):
-    """marks: when it began, when the trouble began, when it was over.  Differences under a millisecond are the machine's."""
+    """marks: when it began, when the trouble began, when it was over.  Differences under 2 ms are the machine's, which runs the clients, too."""
     pulse.end()
     before, during = pulse.p99(marks[0], marks[1]), pulse.p99(marks[1], marks[2])
     bench.told("op=ok, 99 of 100, before", f"{before * 1000:.2f} ms")
-    bench.within("op=ok, 99 of 100, meanwhile: less than twice that", during, max(2 * before, before + 0.001))
+    bench.within("op=ok, 99 of 100, meanwhile: at most twice that, or + 2 ms", during, max(2 * before, before + 0.002))
 
 
 # ---- a crowd ----
