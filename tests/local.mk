@@ -23,4 +23,5 @@ include $(top_srcdir)/tests/unit/server.mk
 include $(top_srcdir)/tests/unit/gate.mk
 include $(top_srcdir)/tests/fuzz/local.mk
 include $(top_srcdir)/tests/scenario/local.mk
+include $(top_srcdir)/tests/rows/local.mk
 include $(top_srcdir)/tests/man/local.mk

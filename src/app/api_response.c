@@ -10,7 +10,6 @@
 #include "app/app.h"
 #include "app/fail.h"
 #include "base/log.h"
-#include "wire/cgi_head.h"
 #include "wire/html.h"
 
 int
@@ -92,6 +91,8 @@ weft_redirect(struct weft_request *rq, int status, const char *location)
 	default:
 		return WEFT_INVALID;
 	}
+	if (location == NULL)
+		return WEFT_INVALID;
 	rc = response_clear(rs);
 	if (rc == WEFT_OK)
 		rc = response_status(rs, status, NULL);
@@ -109,20 +110,7 @@ weft_error(struct weft_request *rq, int status, const char *text)
 int
 weft_fail(struct weft_request *rq)
 {
-	enum weft_rc rc = rq->fault.rc;
-	int status = rq->fault_status != 0 ? rq->fault_status : fail_status(rc);
-	char text[160];
-
-	if (rc == WEFT_OK)
-		status = 500;
-	if (rq->fault_pool != NULL)
-		snprintf(text, sizeof text, "%d %s: %s: %s", status, cgi_reason(status), rq->fault_pool, fail_words(rc));
-	else
-		snprintf(text, sizeof text, "%d %s", status, cgi_reason(status));
-	if (rc != WEFT_CANCELED)
-		log_info("request failed status=%d route=\"%s\" fault=\"%s%s%s\"", status, fiber_label(rq->rq.fiber),
-		    rq->fault.code, rq->fault.code[0] == '\0' ? "" : " ", rq->fault.text);
-	return fail_answer(rq, status, text);
+	return fail_answer_last(rq);
 }
 
 int
@@ -179,10 +167,5 @@ weft_log(struct weft_request *rq, const char *fmt, ...)
 int
 weft_stderr(struct weft_request *rq, const void *bytes, size_t len)
 {
-	struct response *rs = &rq->rq.response;
-
-	if (rs->ops == NULL)
-		return WEFT_CANCELED;
-	rs->ops->log(rs->sink, (struct span){ bytes, len });
-	return WEFT_OK;
+	return response_log(&rq->rq.response, (struct span){ bytes, len });
 }

@@ -7,11 +7,17 @@
 #include "loop/loop.h"
 #include "loop/thread.h"
 
-/* The fiber that runs: the request's own, or one that it spawned.  Both answer to the request's deadline. */
+/* A length of time from the caller's milliseconds: none when negative, and what is too long is very long. */
 static usec
-api_until(long ms)
+api_length(long ms)
 {
-	return ms < 0 ? CLOCK_NEVER : clock_add(clock_now(), (usec)ms * USEC_PER_MSEC);
+	return ms < 0 ? 0 : ms > CLOCK_NEVER / USEC_PER_MSEC ? CLOCK_NEVER : (usec)ms * USEC_PER_MSEC;
+}
+
+static usec
+api_until(const struct weft_request *rq, long ms)
+{
+	return clock_add(loop_now(rq->app->loop), api_length(ms));
 }
 
 static int
@@ -23,7 +29,7 @@ api_waited(struct weft_request *rq, enum weft_rc rc, const char *what)
 int
 weft_sleep(struct weft_request *rq, long ms)
 {
-	return api_waited(rq, fiber_sleep((usec)(ms < 0 ? 0 : ms) * USEC_PER_MSEC), "sleep");
+	return api_waited(rq, fiber_sleep(api_length(ms)), "sleep");
 }
 
 int
@@ -33,7 +39,8 @@ weft_wait_fd(struct weft_request *rq, int fd, int what, long ms)
 
 	if (fd < 0 || mask == 0)
 		return fail_note(rq, WEFT_INVALID, 0, "weft_wait_fd: descriptor %d, what %d", fd, what);
-	return api_waited(rq, loop_wait_fd(rq->app->loop, fd, mask, WAIT_FD, api_until(ms)), "wait for a descriptor");
+	return api_waited(rq, loop_wait_fd(rq->app->loop, fd, mask, WAIT_FD, ms < 0 ? CLOCK_NEVER : api_until(rq, ms)),
+	    "wait for a descriptor");
 }
 
 int
@@ -49,7 +56,7 @@ weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *arg, void (*c
 long
 weft_time_left(const struct weft_request *rq)
 {
-	usec left = fiber_deadline(rq->rq.fiber) - clock_now();
+	usec left = fiber_deadline(rq->rq.fiber) - loop_now(rq->app->loop);
 
 	return left < 0 ? 0 : (long)(left / USEC_PER_MSEC);
 }
@@ -57,13 +64,30 @@ weft_time_left(const struct weft_request *rq)
 int
 weft_deadline(struct weft_request *rq, long ms)
 {
-	struct fiber *f = rq->rq.fiber;
+	struct fiber *f = rq->rq.fiber, *self = fiber_self();
+	usec until = api_until(rq, ms);
 
-	fiber_set_deadline(f, clock_min(fiber_deadline(f), api_until(ms < 0 ? 0 : ms)));
+	fiber_set_deadline(f, clock_min(fiber_deadline(f), until));
+	/* One that was spawned has its own copy. */
+	fiber_set_deadline(self, clock_min(fiber_deadline(self), until));
 	return WEFT_OK;
 }
 
 /* ---- functions on fibers of their own ---- */
+
+/* What the child noted last is its failure, unless it returned something else or another has noted since. */
+static void
+api_child_fault(struct weft_call *c)
+{
+	if (c->rq->fault.rc == c->call.rc) {
+		c->fault = c->rq->fault;
+		c->status = c->rq->fault_status;
+		c->pool = c->rq->fault_pool;
+	} else {
+		fault_set(&c->fault, c->call.rc, NULL, "a function on a fiber of its own returned %d (%s)", (int)c->call.rc,
+		    fail_words(c->call.rc));
+	}
+}
 
 static void
 api_child_run(void *arg)
@@ -73,7 +97,7 @@ api_child_run(void *arg)
 
 	c->call.rc = (enum weft_rc)c->fn(c->rq, c->arg);
 	if (c->call.rc != WEFT_OK)
-		c->fault = c->rq->fault;
+		api_child_fault(c);
 	c->child = NULL;
 	c->call.state = CALL_DONE;
 	waiter = c->call.waiter;
@@ -139,8 +163,10 @@ weft_wait(struct weft_request *rq, struct weft_call *call)
 		LIST_REMOVE(call, link);
 		call->link.le_prev = NULL;
 		rc = call->spawned ? api_wait_child(call) : call_wait(&call->call, CLOCK_NEVER);
-	} else {
+	} else if (call->call.state == CALL_DONE) {
 		rc = call->call.rc;	/* waited for before */
+	} else {
+		return fail_note(rq, WEFT_INVALID, 0, "weft_wait: another fiber waits for this call");
 	}
 	return rc == WEFT_OK ? WEFT_OK : fail_note_call(rq, call);
 }

@@ -20,6 +20,7 @@
 
 struct app_held {
 	struct fiber *fiber;
+	bool is_over;
 	TAILQ_ENTRY(app_held) link;
 };
 
@@ -105,6 +106,7 @@ app_hold(struct weft_request *rq)
 {
 	struct app *a = rq->app;
 	struct app_held me = { .fiber = rq->rq.fiber };
+	usec until = a->warm_until;
 	const char *token;
 
 	if (a->warm_token[0] == '\0')
@@ -113,7 +115,7 @@ app_hold(struct weft_request *rq)
 	if (token == NULL || strcmp(token, a->warm_token) != 0)
 		return 0;
 	TAILQ_INSERT_TAIL(&a->held, &me, link);
-	while (a->warm_token[0] != '\0' && fiber_wait(WAIT_SLEEP, a->warm_until) == WEFT_OK)
+	while (!me.is_over && fiber_wait(WAIT_SLEEP, until) == WEFT_OK)
 		;
 	TAILQ_REMOVE(&a->held, &me, link);
 	fail_answer(rq, 200, "warm");
@@ -134,8 +136,11 @@ app_warm_end(struct app *a)
 	struct app_held *h;
 
 	a->warm_token[0] = '\0';
-	TAILQ_FOREACH (h, &a->held, link)
+	/* Each is told: another token may be set before they run. */
+	TAILQ_FOREACH (h, &a->held, link) {
+		h->is_over = true;
 		fiber_wake(h->fiber);
+	}
 }
 
 static void
@@ -152,11 +157,12 @@ app_handle(struct weft_request *rq)
 		fiber_set_deadline(rq->rq.fiber,
 		    clock_min(fiber_deadline(rq->rq.fiber), clock_add(rq->rq.begin, route->timeout)));
 	rc = route->handler(rq);
-	/* A handler that gave up without a word: the answer follows from its result. */
+	/* A handler that gave up without a word: the answer follows from its result, and not from a
+	 * failure that it had got over before. */
 	if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_OPEN) {
-		if (rq->fault.rc == WEFT_OK)
+		if (rq->fault.rc == WEFT_OK || (rc > 0 && rq->fault.rc != (enum weft_rc)rc))
 			fail_note(rq, (enum weft_rc)rc, 0, "the handler returned %d (%s)", rc, fail_words((enum weft_rc)rc));
-		weft_fail(rq);
+		fail_answer_last(rq);
 	} else if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_STREAMING) {
 		response_abort(&rq->rq.response);
 	}
@@ -164,24 +170,36 @@ app_handle(struct weft_request *rq)
 
 /* What was begun and never waited for: fibers are cancelled and waited for, calls are given up. */
 static void
-app_put_away(struct weft_request *rq)
+app_put_away_calls(struct weft_request *rq)
 {
 	struct weft_call *c;
 
-	fiber_shield();
 	while ((c = LIST_FIRST(&rq->calls)) != NULL) {
-		if (c->spawned) {
-			if (c->child != NULL)
-				fiber_cancel(c->child);
-			while (c->child != NULL && fiber_wait(WAIT_FIBER, CLOCK_NEVER) == WEFT_OK)
-				;
-		} else {
-			call_abandon(&c->call, WEFT_CANCELED);
-		}
+		/* Off the list first: a child may wait for another one only now. */
 		LIST_REMOVE(c, link);
+		c->link.le_prev = NULL;
+		if (!c->spawned)
+			call_abandon(&c->call, WEFT_CANCELED);
+		else if (c->child != NULL)
+			fiber_cancel(c->child);
+		while (c->child != NULL && fiber_wait(WAIT_FIBER, CLOCK_NEVER) == WEFT_OK)
+			;
 	}
-	for (struct app_defer *d = rq->defers; d != NULL; d = d->next)
+}
+
+/* A deferred function may begin calls, and defer others. */
+static void
+app_put_away(struct weft_request *rq)
+{
+	struct app_defer *d;
+
+	fiber_shield();
+	app_put_away_calls(rq);
+	while ((d = rq->defers) != NULL) {
+		rq->defers = d->next;
 		d->fn(d->arg);
+		app_put_away_calls(rq);
+	}
 	fiber_unshield();
 }
 

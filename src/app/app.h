@@ -42,6 +42,8 @@ struct weft_call {
 	int (*fn)(struct weft_request *rq, void *arg);	/* … or a function on a fiber */
 	void *arg;
 	struct fiber *child;		/* while it runs */
+	int status;			/* what its failure noted beside the fault: as fault_status and fault_pool of the request */
+	const char *pool;
 	bool spawned;
 	LIST_ENTRY(weft_call) link;	/* the request's calls which are not waited for yet */
 };

@@ -65,8 +65,8 @@ fail_note_call(struct weft_request *rq, const struct weft_call *call)
 {
 	rq->fault = call->fault;
 	rq->fault.rc = call->call.rc;
-	rq->fault_status = 0;
-	rq->fault_pool = call->call.pool == NULL ? NULL : pool_name(call->call.pool);
+	rq->fault_status = call->status;
+	rq->fault_pool = call->call.pool == NULL ? call->pool : pool_name(call->call.pool);
 	return call->call.rc;
 }
 
@@ -88,4 +88,23 @@ fail_answer(struct weft_request *rq, int status, const char *text)
 	    response_write(rs, span_str(text)) != WEFT_OK || response_write(rs, SPAN("\n")) != WEFT_OK)
 		log_debug("error answer not written status=%d", status);
 	return WEFT_OK;
+}
+
+int
+fail_answer_last(struct weft_request *rq)
+{
+	enum weft_rc rc = rq->fault.rc;
+	int status = rq->fault_status != 0 ? rq->fault_status : fail_status(rc);
+	char text[160];
+
+	if (rc == WEFT_OK)
+		status = 500;
+	if (rq->fault_pool != NULL)
+		snprintf(text, sizeof text, "%d %s: %s: %s", status, cgi_reason(status), rq->fault_pool, fail_words(rc));
+	else
+		snprintf(text, sizeof text, "%d %s", status, cgi_reason(status));
+	if (rc != WEFT_CANCELED)
+		log_info("request failed status=%d route=\"%s\" fault=\"%s%s%s\"", status, fiber_label(rq->rq.fiber),
+		    rq->fault.code, rq->fault.code[0] == '\0' ? "" : " ", rq->fault.text);
+	return fail_answer(rq, status, text);
 }

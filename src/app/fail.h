@@ -25,4 +25,7 @@ int fail_note_call(struct weft_request *rq, const struct weft_call *call);
 /* Answer with a plain text; what was written and not sent is dropped.  A response that has begun is aborted.  Returns WEFT_OK. */
 int fail_answer(struct weft_request *rq, int status, const char *text);
 
+/* Answer to the last failure noted in the request: weft_fail().  Returns WEFT_OK. */
+int fail_answer_last(struct weft_request *rq);
+
 #endif

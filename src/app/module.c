@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,9 @@ module_copy(const char *name, const char *file, char *error, size_t size)
 	for (off_t done = 0; to >= 0 && done < st.st_size;) {
 		ssize_t n = sendfile(to, from, NULL, (size_t)(st.st_size - done));
 
-		if (n <= 0) {
+		if (n == 0)
+			break;		/* it has become shorter: module_is_whole sees whether that matters */
+		if (n < 0) {
 			close(to);
 			to = -1;
 			break;
@@ -57,6 +60,35 @@ module_copy(const char *name, const char *file, char *error, size_t size)
 		snprintf(error, size, "%s: cannot be copied to memory: %s", file, strerror(errno));
 	close(from);
 	return to;
+}
+
+/*
+ * The loader maps what the program headers name and touches it unchecked: pages behind the file's end, as of a
+ * file that a linker still writes, are a SIGBUS.  What is no ELF file at all the loader finds itself.
+ *
+ * Returns  true when all that is to be mapped is there
+ */
+static bool
+module_is_whole(int fd)
+{
+	ElfW(Ehdr) head;
+	ElfW(Phdr) part;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	if (pread(fd, &head, sizeof head, 0) != sizeof head || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    head.e_phentsize != sizeof part)
+		return true;
+	for (unsigned i = 0; i < head.e_phnum; i++) {
+		size_t size = (size_t)st.st_size, at = head.e_phoff + i * sizeof part;
+
+		if (at > size || pread(fd, &part, sizeof part, (off_t)at) != sizeof part)
+			return false;
+		if (part.p_type == PT_LOAD && (part.p_offset > size || part.p_filesz > size - part.p_offset))
+			return false;
+	}
+	return true;
 }
 
 /* dlerror names our copy; name the file instead. */
@@ -81,6 +113,11 @@ module_open(const char *name, const char *file, char *error, size_t size)
 
 	if (fd < 0)
 		return NULL;
+	if (!module_is_whole(fd)) {
+		snprintf(error, size, "%s: cannot be loaded: the file is cut short", file);
+		close(fd);
+		return NULL;
+	}
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (handle == NULL)

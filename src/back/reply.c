@@ -74,23 +74,38 @@ redis_piece_number(struct redis_piece *piece, const char *fmt, unsigned long lon
 	return (struct span){ piece->number, n < 0 ? 0 : (size_t)n };
 }
 
+/* Take a number after its length, '\0', 'l' or 'L' for ll, as a long long; those without a sign keep their bits. */
+static unsigned long long
+redis_piece_take(char length, bool is_signed, va_list *ap)
+{
+	if (is_signed)
+		return (unsigned long long)(length == 'L' ? va_arg(*ap, long long) :
+		    length == 'l'			  ? va_arg(*ap, long) :
+							    va_arg(*ap, int));
+	return length == 'L' ? va_arg(*ap, unsigned long long) :
+	    length == 'l'    ? va_arg(*ap, unsigned long) :
+			       va_arg(*ap, unsigned);
+}
+
 /* The conversion behind a '%' at *fmt; false when it is not one of ours. */
 static bool
 redis_piece_convert(struct redis_piece *piece, const char **fmt, va_list *ap)
 {
 	const char *f = *fmt;
+	char length = f[0] != 'l' ? '\0' : f[1] == 'l' ? 'L' : 'l';
 
-	if (strncmp(f, "lld", 3) == 0 || strncmp(f, "lli", 3) == 0) {
-		piece->bytes = redis_piece_number(piece, "%lld", (unsigned long long)va_arg(*ap, long long));
-		*fmt = f + 3;
-		return true;
-	}
-	if (strncmp(f, "llu", 3) == 0) {
-		piece->bytes = redis_piece_number(piece, "%llu", va_arg(*ap, unsigned long long));
-		*fmt = f + 3;
-		return true;
-	}
+	f += length == 'L' ? 2 : length == 'l';
 	*fmt = f + 1;
+	if (*f == 'd' || *f == 'i') {
+		piece->bytes = redis_piece_number(piece, "%lld", redis_piece_take(length, true, ap));
+		return true;
+	}
+	if (*f == 'u') {
+		piece->bytes = redis_piece_number(piece, "%llu", redis_piece_take(length, false, ap));
+		return true;
+	}
+	if (length != '\0')
+		return false;
 	switch (*f) {
 	case 's':
 		piece->bytes.at = va_arg(*ap, const char *);
@@ -99,13 +114,6 @@ redis_piece_convert(struct redis_piece *piece, const char **fmt, va_list *ap)
 	case 'b':
 		piece->bytes.at = va_arg(*ap, const char *);
 		piece->bytes.len = va_arg(*ap, size_t);
-		return true;
-	case 'd':
-	case 'i':
-		piece->bytes = redis_piece_number(piece, "%lld", (unsigned long long)(long long)va_arg(*ap, int));
-		return true;
-	case 'u':
-		piece->bytes = redis_piece_number(piece, "%llu", va_arg(*ap, unsigned));
 		return true;
 	case '%':
 		piece->bytes = SPAN("%");

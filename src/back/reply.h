@@ -40,7 +40,7 @@ enum { REDIS_WORDS_MAX = 1024 };	/* arguments of a format; redis_command_args ta
  * Format a command into the arena.  Each word of fmt, between blanks, is one
  * argument, also when what is put into it holds blanks or is empty.
  *
- * fmt      %s string, %b pointer and size_t, %d %i int, %u unsigned, %lld %llu, %%
+ * fmt      %s string, %b pointer and size_t, %d %i int, %u unsigned, the same with l and ll, %%
  * out      valid as long as the arena
  * Returns  WEFT_OK; WEFT_INVALID: no words, more than REDIS_WORDS_MAX, or another conversion;
  *          WEFT_SYSTEM: the arena refused

@@ -95,7 +95,8 @@ static int
 dev_add_modules(struct app *a, char **file, int n, char *error, size_t size)
 {
 	for (int i = 0; i < n; i++) {
-		struct module *m = module_load(file[i], file[i], error, size);
+		const char *slash = strrchr(file[i], '/');
+		struct module *m = module_load(slash == NULL ? file[i] : slash + 1, file[i], error, size);
 
 		if (m == NULL || app_add_module(a, m, "", error, size) != 0)
 			return -1;

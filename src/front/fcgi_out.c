@@ -26,7 +26,7 @@ enum {
 	FCGI_OUT_TALK_MAX = 2 * FCGI_HIGH_WATER,
 	FCGI_OUT_REFUSE_MAX = 2 * FCGI_REFUSE_AT,
 	FCGI_OUT_PIECE = 32768,		/* of what does not fit into one record: head and more */
-	FCGI_STDERR_MAX = 4096,		/* of a record: FRONTENDS, some web servers fail above */
+	FCGI_STDERR_MAX = 4096,		/* of a record: HAProxy 2.6 fails above 16 KiB */
 };
 
 static char *

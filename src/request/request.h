@@ -79,7 +79,7 @@ enum { REQUEST_ROOM = 5120 };
 struct request *request_new(const struct request_conf *conf, const struct sink_ops *ops, void *sink);
 
 /*
- * Add one variable, copied.  The first of a name counts.  Names that are empty are passed over; with '=' or NUL, or values with NUL, CR or LF: the
+ * Add one variable, copied.  The first of a name counts.  Names that are empty are passed over; with '=' or control bytes, or values with NUL, CR or LF: the
  * request becomes bad, and is refused when it starts.
  *
  * Returns  WEFT_OK; WEFT_TOO_LARGE over the limits (the request is bad then)

@@ -63,7 +63,7 @@ request_name_is_bad(struct span name)
 	bool bad = false;
 
 	for (size_t i = 0; i < name.len; i++)
-		bad |= name.at[i] == '=' || name.at[i] == '\0';
+		bad |= name.at[i] == '=' || (unsigned char)name.at[i] < ' ';
 	return bad;
 }
 
@@ -123,7 +123,7 @@ request_var_add(struct request *rq, struct span name, struct span value)
 	    || value.len > REQUEST_VARS_BYTES_MAX - rq->vars_bytes - name.len)
 		return request_refuse(rq, WEFT_TOO_LARGE, "too many or too large request headers");
 	if (request_name_is_bad(name))
-		(void)request_refuse(rq, WEFT_BAD_INPUT, "a variable's name with '=' or NUL");
+		(void)request_refuse(rq, WEFT_BAD_INPUT, "a variable's name with '=' or control bytes");
 	if (request_value_is_bad(value))
 		(void)request_refuse(rq, WEFT_BAD_INPUT, "a header with NUL, CR or LF");
 	var = request_var_room(rq);
@@ -190,9 +190,11 @@ request_header(const struct request *rq, const char *name)
 		return request_var(rq, SPAN("CONTENT_TYPE"));
 	if (len == 14 && request_name_equals("CONTENT_LENGTH", name, len))
 		return request_var(rq, SPAN("CONTENT_LENGTH"));
-	for (v = rq->var; v != rq->var + rq->nvars; v++)
+	for (unsigned i = 0; i < rq->nvars; i++) {
+		v = &rq->var[i];
 		if (v->name.len == len + 5 && memcmp(v->name.at, "HTTP_", 5) == 0
 		    && request_name_equals(v->name.at + 5, name, len))
 			return v->value.at;
+	}
 	return NULL;
 }

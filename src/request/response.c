@@ -32,6 +32,7 @@ response_init(struct response *rs, struct arena *arena, const struct sink_ops *o
 		.ops = ops, .sink = sink, .arena = arena, .no_body = no_body, .status = 200, .announced = -1,
 	};
 	rs->last = &rs->fields;
+	rs->last_line = &rs->lines;
 }
 
 void
@@ -106,6 +107,49 @@ response_cut(struct response *rs, struct span body)
 	return body;
 }
 
+enum weft_rc
+response_log(struct response *rs, struct span bytes)
+{
+	struct response_line *line;
+
+	if (rs->ops == NULL)
+		return WEFT_CANCELED;
+	if (rs->state != RESPONSE_OPEN) {
+		rs->ops->log(rs->sink, bytes);
+		return WEFT_OK;
+	}
+	if (bytes.len > RESPONSE_LOG_MAX - rs->lines_size)
+		bytes.len = RESPONSE_LOG_MAX - rs->lines_size;
+	line = bytes.len == 0 ? NULL : arena_alloc(rs->arena, sizeof *line);
+	if (line == NULL)
+		return WEFT_OK;
+	*line = (struct response_line){ .text = { arena_strdup(rs->arena, bytes), bytes.len } };
+	if (line->text.at == NULL)
+		return WEFT_OK;
+	rs->lines_size += bytes.len;
+	*rs->last_line = line;
+	rs->last_line = &line->next;
+	return WEFT_OK;
+}
+
+static enum weft_rc response_send(struct response *rs, struct span head, struct span body, enum sink_more more);
+
+/* Head and body, then the lines that were held back, then the end. */
+static enum weft_rc
+response_send_lines(struct response *rs, struct span head, struct span body, enum sink_more more)
+{
+	struct response_line *line = rs->lines;
+	enum weft_rc rc;
+
+	rs->lines = NULL;
+	rc = response_send(rs, head, body, SINK_MORE);
+	for (; rc == WEFT_OK && line != NULL; line = line->next)
+		rs->ops->log(rs->sink, line->text);
+	if (rc != WEFT_OK || more == SINK_MORE)
+		return rc;
+	return response_send(rs, (struct span){ "", 0 }, (struct span){ "", 0 }, SINK_LAST);
+}
+
 static enum weft_rc
 response_send(struct response *rs, struct span head, struct span body, enum sink_more more)
 {
@@ -113,6 +157,8 @@ response_send(struct response *rs, struct span head, struct span body, enum sink
 	void *sink = rs->sink;
 	enum weft_rc rc;
 
+	if (rs->lines != NULL)
+		return response_send_lines(rs, head, body, more);
 	if (body.len == 0)
 		body.at = "";
 	rs->sent += body.len;

@@ -52,11 +52,17 @@ struct sink_ops {
 
 enum response_state { RESPONSE_OPEN, RESPONSE_STREAMING, RESPONSE_DONE };
 
-enum { RESPONSE_HEAD_MAX = 8192, RESPONSE_BUFFER = 16384, RESPONSE_PIECE = 65536 };
+enum { RESPONSE_HEAD_MAX = 8192, RESPONSE_BUFFER = 16384, RESPONSE_PIECE = 65536, RESPONSE_LOG_MAX = 32768 };
 
 struct response_field {
 	struct response_field *next;
 	const char *name, *value;	/* in the arena */
+};
+
+/* A line for the web server's log that waits until the head is sent. */
+struct response_line {
+	struct response_line *next;
+	struct span text;		/* in the arena */
 };
 
 struct response {
@@ -77,6 +83,8 @@ struct response {
 	unsigned long long sent;	/* bytes of body given to the sink */
 	char *buffer;			/* body not yet sent, in the arena, up to RESPONSE_BUFFER */
 	size_t len, size;
+	struct response_line *lines, **last_line;
+	size_t lines_size;
 	struct waitlist waiters;	/* for room in the sink */
 };
 
@@ -112,6 +120,12 @@ enum weft_rc response_write(struct response *rs, struct span bytes);
 
 /* As response_write, formatted straight into the buffer where it fits; WEFT_INVALID when fmt cannot be formatted. */
 enum weft_rc response_vprintf(struct response *rs, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
+/*
+ * Bytes for the web server's error log.  Held back until the head is sent: HAProxy 2.6 takes what comes before it for the end of the
+ * response.  At most RESPONSE_LOG_MAX bytes are held, more are dropped.  WEFT_OK, WEFT_CANCELED when nobody is there.
+ */
+enum weft_rc response_log(struct response *rs, struct span bytes);
 
 /* Send head and what is buffered now.  As response_write. */
 enum weft_rc response_flush(struct response *rs);

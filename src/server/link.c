@@ -61,8 +61,7 @@ link_flush(struct link *k)
 	watch_want(k->watch, p == NULL ? WATCH_READ : WATCH_READ | WATCH_WRITE);
 }
 
-/* Read one message and hand it on.  Returns 1 while there may be more; k may be gone when it returns 0. */
-static int
+int
 link_take(struct link *k)
 {
 	static _Thread_local char bytes[sizeof(struct link_wire) + LINK_TEXT_MAX + 1];
@@ -100,8 +99,13 @@ link_on_ready(void *arg, int what)
 struct link *
 link_new(struct loop *l, int sock, const struct link_ops *ops, void *arg)
 {
-	struct link *k = calloc(1, sizeof *k);
+	struct link *k;
+	int flags = fcntl(sock, F_GETFL);
 
+	/* A worker's end comes as one that blocks, and a master that is stopped must not stop its workers. */
+	if (flags < 0 || fcntl(sock, F_SETFL, flags | O_NONBLOCK) != 0)
+		return NULL;
+	k = calloc(1, sizeof *k);
 	if (k == NULL)
 		return NULL;
 	k->sock = sock;

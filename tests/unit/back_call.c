@@ -58,6 +58,8 @@ command_words_are_arguments(void **state)
 	    "$31\r\n%4294967295-9223372036854775808\r\n")));
 	assert_int_equal(redis_command_format(&a, &out, "A %llu %i %lli", ULLONG_MAX, 5, 6LL), WEFT_OK);
 	assert_true(span_equal(out, SPAN("*4\r\n$1\r\nA\r\n$20\r\n18446744073709551615\r\n$1\r\n5\r\n$1\r\n6\r\n")));
+	assert_int_equal(redis_command_format(&a, &out, "A %ld %lu %li", -1L, ULONG_MAX, LONG_MIN), WEFT_OK);
+	assert_true(span_equal(out, SPAN("*4\r\n$1\r\nA\r\n$2\r\n-1\r\n$20\r\n18446744073709551615\r\n$20\r\n-9223372036854775808\r\n")));
 	assert_int_equal(redis_command_format(&a, &out, "GET %s", (char *)NULL), WEFT_OK);
 	assert_true(span_equal(out, SPAN("*2\r\n$3\r\nGET\r\n$0\r\n\r\n")));
 	arena_fini(&a);
@@ -75,6 +77,7 @@ command_that_cannot_be_is_refused(void **state)
 	assert_int_equal(redis_command_format(&a, &out, "GET %x", 1), WEFT_INVALID);
 	assert_int_equal(redis_command_format(&a, &out, "GET %"), WEFT_INVALID);
 	assert_int_equal(redis_command_format(&a, &out, "GET %l", 1L), WEFT_INVALID);
+	assert_int_equal(redis_command_format(&a, &out, "GET %ls", L""), WEFT_INVALID);
 	for (size_t i = 0; i <= REDIS_WORDS_MAX; i++)
 		memcpy(many + 2 * i, "a ", 2);
 	assert_int_equal(redis_command_format(&a, &out, many), WEFT_INVALID);

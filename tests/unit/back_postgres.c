@@ -38,7 +38,7 @@ server_find(void)
 
 /* In a child: become who may run it, and run it; quiet. */
 static void
-server_exec(const char *program, char *const argv[])
+server_exec(const char *program, char *argv[])
 {
 	const struct passwd *pw = getuid() == 0 ? getpwnam("postgres") : NULL;
 	char path[300];
@@ -53,6 +53,7 @@ server_exec(const char *program, char *const argv[])
 	if (chdir(server.dir) != 0)
 		_exit(126);
 	snprintf(path, sizeof path, "%s/%s", server.bin, program);
+	argv[0] = path;	/* it looks for its own files beside itself */
 	execv(path, argv);
 	_exit(127);
 }

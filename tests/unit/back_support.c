@@ -80,7 +80,8 @@ ask_on_trace(void *arg, enum wait_why why, usec from, usec until)
 {
 	struct ask *a = arg;
 
-	a->waits[why]++;
+	if (until != CLOCK_NEVER)	/* told when it begins, and when it is over */
+		a->waits[why]++;
 }
 
 static void

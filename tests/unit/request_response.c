@@ -570,6 +570,43 @@ a_format_that_cannot_be(void **state)
 	rig_fini(&r);
 }
 
+/* What is logged before the head waits for it, what comes later does not. */
+static void
+lines_for_the_log_follow_the_head(void **state)
+{
+	static char much[RESPONSE_LOG_MAX + 100];
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, false);
+	assert_int_equal(response_log(&r.rs, SPAN("one")), WEFT_OK);
+	assert_int_equal(response_log(&r.rs, SPAN("two")), WEFT_OK);
+	put(&r, "x");
+	assert_int_equal(r.sink.bytes.len, 0);
+	expect(&r, "Status: 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 1\r\n\r\nx[log one][log two]");
+	assert_int_equal(response_log(&r.rs, SPAN("late")), WEFT_CANCELED);
+	rig_fini(&r);
+
+	rig_init(&r, false);
+	assert_int_equal(response_log(&r.rs, SPAN("one")), WEFT_OK);
+	put(&r, "x");
+	assert_int_equal(response_flush(&r.rs), WEFT_OK);
+	assert_int_equal(response_log(&r.rs, SPAN("two")), WEFT_OK);
+	put(&r, "y");
+	expect(&r, "Status: 200 OK\r\nContent-Type: application/octet-stream\r\n\r\nx[log one][log two]y");
+	rig_fini(&r);
+
+	/* Held back within a bound. */
+	rig_init(&r, false);
+	memset(much, 'm', sizeof much);
+	assert_int_equal(response_log(&r.rs, (struct span){ much, sizeof much }), WEFT_OK);
+	assert_int_equal(response_log(&r.rs, SPAN("dropped")), WEFT_OK);
+	response_finish(&r.rs);
+	assert_null(strstr(rig_sink_text(&r.sink), "dropped"));
+	assert_int_equal(r.sink.lasts, 1);
+	rig_fini(&r);
+}
+
 int
 main(void)
 {
@@ -591,6 +628,7 @@ main(void)
 		cmocka_unit_test(nobody_is_there),
 		cmocka_unit_test(memory_that_is_refused),
 		cmocka_unit_test(a_format_that_cannot_be),
+		cmocka_unit_test(lines_for_the_log_follow_the_head),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

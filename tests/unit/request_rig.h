@@ -95,8 +95,10 @@ rig_sink_is_full(void *sink)
 static inline void
 rig_sink_log(void *sink, struct span bytes)
 {
-	(void)sink;
-	(void)bytes;
+	struct rig_sink *s = sink;
+
+	/* Shown in its place among what was sent. */
+	buf_printf(&s->bytes, "[log %.*s]", (int)bytes.len, bytes.at);
 }
 
 static inline void

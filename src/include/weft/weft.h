@@ -211,7 +211,7 @@ WEFT_API int weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *
  */
 WEFT_API struct weft_call *weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg), void *arg);
 
-/* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL.  weft_fail() answers for it. */
+/* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL; WEFT_INVALID while another fiber waits for it.  weft_fail() answers for it. */
 WEFT_API int weft_wait(struct weft_request *rq, struct weft_call *call) WEFT_CHECK;
 
 /* Wait for all of them.  Returns WEFT_OK, or the result of the first, by place, that failed. */
@@ -247,7 +247,8 @@ enum weft_reply_type { WEFT_REPLY_NIL, WEFT_REPLY_INT, WEFT_REPLY_TEXT, WEFT_REP
 /* Returns its type; WEFT_REPLY_NIL for NULL. */
 WEFT_API enum weft_reply_type weft_reply_type(const struct weft_reply *reply);
 
-/* Returns the text of a TEXT, STATUS or ERROR, with a NUL behind it; NULL for the others.  len may be NULL. */
+/* Returns the text of a TEXT, STATUS or ERROR, with a NUL behind it; NULL for the others.  len may be NULL; read it after
+   this call, not in an argument list beside it: C does not say which comes first. */
 WEFT_API const char *weft_reply_text(const struct weft_reply *reply, size_t *len);
 
 /* Returns the number of an INT, or a TEXT read as one; 0 for the others. */
@@ -328,7 +329,7 @@ WEFT_API const char *weft_rows_name(const struct weft_rows *rows, unsigned colum
 /* Returns a value as text with a NUL behind it; NULL for SQL's NULL and out of range.  Rows and columns count from 0. */
 WEFT_API const char *weft_rows_text(const struct weft_rows *rows, size_t row, unsigned column);
 
-/* Returns a value's bytes; as weft_rows_text. */
+/* Returns a value's bytes; as weft_rows_text.  len as with weft_reply_text: not beside this call in one argument list. */
 WEFT_API const char *weft_rows_bytes(const struct weft_rows *rows, size_t row, unsigned column, size_t *len);
 
 /* Returns a value as a number; 0 for NULL and what is none. */
