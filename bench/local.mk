@@ -1,4 +1,12 @@
-# Measurements; not installed, not run by make check.
-noinst_PROGRAMS += bench/fiber_switch
+# Measurements; not installed.  bench/run measures, tests/bench guards what was reached.
+noinst_PROGRAMS += bench/fiber_switch bench/floor
 bench_fiber_switch_SOURCES = bench/fiber_switch.c
 bench_fiber_switch_LDADD = libfiber.la libbase.la
+bench_floor_SOURCES = bench/floor.c
+
+noinst_DATA += bench/fixed.so
+CLEANFILES += bench/fixed.so
+bench/fixed.so: bench/fixed.c src/include/weft/weft.h src/include/weft/rc.h
+	$(AM_V_CC)$(MKDIR_P) bench && $(CC) $(EXAMPLE_CFLAGS) -I$(top_srcdir)/src/include -shared -o $@ $(srcdir)/bench/fixed.c
+
+EXTRA_DIST += bench/run bench/fixed.c

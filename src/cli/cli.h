@@ -19,6 +19,7 @@ int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_dev(int argc, char **argv);
 int cli_warm(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_timeline(int argc, char **argv);
 int cli_plain(int argc, char **argv);	/* status, reload, stop */
 

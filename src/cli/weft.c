@@ -36,6 +36,7 @@ static const struct cli_verb {
 	{ "reload", cli_plain, "start new workers with the configuration and modules as they are now" },
 	{ "stop", cli_plain, "finish all requests and end" },
 	{ "warm", cli_warm, "let a web server start N gates" },
+	{ "bench", cli_bench, "measure a FastCGI server: requests, latency, CPU time and memory" },
 	{ "version", cli_version, "version, and what this build can talk to" },
 	{ "help", cli_help, "this" },
 };

@@ -25,6 +25,9 @@
 
 /* ---- generations ---- */
 
+/* Or a server with the most workers could never be reloaded. */
+_Static_assert((int)APP_RINGS_MAX >= 2 * (int)CONFIG_WORKERS_MAX, "two generations");
+
 static size_t
 master_free_rings(const struct master *m, unsigned n)
 {
@@ -93,6 +96,8 @@ master_on_refused(void *arg, struct generation *g, const char *why)
 		m->stopping = true;
 	} else {
 		log_error("reload refused, the old workers go on: %s", why);
+		/* Nobody accepts on what was opened for it. */
+		master_socket_sweep(m);
 	}
 	if (m->reload_conn != NULL) {
 		control_on_close(m->reload_conn, NULL, NULL);
@@ -109,6 +114,8 @@ master_on_ended(void *arg, struct generation *g)
 
 	if (m->serving == g)
 		m->serving = NULL;
+	if (m->starting == g)
+		m->starting = NULL;
 	TAILQ_REMOVE(&m->generations, g, link);
 	generation_free(&g);
 	if (m->stopping && TAILQ_EMPTY(&m->generations))
@@ -160,6 +167,8 @@ master_begin(struct master *m, struct config *config, char *error, size_t size)
 	}
 	if (master_open_listens(m, g, error, size) != 0) {
 		generation_free(&g);
+		if (m->serving != NULL)
+			master_socket_sweep(m);
 		return -1;
 	}
 	TAILQ_INSERT_TAIL(&m->generations, g, link);
@@ -227,6 +236,7 @@ master_open_control(struct master *m, const struct config *c, char *error, size_
 	s = master_socket_open(m, address, c->control_mode, c->control_group, error, size);
 	if (s == NULL)
 		return -1;
+	m->control_socket = s;
 	m->control = control_new(m->loop, s->fd, master_on_verb, m);
 	if (m->control != NULL)
 		return 0;

@@ -44,6 +44,7 @@ struct master {
 	char *config_file;
 	LIST_HEAD(, master_socket) sockets;
 	struct control *control;
+	struct master_socket *control_socket;	/* as it was at the start: a reload does not move it */
 	struct gates *gates;
 	struct timeline_ring *ring[APP_RINGS_MAX];
 	TAILQ_HEAD(, generation) generations;	/* oldest first */

@@ -100,10 +100,7 @@ master_socket_sweep(struct master *m)
 		next = LIST_NEXT(s, link);
 		for (size_t i = 0; i < c->nlistens && !named; i++)
 			named = strcmp(c->listen[i].address, s->address) == 0;
-		if (m->control != NULL && master_socket_path(s->address) != NULL &&
-		    strcmp(master_socket_path(s->address), c->control) == 0)
-			named = true;
-		if (!named)
+		if (!named && s != m->control_socket)
 			master_socket_close(s);
 	}
 }

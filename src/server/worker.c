@@ -27,6 +27,8 @@
 #include "server/link.h"
 #include "server/setup.h"
 
+enum { WORKER_END_SECONDS = 10 };
+
 /* A listening socket: inherited (id 0), or handed over by a gate. */
 struct worker_listen {
 	struct worker *worker;
@@ -272,6 +274,8 @@ worker_end(struct worker *w)
 {
 	usec until = loop_now(w->loop) + USEC_PER_SEC;
 
+	/* A function on a thread, or a module's fini, may never return, and there may be no master left to kill us. */
+	alarm(WORKER_END_SECONDS);
 	fcgi_conns_free(&w->conns);
 	while (fiber_sched_alive(loop_fibers(w->loop)) > 0 && loop_now(w->loop) < until)
 		loop_turn(w->loop, 10 * USEC_PER_MSEC);

@@ -270,7 +270,7 @@ rows_command(struct weft_request *rq, char *line)
 }
 
 /*
- * Run the commands of the body, one a line: status N REASON, set NAME VALUE, add
+ * Run the commands of the body, or of "do" in the query, one a line: status N REASON, set NAME VALUE, add
  * NAME VALUE, puts TEXT, write N, flush, redirect N LOCATION, sleep MS.  "results"
  * writes what those before it returned, "return N" ends the handler with N.
  */
@@ -279,9 +279,9 @@ rows_do(struct weft_request *rq)
 {
 	char results[256] = "", *save = NULL, *text;
 	size_t at = 0;
-	const char *body;
+	const char *body = weft_query(rq, "do");
 
-	if (weft_body(rq, &body, NULL) != WEFT_OK)
+	if (body == NULL && weft_body(rq, &body, NULL) != WEFT_OK)
 		return weft_fail(rq);
 	text = weft_strdup(rq, body);
 	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {

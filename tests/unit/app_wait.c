@@ -465,6 +465,60 @@ only_one_waits_for_a_call(void **state)
 	answer_free(&a);
 }
 
+/* The calls of a ring; each function waits for the next one, the last for the first. */
+static struct weft_call *ring[3];
+
+static int
+wait_for_the_next(struct weft_request *rq, void *arg)
+{
+	struct weft_call **next = arg;
+	int rc;
+
+	rc = weft_wait(rq, *next);
+	wait_note(rc == WEFT_OK ? "ok" : rc == WEFT_INVALID ? "ring" : "other");
+	return WEFT_OK;
+}
+
+static int
+wait_in_a_ring(struct weft_request *rq)
+{
+	for (size_t i = 0; i < 3; i++)
+		assert_non_null(ring[i] = weft_spawn(rq, wait_for_the_next, &ring[(i + 1) % 3]));
+	return weft_wait(rq, ring[0]);
+}
+
+static int
+wait_for_oneself(struct weft_request *rq)
+{
+	return weft_wait(rq, ring[0] = weft_spawn(rq, wait_for_the_next, &ring[0]));
+}
+
+/* Each would wait for the others to end, whatever the deadline. */
+static void
+functions_that_wait_for_each_other_are_told(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	begin(r, &a, wait_in_a_ring);
+	rig_finish(r, &a);
+	answer_is(&a, 200, "");
+	assert_non_null(strstr(wait_log, "ring "));
+	answer_free(&a);
+}
+
+static void
+a_function_that_waits_for_itself_is_told(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	begin(r, &a, wait_for_oneself);
+	rig_finish(r, &a);
+	assert_string_equal(wait_log, "ring ");
+	answer_free(&a);
+}
+
 static int
 child_with_deadline(struct weft_request *rq, void *arg)
 {
@@ -513,6 +567,8 @@ main(void)
 		RIG_TEST(children_left_behind_are_put_away),
 		RIG_TEST(children_may_know_each_other),
 		RIG_TEST(only_one_waits_for_a_call),
+		RIG_TEST(functions_that_wait_for_each_other_are_told),
+		RIG_TEST(a_function_that_waits_for_itself_is_told),
 		RIG_TEST(a_child_may_bring_the_deadline_forward),
 	};
 

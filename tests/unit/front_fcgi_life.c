@@ -381,6 +381,22 @@ l17_four_requests_in_one_write(void **state)
 		peer_expect(&peer, id, 1, "ok");
 }
 
+/* G as it is: the same id each time, so each waits for the one before. */
+static void
+l17_the_same_id_four_times_in_one_write(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		add_request(&w, 7, i < 3 ? KEEP : 0, "/ok", NULL);
+	add_record(&w, FCGI_GET_VALUES, 0, SPAN(""), 0);	/* behind the end */
+	peer_send_buf(&peer, &w);
+	for (int i = 0; i < 4; i++)
+		peer_expect(&peer, 7, 1, "ok");
+	peer_settle(&peer);
+	assert_true(peer.eof);
+	assert_int_equal(bed.started, 4);
+}
+
 static void
 l18_unknown_type_with_an_id(void **state)
 {
@@ -740,6 +756,7 @@ main(void)
 		ROW(l15_a_thousand_at_once),
 		ROW(l16_the_quick_one_is_answered_first),
 		ROW(l17_four_requests_in_one_write),
+		ROW(l17_the_same_id_four_times_in_one_write),
 		ROW(l18_unknown_type_with_an_id),
 		ROW(l19_not_fastcgi),
 		ROW(l20_version_2_in_the_second_record),

@@ -2,7 +2,6 @@
 """M: records about the connection itself, with id 0."""
 import struct
 
-from lib import fcgi
 from lib.fcgi import END, GET_VALUES, GET_VALUES_RESULT, PARAMS, STDIN, UNKNOWN
 from lib.place import check, wait_until
 
@@ -173,6 +172,7 @@ def m10_the_values_are_the_limits(stage):
         p.send(keep(G))
         p.hello()
     # As many connections; one more is closed without a byte.
+    stage.settles()
     peers = [stage.peer() for _ in range(12)]
     try:
         for one in peers:
