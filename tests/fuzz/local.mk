@@ -48,6 +48,7 @@ tests_fuzz_router_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"router"'
 tests_fuzz_router_replay_LDADD = librequest.la libwire.la libbase.la
 
 check_PROGRAMS += \
+	tests/fuzz/allow_replay \
 	tests/fuzz/back_url_replay \
 	tests/fuzz/config_replay \
 	tests/fuzz/control_replay \
@@ -59,6 +60,7 @@ check_PROGRAMS += \
 	tests/fuzz/sqltext_replay \
 	tests/fuzz/timeline_replay
 TESTS += \
+	tests/fuzz/allow_replay \
 	tests/fuzz/back_url_replay \
 	tests/fuzz/config_replay \
 	tests/fuzz/control_replay \
@@ -69,6 +71,10 @@ TESTS += \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
 	tests/fuzz/timeline_replay
+
+tests_fuzz_allow_replay_SOURCES = tests/fuzz/allow.c src/server/allow.c $(FUZZ_SOURCES)
+tests_fuzz_allow_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"allow"'
+tests_fuzz_allow_replay_LDADD = libbase.la
 
 tests_fuzz_back_url_replay_SOURCES = tests/fuzz/back_url.c $(FUZZ_SOURCES)
 tests_fuzz_back_url_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"back_url"'
