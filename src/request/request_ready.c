@@ -150,6 +150,7 @@ request_ready(struct request *rq)
 	rq->path = uri.len > 0 ? request_uri_path(uri) : request_cgi_path(rq);
 	/* What an authorizer is told of a body is about the one that it does not get. */
 	body_init(&rq->body, rq->role == REQUEST_AUTHORIZER ? 0 : request_length(rq), request_conf_body_max(conf), request_conf_body_memory(conf));
+	rq->response.is_verdict = rq->role == REQUEST_AUTHORIZER;
 	request_label(rq);
 	timeline_begin(&rq->timeline, conf->ring, request_title(rq), rq->path, rq->begin);
 	if (conf->ring != NULL)

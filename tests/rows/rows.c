@@ -260,6 +260,8 @@ rows_command(struct weft_request *rq, char *line)
 		return weft_flush(rq);
 	if (strcmp(word[0], "redirect") == 0)
 		return weft_redirect(rq, (int)n, word[2]);
+	if (strcmp(word[0], "variable") == 0)
+		return weft_set_variable(rq, word[1] == NULL ? "" : word[1], word[2]);
 	if (strcmp(word[0], "sleep") == 0)
 		return weft_sleep(rq, n);
 	if (strcmp(word[0], "write") != 0 || (bytes = rows_bytes(n)) == NULL)
@@ -271,7 +273,7 @@ rows_command(struct weft_request *rq, char *line)
 
 /*
  * Run the commands of the body, or of "do" in the query, one a line: status N REASON, set NAME VALUE, add
- * NAME VALUE, puts TEXT, write N, flush, redirect N LOCATION, sleep MS.  "results"
+ * NAME VALUE, puts TEXT, write N, flush, redirect N LOCATION, variable NAME VALUE, sleep MS.  "results"
  * writes what those before it returned, "return N" ends the handler with N.
  */
 static int
@@ -357,5 +359,6 @@ rows(struct weft_request *rq)
 WEFT_MODULE(
 	{ "*", "/", rows_hello },
 	{ "*", "/rows", rows },
+	{ "AUTHORIZE", "/rows", rows },
 	{ "GET", "/get", rows_hello },
 )

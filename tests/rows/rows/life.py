@@ -396,15 +396,16 @@ def l25_a_half_close_is_no_abort(stage):
 def l26_an_authorizer_without_stdin(stage):
     with stage.peer() as p:
         p.send(begin(role=fcgi.AUTHORIZER), params(variables("op=ok")))
-        p.hello()
+        a = p.answer()
+        check(a.code == 200 and a.body == b"" and b"Content-" not in a.head, f"{a.out!r}")
         p.shut()        # it had no STDIN to end, and its web server may have nothing more to say
         p.over()
 
 
 @row(Plain)
 def l26_variables_of_an_authorizer(stage):
-    """They are headers like others to weft; a status other than 200 is a refusal, with a page."""
-    for do, code, body in (("set+Variable-AUTH_METHOD+db%0aputs+", 200, b""), ("status+403+-%0aputs+no", 403, b"no")):
+    """A status other than 200 is a refusal, with a page."""
+    for do, code, body in (("variable+AUTH_METHOD+db%0aputs+yes", 200, b""), ("status+403+-%0aputs+no", 403, b"no")):
         with stage.peer() as p:
             p.send(begin(role=fcgi.AUTHORIZER, flags=1), params(variables("op=do&do=" + do)))
             a = p.answer()
@@ -412,6 +413,18 @@ def l26_variables_of_an_authorizer(stage):
             check(a.field(b"Variable-AUTH_METHOD") == (b"db" if code == 200 else None), f"{a.head!r}")
             p.send(record(STDIN, 1), G)     # some send this end all the same
             p.hello()
+
+
+@row(Plain)
+def l26_roles_have_routes_of_their_own(stage):
+    """Who is not asked says no; and no client gets to an authorizer, whatever it calls its method."""
+    with stage.peer() as p:
+        p.send(begin(role=fcgi.AUTHORIZER, flags=1), params(variables("op=ok", REQUEST_URI="/get")))
+        check(p.answer().code == 403, "a route that is no authorizer's is asked")
+        p.send(ask("op=ok", "AUTHORIZE", flags=1, REQUEST_URI="/get"))
+        check(p.answer().code == 405, "AUTHORIZE is a method")
+        p.send(ask("op=do", "POST", b"variable A b\nresults", flags=1))
+        check(p.answer().body != b"0 ", "a responder sets variables")
 
 
 @row(Plain)

@@ -82,6 +82,10 @@ class Lighttpd(Front):
         return ["lighttpd", "-D", "-f", self.fill("lighttpd.conf")]
 
 
+class LighttpdAuthorizer(Lighttpd):
+    conf = "lighttpd-authorizer.conf"
+
+
 class LighttpdSpawn(Lighttpd):
     conf = "lighttpd-spawn.conf"
     is_spawning = True
@@ -126,6 +130,10 @@ class ApacheFcgid(Apache):
     conf = "apache-fcgid.conf"
     define = "FCGID"
     takes_chunked = False
+
+
+class ApacheFcgidAuthorizer(ApacheFcgid):
+    conf = "apache-fcgid-authorizer.conf"
 
 
 class ApacheCgi(Apache):
