@@ -87,6 +87,25 @@ fiber_sched_now(const struct fiber_sched *s)
 }
 
 usec
+fiber_sched_lately(struct fiber_sched *s)
+{
+	if (!s->in_turn)
+		return s->clock();
+	if (!s->has_lately) {
+		s->lately = s->clock();
+		s->has_lately = true;
+	}
+	return s->lately;
+}
+
+void
+fiber_sched_turn(struct fiber_sched *s, enum fiber_turn what)
+{
+	s->in_turn = what == FIBER_TURN_BEGINS;
+	s->has_lately = false;
+}
+
+usec
 fiber_sched_next(const struct fiber_sched *s)
 {
 	if (s->ready.count > 0 || s->later.count > 0)

@@ -32,6 +32,8 @@ struct fiber_sched {
 	unsigned max;
 	unsigned alive;
 	unsigned turn;			/* counts fiber_sched_run */
+	bool in_turn, has_lately;
+	usec lately;			/* what fiber_sched_lately says, when has_lately */
 };
 
 /* In its stack's mapping.  Owned by its maker while NEW, by the scheduler from then on. */

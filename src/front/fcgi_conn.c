@@ -48,7 +48,7 @@ fcgi_slot_new(struct fcgi_conn *c, uint16_t id, const struct fcgi_begin *begin)
 		.id = id,
 		.role = (uint8_t)begin->role,
 		.keep = (begin->flags & FCGI_KEEP_CONN) != 0,
-		.since = loop_now(set->app->loop),
+		.since = loop_lately(set->app->loop),
 	};
 	buf_init(&s->params, FCGI_PARAMS_MAX);
 	if (stream_pending(c->stream) == 0)
@@ -170,7 +170,7 @@ fcgi_conn_settle(struct fcgi_conn *c)
 {
 	if (c->busy || c->ids.count > 0 || c->state == FCGI_CONN_LINGER)
 		return true;
-	c->since = loop_now(c->set->app->loop);
+	c->since = loop_lately(c->set->app->loop);
 	if (c->close_after || c->eof || (c->set->draining && !c->partial && !c->fresh))
 		return fcgi_conn_finish(c);
 	return true;
@@ -290,7 +290,7 @@ fcgi_conn_new(struct fcgi_conns *set, int fd)
 		return NULL;
 	c->set = set;
 	c->fresh = true;
-	c->since = c->out_since = loop_now(set->app->loop);
+	c->since = c->out_since = loop_lately(set->app->loop);
 	fcgi_rx_init(&c->rx);
 	fcgi_ids_init(&c->ids);
 	buf_init(&c->gather, FCGI_CONTENT_MAX);

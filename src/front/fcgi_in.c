@@ -202,7 +202,7 @@ fcgi_in_stdin(struct fcgi_conn *c, struct span bytes)
 	if (s->state == FCGI_SLOT_HEAD) {
 		fcgi_conn_doom(c, "STDIN before the end of PARAMS");
 	} else if (s->state == FCGI_SLOT_BODY) {
-		s->since = loop_now(c->set->app->loop);
+		s->since = loop_lately(c->set->app->loop);
 		body_feed(&s->rq->body, bytes);
 	}
 }

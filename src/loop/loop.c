@@ -159,12 +159,15 @@ loop_poll(struct loop *l, usec max_wait)
 static int
 loop_step(struct loop *l, usec max_wait)
 {
-	int rc = loop_poll(l, max_wait);
+	int rc;
 
+	fiber_sched_turn(l->fibers, FIBER_TURN_BEGINS);
+	rc = loop_poll(l, max_wait);
 	if (l->timers.count > 0)
 		timer_run_due(l);
 	fiber_sched_run(l->fibers);
 	loop_run_tasks(l);
+	fiber_sched_turn(l->fibers, FIBER_TURN_ENDS);
 	return rc;
 }
 
@@ -212,6 +215,12 @@ usec
 loop_now(const struct loop *l)
 {
 	return fiber_sched_now(l->fibers);
+}
+
+usec
+loop_lately(const struct loop *l)
+{
+	return fiber_sched_lately(l->fibers);
 }
 
 struct event_base *

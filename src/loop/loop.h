@@ -51,6 +51,9 @@ struct fiber_sched *loop_fibers(struct loop *l);
 /* Returns the monotonic time, in microseconds. */
 usec loop_now(const struct loop *l);
 
+/* Returns the time as it was early in this turn; see fiber_sched_lately. */
+usec loop_lately(const struct loop *l);
+
 /* libevent's base, for the development HTTP front (evhttp) alone. */
 struct event_base *loop_event_base(struct loop *l);
 

@@ -39,6 +39,12 @@ body_init(struct body *b, long long announced, unsigned long long max, size_t me
 		body_fail(b, WEFT_TOO_LARGE);
 }
 
+void
+body_none(struct body *b)
+{
+	b->spool = -1;
+}
+
 static void
 body_spool_close(struct body *b)
 {

@@ -46,6 +46,9 @@ struct body {
  */
 void body_init(struct body *b, long long announced, unsigned long long max, size_t memory_max);
 
+/* There is none yet: for body_fini, or body_init later.  b is all zero bytes before. */
+void body_none(struct body *b);
+
 /* Free buffers and the file. */
 void body_fini(struct body *b);
 

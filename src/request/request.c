@@ -59,15 +59,15 @@ request_new(const struct request_conf *conf, const struct sink_ops *ops, void *s
 	if (f == NULL)
 		return NULL;
 	rq = fiber_room(f);
-	memset(rq, 0, size);
+	memset(rq, 0, sizeof *rq);
 	rq->fiber = f;
 	rq->conf = conf;
-	rq->begin = fiber_sched_now(conf->fibers);
+	rq->begin = fiber_sched_lately(conf->fibers);
 	rq->method = "";
 	rq->path = SPAN("/");
 	arena_init(&rq->arena, (char *)rq + size, room - size, request_conf_arena_max(conf));
 	response_init(&rq->response, &rq->arena, ops, sink, false);
-	body_init(&rq->body, 0, 0, 0);
+	body_none(&rq->body);
 	return rq;
 }
 

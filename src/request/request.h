@@ -37,7 +37,7 @@ enum request_role {
 
 struct request_conf {
 	struct fiber_sched *fibers;
-	size_t struct_size;		/* bytes of the outer struct, which begins with struct request */
+	size_t struct_size;		/* bytes of the outer struct, which begins with struct request; the rest of it is not set */
 	size_t room;			/* of the fiber: outer struct and first block of the arena; 0: REQUEST_ROOM */
 	size_t arena_max;		/* bytes a request may allocate; 0: 64 MiB */
 	unsigned long long body_max;	/* 0: 16 MiB */

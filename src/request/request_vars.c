@@ -27,44 +27,77 @@ request_refuse(struct request *rq, enum weft_rc rc, const char *text)
 	return rc;
 }
 
-/*
- * True when a byte of the value may be one of NUL, CR, LF; tabs make it say so
- * too.  Eight bytes at a time: all values of all requests pass here.
- */
-static bool
-request_value_is_suspect(struct span value)
-{
-	const uint64_t ones = UINT64_MAX / 255, high = ones << 7;
-	uint64_t found = 0, word;
-	size_t i = 0;
+/* ---- what a variable may not hold: all bytes of all requests pass here, so eight at a time ---- */
 
-	for (; i + sizeof word <= value.len; i += sizeof word) {
-		memcpy(&word, value.at + i, sizeof word);
-		/* The high bit of each byte that is under 14. */
-		found |= (word - ones * 14) & ~word & high;
+#define REQUEST_ONES (UINT64_MAX / 255)
+
+/* The eight bytes that end at the end of s; where s is shorter, it is filled up with its own bytes. */
+static inline uint64_t
+request_last_word(struct span s)
+{
+	uint64_t word;
+	uint32_t low, high;
+	const unsigned char *at = (const unsigned char *)s.at;
+
+	if (s.len >= sizeof word) {
+		memcpy(&word, s.at + s.len - sizeof word, sizeof word);
+		return word;
 	}
-	for (; i < value.len; i++)
-		found |= (unsigned char)value.at[i] < 14;
-	return found != 0;
+	if (s.len >= sizeof low) {
+		memcpy(&low, s.at, sizeof low);
+		memcpy(&high, s.at + s.len - sizeof high, sizeof high);
+		return (uint64_t)high << 32 | low;
+	}
+	low = (uint32_t)at[0] << 16 | (uint32_t)at[s.len / 2] << 8 | at[s.len - 1];
+	return (uint64_t)low << 40 | (uint64_t)low << 16 | at[0] * 257u;
 }
 
+/* The high bit of the lowest byte that is below n, which is at most 128, is set; other high bits above it may be. */
+static inline uint64_t
+request_word_below(uint64_t word, unsigned n)
+{
+	return (word - REQUEST_ONES * n) & ~word;
+}
+
+static inline uint64_t
+request_word_of_value(uint64_t word)
+{
+	return request_word_below(word, '\r' + 1);
+}
+
+static inline uint64_t
+request_word_of_name(uint64_t word)
+{
+	return request_word_below(word, ' ') | request_word_below(word ^ REQUEST_ONES * '=', 1);
+}
+
+static inline bool
+request_has(struct span s, uint64_t (*test)(uint64_t word))
+{
+	uint64_t found = 0, word;
+
+	if (s.len == 0)
+		return false;
+	for (size_t i = 0; i + sizeof word < s.len; i += sizeof word) {
+		memcpy(&word, s.at + i, sizeof word);
+		found |= test(word);
+	}
+	return ((found | test(request_last_word(s))) & REQUEST_ONES << 7) != 0;
+}
+
+/* NUL, CR or LF.  First whether there is a control byte up to CR at all. */
 static bool
 request_value_is_bad(struct span value)
 {
-	if (!request_value_is_suspect(value))
-		return false;
-	return memchr(value.at, '\0', value.len) != NULL || memchr(value.at, '\r', value.len) != NULL
-	    || memchr(value.at, '\n', value.len) != NULL;
+	return request_has(value, request_word_of_value) && (memchr(value.at, '\0', value.len) != NULL
+	    || memchr(value.at, '\r', value.len) != NULL || memchr(value.at, '\n', value.len) != NULL);
 }
 
+/* '=' or a control byte. */
 static bool
 request_name_is_bad(struct span name)
 {
-	bool bad = false;
-
-	for (size_t i = 0; i < name.len; i++)
-		bad |= name.at[i] == '=' || (unsigned char)name.at[i] < ' ';
-	return bad;
+	return request_has(name, request_word_of_name);
 }
 
 /* Room for one more variable. */

@@ -57,6 +57,13 @@ response_status(struct response *rs, int status, const char *reason)
 	return WEFT_OK;
 }
 
+/* Nearly all names differ in their lengths already. */
+static bool
+response_name_is(struct span name, struct span other)
+{
+	return name.len == other.len && strncasecmp(name.at, other.at, name.len) == 0;
+}
+
 /* CGI has no connection, and the framing of the body is the web server's. */
 static bool
 response_owns(struct span name)
@@ -67,9 +74,9 @@ response_owns(struct span name)
 	};
 
 	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-		if (name.len == own[i].len && strncasecmp(name.at, own[i].at, name.len) == 0)
+		if (response_name_is(name, own[i]))
 			return true;
-	return name.len >= 6 && strncasecmp(name.at, "Proxy-", 6) == 0;
+	return name.len >= 6 && response_name_is((struct span){ name.at, 6 }, SPAN("Proxy-"));
 }
 
 /* Returns why the field may not be set, NULL when it may. */
@@ -145,12 +152,13 @@ response_append(struct response *rs, struct span name, struct span value)
 enum weft_rc
 response_set(struct response *rs, const char *name, const char *value)
 {
-	const char *why = response_objection(rs, span_str(name), value);
+	struct span span = span_str(name);
+	const char *why = response_objection(rs, span, value);
 	long long n;
 
 	if (why != NULL)
 		return response_refuse(name, why);
-	if (strcasecmp(name, "Content-Length") == 0) {
+	if (response_name_is(span, SPAN("Content-Length"))) {
 		n = value == NULL ? -1 : response_length(value);
 		if (n < 0 && value != NULL)
 			return response_refuse(name, "not a length");
@@ -158,7 +166,7 @@ response_set(struct response *rs, const char *name, const char *value)
 		return WEFT_OK;
 	}
 	response_remove(rs, name);
-	return value == NULL ? WEFT_OK : response_append(rs, span_str(name), span_str(value));
+	return value == NULL ? WEFT_OK : response_append(rs, span, span_str(value));
 }
 
 enum weft_rc
@@ -265,7 +273,7 @@ response_head(struct response *rs, size_t body, enum sink_more more, struct span
 	length = bodiless ? -1 : response_known_length(rs, body, more);
 	response_line_status(&b, rs);
 	for (const struct response_field *f = rs->fields; f != NULL; f = f->next) {
-		bool is_type = strcasecmp(f->name, "Content-Type") == 0;
+		bool is_type = response_name_is(span_str(f->name), SPAN("Content-Type"));
 
 		has_type = has_type || is_type;
 		if (!is_type || !bodiless)

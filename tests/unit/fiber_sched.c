@@ -372,6 +372,25 @@ every_reason_has_a_name(void **state)
 	assert_string_equal(wait_why_name(WAIT_POOL), "pool queue");
 }
 
+static void
+lately_is_one_time_a_turn(void **state)
+{
+	(void)state;
+	assert_int_equal(fiber_sched_lately(s), 1000);
+	now = 2000;
+	assert_int_equal(fiber_sched_lately(s), 2000);
+	fiber_sched_turn(s, FIBER_TURN_BEGINS);
+	now = 3000;
+	assert_int_equal(fiber_sched_lately(s), 3000);
+	now = 4000;
+	assert_int_equal(fiber_sched_lately(s), 3000);
+	fiber_sched_turn(s, FIBER_TURN_BEGINS);
+	assert_int_equal(fiber_sched_lately(s), 4000);
+	fiber_sched_turn(s, FIBER_TURN_ENDS);
+	now = 5000;
+	assert_int_equal(fiber_sched_lately(s), 5000);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -390,6 +409,7 @@ main(void)
 		TEST(stacks_are_used_again),
 		TEST(deep_recursion_within_the_size_works),
 		TEST(every_reason_has_a_name),
+		TEST(lately_is_one_time_a_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
