@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The input is the content of PARAMS.  A request with these variables has a method, a path and a label that can be
+ * The input is the content of PARAMS, in either role.  A request with these variables has a method, a path and a label that can be
  * shown; it is looked up in a router; its query, cookies and headers are terminated text.
  */
 // sources: src/request/*.c src/fiber/*.c
@@ -102,7 +102,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (fcgi_param_next(&in, &p) == FCGI_OK)
 		if (request_var_add(rq, p.name, p.value) != WEFT_OK)
 			must(rq->bad != WEFT_OK);
+	rq->role = fuzz_hash(1, data, size) % 4 == 0 ? REQUEST_AUTHORIZER : REQUEST_RESPONDER;
 	request_ready(rq);
+	must(rq->role == REQUEST_RESPONDER || rq->body.state == BODY_COMPLETE);
 	check_vars(rq);
 	check_ready(rq, router);
 	check_inputs(rq);

@@ -610,6 +610,23 @@ l26_authorizer_without_stdin(void **state)
 }
 
 static void
+l26_authorizer_that_allows(void **state)
+{
+	struct buf params = { 0 };
+
+	(void)state;
+	add_pair(&params, SPAN("REQUEST_METHOD"), SPAN("GET"));
+	add_pair(&params, SPAN("REQUEST_URI"), SPAN("/ok"));
+	add_begin(&w, 1, FCGI_AUTHORIZER, 0);
+	add_record(&w, FCGI_PARAMS, 1, buf_span(&params), 0);
+	add_record(&w, FCGI_PARAMS, 1, SPAN(""), 0);
+	peer_send_buf(&peer, &w);
+	peer_until_eof(&peer);
+	peer_expect(&peer, 1, 1, "");
+	buf_fini(&params);
+}
+
+static void
 l29_nothing_before_the_end_of_params(void **state)
 {
 	(void)state;
@@ -768,6 +785,7 @@ main(void)
 		ROW(b16_end_after_each_byte),
 		ROW(b22_peers_that_leave),
 		ROW(l26_authorizer_without_stdin),
+		ROW(l26_authorizer_that_allows),
 		ROW(l29_nothing_before_the_end_of_params),
 		ROW(l30_all_are_finished_before_the_close),
 		ROW(early_answer_is_not_lost_by_the_close),

@@ -158,6 +158,17 @@ config_reads_lengths_of_time(void **state)
 		assert_int_equal(config_duration(bad[i], &length), -1);
 }
 
+/* libconfuse passes over some characters, and goes on with a string behind a backslash: lines are counted as it does. */
+static void
+config_counts_lines_as_libconfuse_reads(void **state)
+{
+	(void)state;
+	refuses("\n+listen \"a\" { }\n", 2, "address is missing");
+	refuses("workers = 1\n*\n*listen \"a\" { }\n", 3, "address is missing");
+	refuses("workers = 1 +gate_users = { \"no-such-user\" }\n", 1, "no user is called");
+	refuses("status = \"/a\\\n\"\nlisten \"a\" { }\n", 3, "address is missing");
+}
+
 static void
 config_reads_amounts_of_bytes(void **state)
 {
@@ -233,6 +244,7 @@ main(void)
 		cmocka_unit_test(config_checks_what_spans_values),
 		cmocka_unit_test(config_says_when_there_is_no_file),
 		cmocka_unit_test(config_reads_lengths_of_time),
+		cmocka_unit_test(config_counts_lines_as_libconfuse_reads),
 		cmocka_unit_test(config_reads_amounts_of_bytes),
 		cmocka_unit_test(config_shares_a_pool_out),
 		cmocka_unit_test(who_may_connect),

@@ -33,7 +33,7 @@ def allowed(stage):
 def denied(stage):
     for query in ("op=ok", "op=ok&may=no"):
         answer = stage.get(query)
-        check(answer.status in (401, 403) and b"ok" not in answer.body, f"answered {answer} {answer.body!r}")
+        check(answer.status == {"AUTHORIZER": 403}.get(stage.arguments[1], 401) and b"ok" not in answer.body, f"answered {answer} {answer.body!r}")
 
 
 def another_method(stage):
