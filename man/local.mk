@@ -31,8 +31,8 @@ MAN_ALIASES = \
 	weft_reply_type=weft_redis weft_reply_text=weft_redis weft_reply_int=weft_redis \
 	weft_reply_count=weft_redis weft_reply_at=weft_redis \
 	weft_method=weft_request weft_path=weft_request weft_param=weft_request weft_header=weft_request \
-	weft_var=weft_request weft_var_at=weft_request \
-	weft_status=weft_response weft_set_header=weft_response weft_add_header=weft_response \
+	weft_role=weft_request weft_var=weft_request weft_var_at=weft_request \
+	weft_status=weft_response weft_set_header=weft_response weft_add_header=weft_response weft_set_variable=weft_response \
 	weft_write=weft_response weft_puts=weft_response weft_printf=weft_response weft_html=weft_response \
 	weft_json=weft_response weft_flush=weft_response weft_redirect=weft_response \
 	weft_sql_start=weft_sql weft_sql_values=weft_sql weft_sql_n=weft_sql weft_sql_start_n=weft_sql \

@@ -15,6 +15,9 @@
  *	sql&id=N           a row of world from the pool "db"
  *	wait&ms=N          wait N milliseconds in the database of the pool "db"
  *
+ * Asked as an authorizer (FastCGI's second role), it goes by the query as well: may=yes lets the request pass, with
+ * the variables PROBE_MAY, what was asked, and PROBE_METHOD; may=form redirects; everything else is forbidden.
+ *
  * Always text/plain.  Not for a public server: it shows what the web server says.
  */
 #include <weft/weft.h>
@@ -183,6 +186,22 @@ probe(struct weft_request *rq)
 	return weft_error(rq, 400, "op: ok echo env length big sleep stderr pid redis sql wait");
 }
 
+static int
+probe_may(struct weft_request *rq)
+{
+	const char *may = weft_query(rq, "may");
+	const char *role = weft_var(rq, "FCGI_APACHE_ROLE");	/* mod_fcgid asks up to three things */
+
+	if (may != NULL && strcmp(may, "form") == 0)
+		return weft_redirect(rq, 303, "/form");
+	if (may == NULL || strcmp(may, "yes") != 0)
+		return weft_error(rq, 403, "the probe says no");
+	if (weft_set_variable(rq, "PROBE_MAY", role == NULL ? "AUTHORIZER" : role) != WEFT_OK)
+		return weft_error(rq, 500, "no variable");
+	return weft_set_variable(rq, "PROBE_METHOD", weft_method(rq));
+}
+
 WEFT_MODULE(
+	{ "AUTHORIZE", "/*", probe_may },
 	{ "*", "/probe", probe },
 )

@@ -18,6 +18,12 @@ weft_method(const struct weft_request *rq)
 	return rq->rq.method;
 }
 
+enum weft_role
+weft_role(const struct weft_request *rq)
+{
+	return rq->rq.role == REQUEST_AUTHORIZER ? WEFT_AUTHORIZER : WEFT_RESPONDER;
+}
+
 const char *
 weft_path(const struct weft_request *crq)
 {

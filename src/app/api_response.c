@@ -31,6 +31,23 @@ weft_add_header(struct weft_request *rq, const char *name, const char *value)
 }
 
 int
+weft_set_variable(struct weft_request *rq, const char *name, const char *value)
+{
+	const char *header;
+
+	if (rq->rq.role != REQUEST_AUTHORIZER) {
+		log_error("%s: weft_set_variable: only an authorizer sets variables", fiber_label(rq->rq.fiber));
+		return WEFT_INVALID;
+	}
+	if (name[0] == '\0') {
+		log_error("%s: weft_set_variable: a name is missing", fiber_label(rq->rq.fiber));
+		return WEFT_INVALID;
+	}
+	header = arena_printf(&rq->rq.arena, "Variable-%s", name);
+	return header == NULL ? WEFT_SYSTEM : (int)response_set(&rq->rq.response, header, value);
+}
+
+int
 weft_write(struct weft_request *rq, const void *bytes, size_t len)
 {
 	return response_write(&rq->rq.response, (struct span){ bytes, len });

@@ -132,12 +132,32 @@ weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg
 	return c;
 }
 
+/* The call whose function runs now; NULL on the request's own fiber, for which nobody waits. */
+static struct weft_call *
+api_self(const struct weft_request *rq)
+{
+	struct fiber *self = fiber_self();
+
+	return self == rq->rq.fiber ? NULL : *(struct weft_call **)fiber_room(self);
+}
+
+/* Would two functions, or more in a ring, wait for each other?  Not even their deadline would end that. */
+static bool
+api_is_ring(const struct weft_call *c, const struct weft_call *me)
+{
+	while (c != NULL && c != me)
+		c = c->waits;
+	return c != NULL;
+}
+
 static enum weft_rc
-api_wait_child(struct weft_call *c)
+api_wait_child(struct weft_call *c, struct weft_call *me)
 {
 	enum weft_rc rc = WEFT_OK;
 
 	c->call.waiter = fiber_self();
+	if (me != NULL)
+		me->waits = c;
 	while (c->child != NULL && rc == WEFT_OK)
 		rc = fiber_wait(WAIT_FIBER, CLOCK_NEVER);
 	/* Cancelled or late: so is the child.  It uses the request's memory, so it is waited for all the same. */
@@ -148,6 +168,8 @@ api_wait_child(struct weft_call *c)
 			break;
 	}
 	fiber_unshield();
+	if (me != NULL)
+		me->waits = NULL;
 	c->call.waiter = NULL;
 	return c->call.rc;
 }
@@ -155,14 +177,18 @@ api_wait_child(struct weft_call *c)
 int
 weft_wait(struct weft_request *rq, struct weft_call *call)
 {
+	struct weft_call *me;
 	enum weft_rc rc;
 
 	if (call == NULL)
 		return fail_note(rq, WEFT_SYSTEM, 0, "out of memory or fibers");
+	me = api_self(rq);
 	if (call->link.le_prev != NULL) {
+		if (call->spawned && me != NULL && api_is_ring(call, me))
+			return fail_note(rq, WEFT_INVALID, 0, "weft_wait: functions that wait for each other");
 		LIST_REMOVE(call, link);
 		call->link.le_prev = NULL;
-		rc = call->spawned ? api_wait_child(call) : call_wait(&call->call, CLOCK_NEVER);
+		rc = call->spawned ? api_wait_child(call, me) : call_wait(&call->call, CLOCK_NEVER);
 	} else if (call->call.state == CALL_DONE) {
 		rc = call->call.rc;	/* waited for before */
 	} else {

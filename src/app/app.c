@@ -54,13 +54,21 @@ app_take_params(struct weft_request *rq, const struct route_match *match)
 	return 0;
 }
 
+static enum route_rc
+app_router_find(struct weft_request *rq, struct route_match *match)
+{
+	if (rq->rq.role == REQUEST_AUTHORIZER)
+		return router_find(rq->app->authorizers, REQUEST_AUTHORIZE, rq->rq.path, match);
+	return router_find(rq->app->router, rq->rq.method, rq->rq.path, match);
+}
+
 /* Find the route.  Returns 0, or -1 after having answered. */
 static int
 app_route_find(struct weft_request *rq)
 {
 	struct route_match match;
 
-	switch (router_find(rq->app->router, rq->rq.method, rq->rq.path, &match)) {
+	switch (app_router_find(rq, &match)) {
 	case ROUTE_FOUND:
 		rq->route = match.target;
 		if (match.nparams > 0 && app_take_params(rq, &match) != 0) {
@@ -69,6 +77,12 @@ app_route_find(struct weft_request *rq)
 		}
 		return 0;
 	case ROUTE_NO_PATH:
+		if (rq->rq.role == REQUEST_AUTHORIZER) {
+			/* The client sees it: what it asks for may be there, but nobody can say that it may have it. */
+			log_warn("no authorizer for this path path=\"%s\"", fiber_label(rq->rq.fiber));
+			fail_answer(rq, 403, "403 forbidden");
+			return -1;
+		}
 		fail_answer(rq, 404, "404 not found");
 		return -1;
 	case ROUTE_NO_METHOD:
@@ -157,7 +171,8 @@ app_handle(struct weft_request *rq)
 		fiber_set_deadline(rq->rq.fiber,
 		    clock_min(fiber_deadline(rq->rq.fiber), clock_add(rq->rq.begin, route->timeout)));
 	rc = route->handler(rq);
-	/* A handler that gave up without a word: the answer follows from its result, and not from a failure that it had got over before. */
+	/* A handler that gave up without a word: the answer follows from its result, and not from a
+	 * failure that it had got over before. */
 	if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_OPEN) {
 		if (rq->fault.rc == WEFT_OK || (rc > 0 && rq->fault.rc != (enum weft_rc)rc))
 			fail_note(rq, (enum weft_rc)rc, 0, "the handler returned %d (%s)", rc, fail_words((enum weft_rc)rc));
@@ -235,13 +250,18 @@ app_init(struct app *a, struct loop *l)
 	TAILQ_INIT(&a->held);
 	a->loop = l;
 	a->router = router_new();
+	a->authorizers = router_new();
 	a->front = (struct front_app){
 		.loop = l,
 		.request = { .fibers = loop_fibers(l), .struct_size = sizeof(struct weft_request) },
 		.start = app_begin,
 		.arg = a,
 	};
-	return a->router == NULL ? -1 : 0;
+	if (a->router != NULL && a->authorizers != NULL)
+		return 0;
+	router_free(&a->router);
+	router_free(&a->authorizers);
+	return -1;
 }
 
 void
@@ -257,6 +277,7 @@ app_fini(struct app *a)
 		free(a->route[i]);
 	free(a->route);
 	router_free(&a->router);
+	router_free(&a->authorizers);
 }
 
 int
@@ -305,6 +326,7 @@ int
 app_add_route(struct app *a, struct module *m, const char *prefix, const struct weft_route *r, char *error, size_t size)
 {
 	struct app_route **grown = realloc(a->route, (a->nroutes + 1) * sizeof(struct app_route *));
+	struct router *router = strcmp(r->method, REQUEST_AUTHORIZE) == 0 ? a->authorizers : a->router;
 	struct app_route *route;
 	char pattern[1024], why[256];
 	int n;
@@ -321,7 +343,7 @@ app_add_route(struct app *a, struct module *m, const char *prefix, const struct 
 	if (route == NULL)
 		goto no_memory;
 	a->route[a->nroutes++] = route;
-	if (router_add(a->router, r->method, pattern, route, why, sizeof why) == 0)
+	if (router_add(router, r->method, pattern, route, why, sizeof why) == 0)
 		return 0;
 	snprintf(error, size, "%s: %s", route->label, why);
 	return -1;

@@ -23,7 +23,7 @@ struct loop;
 struct module;
 struct router;
 
-enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 64 };
+enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128 };
 
 /* One route of a module, as the router's target. */
 struct app_route {
@@ -42,6 +42,7 @@ struct weft_call {
 	int (*fn)(struct weft_request *rq, void *arg);	/* … or a function on a fiber */
 	void *arg;
 	struct fiber *child;		/* while it runs */
+	struct weft_call *waits;	/* for this other one its function waits now */
 	int status;			/* what its failure noted beside the fault: as fault_status and fault_pool of the request */
 	const char *pool;
 	bool spawned;
@@ -76,6 +77,7 @@ struct weft_request {
 struct app {
 	struct loop *loop;
 	struct router *router;
+	struct router *authorizers;	/* of requests in the role of an authorizer; no client's method leads there */
 	struct pool *pool[APP_POOLS_MAX];
 	size_t npools;
 	struct module *module[APP_MODULES_MAX];

@@ -65,7 +65,7 @@ static const struct redis_rule {
 
 enum { REDIS_RULES = sizeof redis_rules / sizeof *redis_rules };
 
-/* Consume "*3\r\n" or "$12\r\n". */
+/* Consume "*3\r\n" or "$12\r\n".  Redis takes no number with a zero in front. */
 static bool
 redis_take_head(struct span *in, char kind, size_t *n)
 {
@@ -78,7 +78,7 @@ redis_take_head(struct span *in, char kind, size_t *n)
 			return false;
 		value = value * 10 + (size_t)(in->at[at] - '0');
 	}
-	if (at == 1 || in->len - at < 2 || in->at[at] != '\r' || in->at[at + 1] != '\n')
+	if (at == 1 || (at > 2 && in->at[1] == '0') || in->len - at < 2 || in->at[at] != '\r' || in->at[at + 1] != '\n')
 		return false;
 	*in = span_skip(*in, at + 2);
 	*n = value;

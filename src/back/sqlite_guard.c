@@ -3,7 +3,7 @@
 /*
  * What keeps a statement on SQLite within bounds: waits for locks end at a
  * deadline or when nobody wants the outcome, pg_sleep likewise; other files are
- * out of reach, and so are transactions and settings, since connections are shared.
+ * out of reach, and so are transactions, settings and temporary tables, since connections are shared.
  */
 #include "back/sqlite.h"
 
@@ -76,11 +76,10 @@ sqlite_authorize_pragma(const char *name, const char *value)
 }
 
 static int
-sqlite_authorize(void *arg, int action, const char *a, const char *b, const char *c, const char *e)
+sqlite_authorize(void *arg, int action, const char *a, const char *b, const char *database, const char *e)
 {
 	const struct sqlite *d = arg;
 
-	(void)c;
 	(void)e;
 	if (d->trusted)
 		return SQLITE_OK;
@@ -89,7 +88,17 @@ sqlite_authorize(void *arg, int action, const char *a, const char *b, const char
 	case SQLITE_DETACH:
 	case SQLITE_TRANSACTION:
 	case SQLITE_SAVEPOINT:
+	case SQLITE_CREATE_TEMP_INDEX:
+	case SQLITE_CREATE_TEMP_TABLE:
+	case SQLITE_CREATE_TEMP_TRIGGER:
+	case SQLITE_CREATE_TEMP_VIEW:
 		return SQLITE_DENY;
+	case SQLITE_CREATE_INDEX:
+	case SQLITE_CREATE_TABLE:
+	case SQLITE_CREATE_TRIGGER:
+	case SQLITE_CREATE_VIEW:
+	case SQLITE_CREATE_VTABLE:	/* "temp.name" */
+		return database != NULL && strcmp(database, "temp") == 0 ? SQLITE_DENY : SQLITE_OK;
 	case SQLITE_PRAGMA:
 		return sqlite_authorize_pragma(a, b);
 	case SQLITE_FUNCTION:

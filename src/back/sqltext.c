@@ -45,8 +45,9 @@ sql_skip_blank(const char *s)
 	}
 }
 
-void
-sql_first_word(const char *sql, char out[SQL_WORD_MAX])
+/* As sql_first_word; returns what is behind the word. */
+static const char *
+sql_take_word(const char *sql, char out[SQL_WORD_MAX])
 {
 	const char *s = sql_skip_blank(sql);
 	size_t n = 0;
@@ -54,6 +55,28 @@ sql_first_word(const char *sql, char out[SQL_WORD_MAX])
 	while (n < SQL_WORD_MAX - 1 && (isalpha((unsigned char)*s) || *s == '_'))
 		out[n++] = (char)toupper((unsigned char)*s++);
 	out[n] = '\0';
+	return s;
+}
+
+void
+sql_first_word(const char *sql, char out[SQL_WORD_MAX])
+{
+	(void)sql_take_word(sql, out);
+}
+
+/* CREATE [OR REPLACE] [GLOBAL | LOCAL] {TEMP | TEMPORARY} …: it stays with the connection. */
+static bool
+sql_creates_temporary(const char *sql)
+{
+	char word[SQL_WORD_MAX];
+
+	sql = sql_take_word(sql, word);
+	if (strcmp(word, "CREATE") != 0)
+		return false;
+	do
+		sql = sql_take_word(sql, word);
+	while (strcmp(word, "OR") == 0 || strcmp(word, "REPLACE") == 0 || strcmp(word, "GLOBAL") == 0 || strcmp(word, "LOCAL") == 0);
+	return strcmp(word, "TEMP") == 0 || strcmp(word, "TEMPORARY") == 0;
 }
 
 const char *
@@ -70,6 +93,8 @@ sql_session_word(const char *sql)
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (word[0] == words[i][0] && strcmp(word, words[i]) == 0)
 			return words[i];
+	if (word[0] == 'C' && sql_creates_temporary(sql))
+		return "CREATE TEMPORARY";
 	return NULL;
 }
 

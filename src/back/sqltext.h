@@ -20,7 +20,7 @@ void sql_first_word(const char *sql, char out[SQL_WORD_MAX]);
 
 /*
  * Does a statement change what the next borrower of a shared connection would
- * see: its transaction, its settings, its cursors?
+ * see: its transaction, its settings, its cursors, its temporary tables?
  *
  * Returns  the word which does so ("BEGIN"), static; NULL when the statement may be sent down a shared connection
  */

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,9 +161,23 @@ cli_plain(int argc, char **argv)
 	return rc;
 }
 
+/* A web server may have started us without stdout or stderr: what we open must not take their places, and be logged to. */
+static void
+cli_fill_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
+	cli_fill_descriptors();
 	if (argc < 2) {
 		cli_print_help(stderr);
 		return CLI_USAGE;

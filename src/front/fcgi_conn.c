@@ -75,6 +75,11 @@ fcgi_slot_end(struct fcgi_slot *s)
 		c->current = NULL;
 	if (c->holder == s)
 		c->holder = NULL;
+	if (c->awaited == s) {
+		c->awaited = NULL;
+		c->next_due = true;
+		stream_resume(c->stream);
+	}
 	fcgi_ids_remove(&c->ids, s);
 	set->app->requests--;
 	set->held -= s->params.len;
@@ -188,20 +193,23 @@ fcgi_conn_on_bytes(void *arg, struct span in)
 	struct fcgi_conn *c = arg;
 	bool was_partial = c->partial && c->ids.count == 0;
 	usec since = c->since;
+	size_t used;
 
 	if (c->state == FCGI_CONN_LINGER)
 		return fcgi_conn_discard(c, in.len);
 	fcgi_time_watch(c->set);
 	c->busy = true;
-	fcgi_in(c, in);
+	used = fcgi_in(c, in);
 	c->busy = false;
 	if (c->doomed) {
 		fcgi_conn_free(c, FCGI_CONN_CLOSE);
 		return in.len;
 	}
-	if (fcgi_conn_settle(c) && was_partial && c->partial)
+	if (!fcgi_conn_settle(c))
+		return in.len;
+	if (was_partial && c->partial)
 		c->since = since;	/* still the same wait, however slowly its bytes come */
-	return in.len;
+	return used;
 }
 
 /* The peer sends no more: what has not come will not. */

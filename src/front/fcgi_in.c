@@ -63,30 +63,45 @@ fcgi_in_reject(struct fcgi_slot *s, struct span page)
 /* ---- BEGIN, ABORT ---- */
 
 static void
-fcgi_in_begin(struct fcgi_conn *c, struct span content)
+fcgi_in_begin_new(struct fcgi_conn *c, uint16_t id, const struct fcgi_begin *begin)
 {
 	const struct fcgi_limits *limit = &c->set->limit;
 	struct fcgi_slot *s = NULL;
-	struct fcgi_begin begin;
-	uint16_t id = c->rx.head.id;
 
-	must(fcgi_begin_decode(content, &begin) == FCGI_OK);
-	if (fcgi_ids_find(&c->ids, id) != NULL)
-		return;
 	c->fresh = false;
-	if (begin.role != FCGI_RESPONDER && begin.role != FCGI_AUTHORIZER) {
+	if (begin->role != FCGI_RESPONDER && begin->role != FCGI_AUTHORIZER) {
 		fcgi_out_end(c, id, FCGI_UNKNOWN_ROLE);
 	} else if (c->ids.count >= limit->multiplex) {
 		fcgi_out_end(c, id, FCGI_CANT_MPX_CONN);
 	} else if (c->set->app->requests >= limit->requests || stream_pending(c->stream) > FCGI_REFUSE_AT) {
 		fcgi_in_refuse_busy(c, id);
 	} else {
-		s = fcgi_slot_new(c, id, &begin);
+		s = fcgi_slot_new(c, id, begin);
 		if (s == NULL)
 			fcgi_in_refuse_busy(c, id);
 	}
 	if (s == NULL)
-		fcgi_in_refused(c, &begin);
+		fcgi_in_refused(c, begin);
+}
+
+/*
+ * A live id is not begun a second time.  Where all of its request has come, who sent it does not wait for
+ * answers: what follows is left in the stream until the id is free.
+ */
+static void
+fcgi_in_begin(struct fcgi_conn *c, struct span content)
+{
+	struct fcgi_slot *live = fcgi_ids_find(&c->ids, c->rx.head.id);
+	struct fcgi_begin begin;
+
+	must(fcgi_begin_decode(content, &begin) == FCGI_OK);
+	if (live == NULL) {
+		fcgi_in_begin_new(c, c->rx.head.id, &begin);
+	} else if (live->state == FCGI_SLOT_WHOLE) {
+		c->awaited = live;
+		c->next = begin;
+		stream_pause(c->stream);
+	}
 }
 
 /* "As soon as possible" (section 5.4): at once; the fiber cleans up by itself. */
@@ -166,14 +181,12 @@ fcgi_in_start(struct fcgi_conn *c, struct fcgi_slot *s)
 		c->holder = NULL;
 	c->set->held -= s->params.len;
 	buf_fini(&s->params);
+	if (s->role == FCGI_AUTHORIZER)
+		rq->role = REQUEST_AUTHORIZER;
 	request_ready(rq);
 	s->rq = rq;
-	s->state = FCGI_SLOT_BODY;
-	if (s->role == FCGI_AUTHORIZER) {
-		/* Section 6.3: no STDIN.  Some web servers do not even end it. */
-		s->state = FCGI_SLOT_CUT;
-		body_end(&rq->body);
-	}
+	/* Section 6.3: an authorizer has no STDIN.  Some web servers do not even end it. */
+	s->state = s->role == FCGI_AUTHORIZER ? FCGI_SLOT_CUT : FCGI_SLOT_BODY;
 	app->start(app->arg, rq);
 }
 
@@ -356,7 +369,7 @@ fcgi_in_steps(struct fcgi_conn *c, struct span in)
 		n = fcgi_rx_step(&c->rx, span_skip(in, used), &ev);
 		used += n;
 		fcgi_in_event(c, &ev);
-	} while (!c->doomed && (n > 0 || ev.kind != FCGI_EV_NONE));
+	} while (!c->doomed && c->awaited == NULL && (n > 0 || ev.kind != FCGI_EV_NONE));
 	return used;
 }
 
@@ -379,17 +392,26 @@ fcgi_in_complete_head(struct fcgi_conn *c, struct span in)
 	return n;
 }
 
-void
+size_t
 fcgi_in(struct fcgi_conn *c, struct span in)
 {
+	size_t len = in.len;
+
+	if (c->next_due) {
+		c->next_due = false;
+		fcgi_in_begin_new(c, c->rx.head.id, &c->next);	/* no other header has come since */
+	}
 	in = span_skip(in, fcgi_in_complete_head(c, in));
 	if (c->head_len == 0 && !c->doomed)
 		in = span_skip(in, fcgi_in_steps(c, in));
-	if (!c->doomed) {
+	if (!c->doomed)
 		fcgi_in_unhold(c);
+	if (!c->doomed && c->awaited == NULL) {
 		must(in.len < FCGI_HEAD_SIZE);
 		memcpy(c->head + c->head_len, in.at, in.len);
 		c->head_len += in.len;
+		in.len = 0;
 	}
-	c->partial = c->rx.state != RX_HEAD || c->head_len > 0;
+	c->partial = c->rx.state != RX_HEAD || c->head_len > 0 || c->awaited != NULL;
+	return len - in.len;
 }

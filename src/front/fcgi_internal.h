@@ -90,6 +90,9 @@ struct fcgi_conn {
 	size_t head_len;
 	enum fcgi_content content;
 	struct fcgi_slot *current;	/* whose PARAMS or STDIN record is being received */
+	struct fcgi_slot *awaited;	/* the next request has its id: input rests until it has ended */
+	struct fcgi_begin next;		/* that request's BEGIN */
+	bool next_due;			/* it has ended: begin with next */
 	struct fcgi_slot *holder;	/* whose params are still in the loop's scratch */
 	struct span whole;		/* content of BEGIN or GET_VALUES, where it came in one piece */
 	struct buf gather;		/* the same, where it did not */
@@ -156,8 +159,8 @@ void fcgi_ids_wrote(struct fcgi_ids *t, struct fcgi_slot *s);
 
 /* ---- fcgi_in.c ---- */
 
-/* Work through bytes, all of them; c may be doomed then. */
-void fcgi_in(struct fcgi_conn *c, struct span in);
+/* Work through bytes.  Returns how many: all of them, unless c awaits the end of a request.  c may be doomed then. */
+size_t fcgi_in(struct fcgi_conn *c, struct span in);
 
 /* ---- fcgi_out.c ---- */
 

@@ -14,6 +14,7 @@
  * no memory of its own.  It logs nothing, and ends by SIGTERM's default action.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -39,6 +40,19 @@ gate_is_listener(int fd)
 	socklen_t len = sizeof yes;
 
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &len) == 0 && yes != 0;
+}
+
+/* Without stdout or stderr, what we open must not take their places. */
+static void
+gate_fill_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 static bool
@@ -135,6 +149,7 @@ main(int argc, char **argv)
 	pid_t parent = getppid();
 	const char *control = getenv("WEFT_CONTROL");
 
+	gate_fill_descriptors();
 	if (control == NULL || *control == '\0')
 		control = GATE_CONTROL_DEFAULT;
 	if (gate_is_listener(STDIN_FILENO)) {

@@ -3,7 +3,8 @@
  * Chunks come in two sizes that are kept when they come back, newest first, as that
  * one is still in the cache: a small one holds a usual response, a large
  * one the largest FastCGI record.  What is kept is bounded (3 MiB), so a burst of large
- * responses does not stay with the process.
+ * responses does not stay with the process; that is why a large one is a mapping of its own:
+ * malloc would keep it, wherever a younger piece of memory lies above it.
  *
  * A queue fills its last chunk before it takes another, and gives a chunk back
  * as soon as its last byte is taken.  An empty queue therefore has no chunk,
@@ -13,11 +14,39 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/must.h"
 
 static const size_t chunk_size[2] = { CHUNK_SMALL, CHUNK_LARGE };
 static const unsigned chunk_keep[2] = { 64, 32 };
+
+static struct chunk *
+chunk_new(size_t size)
+{
+	struct chunk *c;
+
+	if (size == CHUNK_LARGE) {
+		c = mmap(NULL, sizeof *c + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (c == MAP_FAILED)
+			return NULL;
+	} else {
+		c = malloc(sizeof *c + size);
+		if (c == NULL)
+			return NULL;
+	}
+	c->size = size;
+	return c;
+}
+
+static void
+chunk_free(struct chunk *c)
+{
+	if (c->size == CHUNK_LARGE)
+		must(munmap(c, sizeof *c + CHUNK_LARGE) == 0);
+	else
+		free(c);
+}
 
 void
 chunk_pool_init(struct chunk_pool *p)
@@ -36,7 +65,7 @@ chunk_pool_fini(struct chunk_pool *p)
 	for (int i = 0; i < 2; i++) {
 		while ((c = TAILQ_FIRST(&p->free[i])) != NULL) {
 			TAILQ_REMOVE(&p->free[i], c, link);
-			free(c);
+			chunk_free(c);
 		}
 	}
 }
@@ -55,10 +84,9 @@ chunk_get(struct chunk_pool *p, size_t size)
 		TAILQ_REMOVE(&p->free[kind], c, link);
 		p->count[kind]--;
 	} else {
-		c = malloc(sizeof *c + size);
+		c = chunk_new(size);
 		if (c == NULL)
 			return NULL;
-		c->size = size;
 	}
 	c->at = c->end = 0;
 	return c;
@@ -79,7 +107,7 @@ chunk_put(struct chunk_pool *p, struct chunk **cp)
 			return;
 		}
 	}
-	free(c);
+	chunk_free(c);
 }
 
 void

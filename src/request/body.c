@@ -3,7 +3,9 @@
  * The body of a request: a queue of bytes with two halves.  The older half is
  * in memory, the newer one in a file that has no name; the file is begun when
  * memory is full, and emptied when the reader has caught up, so a handler that
- * reads as fast as the client sends never touches the disk.
+ * reads as fast as the client sends never touches the disk.  What comes while
+ * a reader waits goes to memory even over the bound, up to what one turn of the
+ * loop can bring: the reader takes it in this very turn.
  *
  * Bytes are written to the file by plain write(2): they go to the page cache.
  * A full disk fails this body and nothing else.
@@ -20,7 +22,10 @@
 
 #include "base/log.h"
 
-enum { BODY_RESERVE_MAX = 16384 };
+enum {
+	BODY_RESERVE_MAX = 16384,
+	BODY_TURN_MAX = 262144,		/* as much as one read of a connection brings */
+};
 
 void
 body_init(struct body *b, long long announced, unsigned long long max, size_t memory_max)
@@ -133,12 +138,14 @@ body_spool_add(struct body *b, struct span bytes)
 static bool
 body_memory_add(struct body *b, struct span bytes)
 {
-	if (b->spool_len > 0 || bytes.len > b->memory_max)
+	size_t max = b->awaited && b->memory_max < BODY_TURN_MAX ? BODY_TURN_MAX : b->memory_max;
+
+	if (b->spool_len > 0 || bytes.len > max)
 		return false;
-	if (b->memory.len + bytes.len > b->memory_max) {
+	if (b->memory.len + bytes.len > max) {
 		buf_consume(&b->memory, b->memory_read);
 		b->memory_read = 0;
-		if (b->memory.len + bytes.len > b->memory_max)
+		if (b->memory.len + bytes.len > max)
 			return false;
 	}
 	/* A small body whose length is known costs one malloc.  A large one is believed when it is there. */
@@ -218,8 +225,11 @@ body_read(struct body *b, void *to, size_t size, size_t *got, usec deadline)
 	*got = 0;
 	if (size == 0)
 		return WEFT_INVALID;
-	while (body_is_empty(b) && b->state == BODY_OPEN && rc == WEFT_OK)
+	while (body_is_empty(b) && b->state == BODY_OPEN && rc == WEFT_OK) {
+		b->awaited = true;
 		rc = waitlist_wait(&b->waiters, WAIT_CLIENT, deadline);
+		b->awaited = false;
+	}
 	if (body_is_empty(b))
 		return b->state == BODY_FAILED ? b->rc : b->state == BODY_COMPLETE ? WEFT_OK : rc;
 	if (b->memory_read < b->memory.len)

@@ -4,8 +4,9 @@
 
 /*
  * The body of a request, between the front that feeds it and the handler that
- * reads it.  Up to memory_max bytes are held in memory, what comes beyond
- * goes to an unlinked file, up to body_max in all.  The front is never asked
+ * reads it.  Up to memory_max bytes are held in memory (or what comes in one
+ * turn, when a reader waits for it), what comes beyond goes to an unlinked
+ * file, up to body_max in all.  The front is never asked
  * to stop: a web server that writes the whole body before it reads anything
  * must not be blocked.
  */
@@ -32,6 +33,7 @@ struct body {
 	struct buf memory;		/* the older part */
 	size_t memory_read;		/* of it, read already */
 	int spool;			/* descriptor of the unlinked file, which holds the newer part; -1: none */
+	bool awaited;			/* a reader waits in body_read, or is about to run after that */
 	bool whole;			/* body_all has lent out memory: it must stay as it is */
 	unsigned long long spool_len, spool_read;
 	struct waitlist waiters;

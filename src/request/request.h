@@ -29,6 +29,12 @@
 #include "request/response.h"
 #include "request/timeline.h"
 
+/* What the web server wants (FastCGI Specification 1.0, section 6). */
+enum request_role {
+	REQUEST_RESPONDER,		/* an answer for the client */
+	REQUEST_AUTHORIZER,		/* whether the client may have one, of somebody else; there is no body */
+};
+
 struct request_conf {
 	struct fiber_sched *fibers;
 	size_t struct_size;		/* bytes of the outer struct, which begins with struct request; the rest of it is not set */
@@ -48,6 +54,7 @@ struct request_var {
 struct request {
 	struct fiber *fiber;
 	const struct request_conf *conf;
+	enum request_role role;		/* the front may set it before request_ready */
 	struct arena arena;
 	struct request_var *var;	/* in the order in which they came */
 	unsigned nvars, vars_size;
@@ -61,6 +68,8 @@ struct request {
 	enum weft_rc bad;		/* WEFT_OK, or why it is to be refused (WEFT_BAD_INPUT 400, WEFT_TOO_LARGE 431) */
 	const char *bad_text;		/* one sentence, static; NULL when bad is WEFT_OK */
 };
+
+#define REQUEST_AUTHORIZE "AUTHORIZE"	/* stands for the method where an authorizer's routes and labels have one */
 
 enum { REQUEST_VARS_MAX = 1024, REQUEST_VARS_BYTES_MAX = 262144, REQUEST_METHOD_MAX = 32 };
 
@@ -79,7 +88,7 @@ enum { REQUEST_ROOM = 5120 };
 struct request *request_new(const struct request_conf *conf, const struct sink_ops *ops, void *sink);
 
 /*
- * Add one variable, copied.  The first of a name counts.  Names that are empty are passed over; with '=' or NUL, or values with NUL, CR or LF: the
+ * Add one variable, copied.  The first of a name counts.  Names that are empty are passed over; with '=' or control bytes, or values with NUL, CR or LF: the
  * request becomes bad, and is refused when it starts.
  *
  * Returns  WEFT_OK; WEFT_TOO_LARGE over the limits (the request is bad then)
@@ -88,7 +97,7 @@ enum weft_rc request_var_add(struct request *rq, struct span name, struct span v
 
 /*
  * All variables are there: find method, path and CONTENT_LENGTH, begin body, timeline and deadline, and
- * label the fiber "GET /path".  Before, the body must not be fed.
+ * label the fiber "GET /path", or "AUTHORIZE /path".  Before, the body must not be fed; an authorizer's is complete and empty.
  */
 void request_ready(struct request *rq);
 

@@ -111,11 +111,18 @@ request_find_method(struct request *rq)
 	rq->response.no_body = strcmp(rq->method, "HEAD") == 0;
 }
 
+static const char *
+request_title(const struct request *rq)
+{
+	return rq->role == REQUEST_AUTHORIZER ? REQUEST_AUTHORIZE : rq->method;
+}
+
 /* "GET /path" for the log; printable, for it is also written to stderr as it is when the stack overflows. */
 static void
 request_label(struct request *rq)
 {
-	size_t method = strlen(rq->method), len = method + 1 + rq->path.len;
+	const char *title = request_title(rq);
+	size_t method = strlen(title), len = method + 1 + rq->path.len;
 	char *label, c;
 
 	if (len >= REQUEST_LABEL_MAX)
@@ -123,7 +130,7 @@ request_label(struct request *rq)
 	label = request_text_room(rq, len + 1);
 	if (label == NULL)
 		return;
-	memcpy(label, rq->method, method);
+	memcpy(label, title, method);
 	label[method] = ' ';
 	for (size_t i = method + 1; i < len; i++) {
 		c = rq->path.at[i - method - 1];
@@ -141,9 +148,11 @@ request_ready(struct request *rq)
 
 	request_find_method(rq);
 	rq->path = uri.len > 0 ? request_uri_path(uri) : request_cgi_path(rq);
-	body_init(&rq->body, request_length(rq), request_conf_body_max(conf), request_conf_body_memory(conf));
+	/* What an authorizer is told of a body is about the one that it does not get. */
+	body_init(&rq->body, rq->role == REQUEST_AUTHORIZER ? 0 : request_length(rq), request_conf_body_max(conf), request_conf_body_memory(conf));
+	rq->response.is_verdict = rq->role == REQUEST_AUTHORIZER;
 	request_label(rq);
-	timeline_begin(&rq->timeline, conf->ring, rq->method, rq->path, rq->begin);
+	timeline_begin(&rq->timeline, conf->ring, request_title(rq), rq->path, rq->begin);
 	if (conf->ring != NULL)
 		fiber_set_trace(rq->fiber, timeline_wait, &rq->timeline);
 	fiber_set_deadline(rq->fiber, clock_add(rq->begin, request_conf_timeout(conf)));

@@ -76,11 +76,11 @@ request_suspect_value(uint64_t word)
 	return request_word_below(word, '\r' + 1);
 }
 
-/* A name holds neither '=' nor NUL. */
+/* A name holds neither '=' nor a control byte. */
 static inline uint64_t
 request_suspect_name(uint64_t word)
 {
-	return request_word_below(word, 1) | request_word_below(word ^ REQUEST_ONES * '=', 1);
+	return request_word_below(word, ' ') | request_word_below(word ^ REQUEST_ONES * '=', 1);
 }
 
 /* Copy to *at and behind it, terminated.  Returns whether the test found something. */
@@ -159,7 +159,7 @@ request_var_add(struct request *rq, struct span name, struct span value)
 		return request_refuse(rq, WEFT_TOO_LARGE, "too many or too large request headers");
 	var->name = (struct span){ text, name.len };
 	if (request_text_copy(&text, name, request_suspect_name))
-		(void)request_refuse(rq, WEFT_BAD_INPUT, "a variable's name with '=' or NUL");
+		(void)request_refuse(rq, WEFT_BAD_INPUT, "a variable's name with '=' or control bytes");
 	var->value = (struct span){ text, value.len };
 	if (request_text_copy(&text, value, request_suspect_value) && request_value_is_bad(value))
 		(void)request_refuse(rq, WEFT_BAD_INPUT, "a header with NUL, CR or LF");
@@ -221,9 +221,11 @@ request_header(const struct request *rq, const char *name)
 		return request_var(rq, SPAN("CONTENT_TYPE"));
 	if (len == 14 && request_name_equals("CONTENT_LENGTH", name, len))
 		return request_var(rq, SPAN("CONTENT_LENGTH"));
-	for (v = rq->var; v != rq->var + rq->nvars; v++)
+	for (unsigned i = 0; i < rq->nvars; i++) {
+		v = &rq->var[i];
 		if (v->name.len == len + 5 && memcmp(v->name.at, "HTTP_", 5) == 0
 		    && request_name_equals(v->name.at + 5, name, len))
 			return v->value.at;
+	}
 	return NULL;
 }

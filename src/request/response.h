@@ -9,7 +9,7 @@
  *
  * Kept by this room: always Status; Content-Type application/octet-stream when the handler names none (and there
  * is a body); 302 beside a Location when the handler names no status; Content-Length when the whole body is known before the
- * head is sent; no body for HEAD (the length of what would have been sent is kept), 204 and 304 (no length and no type either); a body longer
+ * head is sent; no body for HEAD (the length of what would have been sent is kept), 204 and 304, and an authorizer's 200 (no length and no type either); a body longer
  * than the handler's own Content-Length is cut and logged, a shorter one ends in a reset, not in an end.  A head
  * over RESPONSE_HEAD_MAX becomes a 500, and the log names the field; later writes return WEFT_CANCELED.
  */
@@ -75,6 +75,7 @@ struct response {
 	struct response_field *fields, **last;
 	enum weft_rc failed;		/* of the first write that failed: the body has a hole */
 	bool no_body;			/* HEAD */
+	bool is_verdict;		/* an authorizer's: 200 has nothing for the client, and no length or type that could get to it */
 	bool status_set;		/* by the handler */
 	bool was_cut;			/* over the announced length, and logged */
 	bool was_aborted;		/* ended without an end: the client has not got this response */

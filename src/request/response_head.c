@@ -35,7 +35,7 @@ response_refuse(const char *what, const char *why)
 bool
 response_is_bodiless(const struct response *rs)
 {
-	return rs->status == 204 || rs->status == 304;
+	return rs->status == 204 || rs->status == 304 || (rs->is_verdict && rs->status == 200);
 }
 
 enum weft_rc

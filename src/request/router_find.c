@@ -68,17 +68,24 @@ router_take(struct router_walk *w, struct route *list, int depth)
 	return true;
 }
 
-/* Returns the literal child for a segment as the client wrote it.  Its buffer must not be in each frame of router_walk. */
+/* As router_literal, of a segment with escapes.  Apart: every request that waits would keep the page that this buffer touches. */
 static __attribute__((noinline)) uint32_t
-router_literal(const struct router *r, uint32_t at, struct span seg)
+router_literal_escaped(const struct router *r, uint32_t at, struct span seg)
 {
 	char decoded[ROUTE_LITERAL_MAX * 3];
 
 	if (seg.len > sizeof decoded)
 		return NODE_NONE;
+	return *router_place(r, at, (struct span){ decoded, percent_decode(decoded, seg, PERCENT_PLUS_IS_PLUS) });
+}
+
+/* Returns the literal child for a segment as the client wrote it. */
+static uint32_t
+router_literal(const struct router *r, uint32_t at, struct span seg)
+{
 	if (seg.len > 0 && memchr(seg.at, '%', seg.len) != NULL)
-		seg = (struct span){ decoded, percent_decode(decoded, seg, PERCENT_PLUS_IS_PLUS) };
-	return *router_place(r, at, seg);
+		return router_literal_escaped(r, at, seg);
+	return seg.len > ROUTE_LITERAL_MAX ? NODE_NONE : *router_place(r, at, seg);
 }
 
 /* Follow the path from a node on, best first.  At most ROUTE_SEGMENTS_MAX deep. */

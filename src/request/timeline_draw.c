@@ -124,3 +124,14 @@ timeline_tick(char to[TIMELINE_LENGTH_TEXT], usec at, usec step)
 	else
 		snprintf(to, TIMELINE_LENGTH_TEXT, "%" PRId64 " µs", at);
 }
+
+struct timeline_label
+timeline_label(const char *what, size_t width)
+{
+	struct span all = span_str(what);
+	size_t tail = width / 2;
+
+	if (all.len <= width)
+		return (struct timeline_label){ all, { "", 0 } };
+	return (struct timeline_label){ { what, width - 1 - tail }, { what + all.len - tail, tail } };
+}

@@ -36,6 +36,14 @@ usec timeline_until(const struct timeline_record *r, usec now);
 /* Write a length of time with its unit, three digits or so: "870 µs", "3.2 ms", "312 ms", "1.25 s", "12.5 s". */
 void timeline_length(char to[TIMELINE_LENGTH_TEXT], usec length);
 
+/* A label of at most width characters: head, and, where it had to be cut in the middle, an ellipsis and tail. */
+struct timeline_label {
+	struct span head, tail;		/* into what; tail is empty when nothing is cut */
+};
+
+/* Cut in the middle: requests below one long prefix differ at their ends.  width is at least 3. */
+struct timeline_label timeline_label(const char *what, size_t width);
+
 /* Write a tick's place with a unit that suits the step: "200 ms". */
 void timeline_tick(char to[TIMELINE_LENGTH_TEXT], usec at, usec step);
 

@@ -24,7 +24,7 @@ enum {
 	SVG_THIN = 18,			/* least width of a bar */
 	SVG_LEGEND = 330,
 	SVG_TICKS = 8,
-	SVG_LABEL = 28,			/* characters */
+	SVG_LABEL = 27,			/* characters */
 	SVG_MARGIN = 260,
 	SVG_WAITING = 1020,		/* of the words before the waits in the legend */
 };
@@ -45,10 +45,10 @@ static const char *const timeline_svg_colour[WAIT_COUNT] = {
 };
 
 static void
-timeline_svg_text(struct buf *to, const char *text, size_t max)
+timeline_svg_text(struct buf *to, struct span text)
 {
-	for (size_t i = 0; text[i] != '\0' && i < max; i++) {
-		switch (text[i]) {
+	for (size_t i = 0; i < text.len; i++) {
+		switch (text.at[i]) {
 		case '&':
 			buf_add(to, SPAN("&amp;"));
 			break;
@@ -62,7 +62,7 @@ timeline_svg_text(struct buf *to, const char *text, size_t max)
 			buf_add(to, SPAN("&quot;"));
 			break;
 		default:
-			buf_printf(to, "%c", text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?');
+			buf_printf(to, "%c", text.at[i] >= 0x20 && text.at[i] < 0x7f ? text.at[i] : '?');
 		}
 	}
 }
@@ -198,13 +198,16 @@ timeline_svg_row(struct timeline_svg *s, const struct timeline_record *r, size_t
 {
 	struct timeline_piece piece[TIMELINE_PIECES];
 	size_t n = timeline_pieces(r, s->now, piece);
+	struct timeline_label label = timeline_label(r->what, SVG_LABEL);
 	int base = timeline_svg_y(row) + SVG_ROW / 2 + 50, x;
 	char length[TIMELINE_LENGTH_TEXT];
 
 	timeline_length(length, timeline_until(r, s->now) - r->begin);
 	buf_printf(s->to, "<text x=\"260\" y=\"%d\">", base);
-	timeline_svg_text(s->to, r->what, strlen(r->what) > SVG_LABEL ? SVG_LABEL - 1 : SVG_LABEL);
-	buf_printf(s->to, "%s</text>\n", strlen(r->what) > SVG_LABEL ? "…" : "");
+	timeline_svg_text(s->to, label.head);
+	buf_printf(s->to, "%s", label.tail.len > 0 ? "…" : "");
+	timeline_svg_text(s->to, label.tail);
+	buf_printf(s->to, "</text>\n");
 	/* What ran lies on top: it may be thinner than a line. */
 	for (size_t i = 0; i < n; i++)
 		if (piece[i].why != WAIT_NONE)

@@ -49,6 +49,18 @@ timeline_text_pad(struct buf *to, unsigned count)
 	buf_printf(to, "%*s", (int)count, "");
 }
 
+static void
+timeline_text_label(struct timeline_text *t, const char *what)
+{
+	struct timeline_label label = timeline_label(what, t->label);
+	bool cut = label.tail.len > 0;
+
+	buf_add(t->to, label.head);
+	buf_printf(t->to, "%s", cut ? "…" : "");
+	buf_add(t->to, label.tail);
+	timeline_text_pad(t->to, t->label - (unsigned)(label.head.len + cut + label.tail.len) + 1);
+}
+
 /* Returns the time at the left edge of a column. */
 static usec
 timeline_text_at(const struct timeline_text *t, unsigned column)
@@ -125,7 +137,7 @@ timeline_text_row(struct timeline_text *t, const struct timeline_record *r)
 		snprintf(status, sizeof status, "gone");
 	else
 		snprintf(status, sizeof status, "%u", r->status % 1000u);
-	buf_printf(t->to, "%-*.*s ", (int)t->label, (int)t->label, r->what);
+	timeline_text_label(t, r->what);
 	timeline_text_bar(t, r);
 	/* The sign for micro is two bytes wide. */
 	buf_printf(t->to, " %*s %*s\n", TEXT_STATUS, status, TEXT_LENGTH + (strstr(length, "µ") != NULL), length);

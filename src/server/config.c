@@ -202,6 +202,7 @@ static cfg_opt_t config_listen_opts[] = {
 	CFG_STR("address", NULL, CFGF_NODEFAULT),
 	CFG_STR("mode", "0660", CFGF_NONE),
 	CFG_STR("group", "", CFGF_NONE),
+	CFG_STR_LIST("allow", "{}", CFGF_NONE),
 	CFG_END(),
 };
 
@@ -315,6 +316,37 @@ config_get_bytes(cfg_t *sec, const char *name)
 	return n;
 }
 
+/* FCGI_WEB_SERVER_ADDRS: who starts us says who may connect. */
+static int
+config_take_web(struct config *c)
+{
+	const char *text = getenv("FCGI_WEB_SERVER_ADDRS");
+
+	if (text != NULL && text[0] != '\0' && allow_parse(&c->web, text) != 0)
+		return config_refuse(1, "FCGI_WEB_SERVER_ADDRS=\"%s\" in the environment: not a list of addresses", text);
+	return 0;
+}
+
+/* Who may connect to one socket. */
+static int
+config_take_allow(const struct config *c, struct config_listen *l, cfg_t *sec)
+{
+	bool is_unix = strncmp(l->address, "unix:", 5) == 0;
+
+	for (unsigned i = 0; i < cfg_size(sec, "allow"); i++)
+		if (allow_add(&l->allow, cfg_getnstr(sec, "allow", i)) != 0)
+			return config_refuse(l->line, "listen \"%s\": allow: \"%s\" is not an address, or there are more than %d", l->name,
+			    cfg_getnstr(sec, "allow", i), ALLOW_MAX);
+	if (is_unix && l->allow.n > 0)
+		return config_refuse(l->line, "listen \"%s\": allow is for TCP; a unix socket has mode and group", l->name);
+	if (is_unix && c->web.n > 0)
+		return config_refuse(l->line, "listen \"%s\": FCGI_WEB_SERVER_ADDRS in the environment names addresses, and a unix socket has none",
+		    l->name);
+	if (l->allow.n == 0 && c->web.n == 0 && allow_is_public(l->address))
+		return config_refuse(l->line, "listen \"%s\": other hosts can connect to %s: say which with allow", l->name, l->address);
+	return 0;
+}
+
 static int
 config_take_listens(struct config *c, const struct config_text *t)
 {
@@ -326,11 +358,13 @@ config_take_listens(struct config *c, const struct config_text *t)
 		cfg_t *sec = cfg_getnsec(c->cfg, "listen", i);
 		struct config_listen *l = &c->listen[i];
 
-		*l = (struct config_listen){ cfg_title(sec), cfg_getstr(sec, "address"), 0660, cfg_getstr(sec, "group"),
-			config_text_line(t, "listen", i) };
+		*l = (struct config_listen){ .name = cfg_title(sec), .address = cfg_getstr(sec, "address"), .mode = 0660,
+			.group = cfg_getstr(sec, "group"), .line = config_text_line(t, "listen", i) };
 		config_mode(cfg_getstr(sec, "mode"), &l->mode);
 		if (l->address == NULL)
 			return config_refuse(l->line, "listen \"%s\": address is missing", l->name);
+		if (config_take_allow(c, l, sec) != 0)
+			return -1;
 	}
 	return c->listen == NULL ? -1 : 0;
 }
@@ -442,7 +476,7 @@ config_take(struct config *c, const struct config_text *t)
 		return config_refuse(config_text_option(t, "control"), "control: the path is too long for a unix socket");
 	if (c->user[0] != '\0' && getpwnam(c->user) == NULL)
 		return config_refuse(config_text_option(t, "user"), "user: no user is called \"%s\"", c->user);
-	if (config_take_listens(c, t) != 0 || config_take_pools(c, t) != 0 || config_take_modules(c, t) != 0)
+	if (config_take_web(c) != 0 || config_take_listens(c, t) != 0 || config_take_pools(c, t) != 0 || config_take_modules(c, t) != 0)
 		return -1;
 	return config_take_gate_users(c, t);
 }

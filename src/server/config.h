@@ -14,6 +14,7 @@
 #include "back/pool.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/allow.h"
 
 struct cfg_t;
 
@@ -24,6 +25,7 @@ struct config_listen {
 	const char *address;
 	mode_t mode;
 	const char *group;		/* of a unix socket; "": as it comes */
+	struct allow allow;		/* who may connect, besides what web says */
 	unsigned line;
 };
 
@@ -66,6 +68,7 @@ struct config {
 	struct config_module *module;
 	size_t nmodules;
 	struct config_limit limit;
+	struct allow web;		/* FCGI_WEB_SERVER_ADDRS of the environment: who may connect anywhere */
 };
 
 /*

@@ -11,6 +11,9 @@
 
 #include "base/buf.h"
 
+/* What ends a word; libconfuse passes over a '+' or '*' that means nothing. */
+#define CONFIG_BLANKS " \t\r\n={}(),+*"
+
 /* Where the walk through the text is. */
 struct config_walk {
 	struct config_text *t;
@@ -51,9 +54,9 @@ config_walk_string(struct config_walk *w)
 	char quote = *w->at++;
 
 	for (; *w->at != '\0' && *w->at != quote; w->at++) {
-		config_walk_newline(w);
 		if (*w->at == '\\' && w->at[1] != '\0')
 			w->at++;
+		config_walk_newline(w);
 	}
 	if (*w->at != '\0')
 		w->at++;
@@ -86,7 +89,7 @@ config_walk_close(struct config_walk *w)
 static void
 config_walk_word(struct config_walk *w)
 {
-	size_t len = strcspn(w->at, " \t\r\n={}\"'#(),");
+	size_t len = strcspn(w->at, CONFIG_BLANKS "\"'#");
 
 	if (w->depth == 0 && (w->word == NULL || w->list)) {
 		/* Behind "name =" this is the value, and the next word begins a statement. */
@@ -111,7 +114,7 @@ config_walk_step(struct config_walk *w)
 			w->word = NULL;
 			w->list = false;
 		}
-	} else if (strchr(" \t\r\n={}(),", c) != NULL) {
+	} else if (strchr(CONFIG_BLANKS, c) != NULL) {
 		config_walk_newline(w);
 		if (c == '=')
 			w->list = true;
@@ -187,7 +190,7 @@ config_text_option(const struct config_text *t, const char *name)
 	unsigned line = 1, depth = 0;
 
 	for (const char *at = t->text; *at != '\0'; at++) {
-		bool begins = at == t->text || strchr(" \t\n}", at[-1]) != NULL;
+		bool begins = at == t->text || strchr(" \t\n}+*", at[-1]) != NULL;
 
 		if (begins && depth == 0 && strncmp(at, name, len) == 0 && strchr(" \t=", at[len]) != NULL)
 			return line;

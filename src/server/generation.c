@@ -17,6 +17,7 @@
 #define SEAT_BACKOFF_MIN (100 * USEC_PER_MSEC)
 #define SEAT_BACKOFF_MAX (30 * USEC_PER_SEC)
 #define SEAT_STEADY      (2 * USEC_PER_SEC)	/* who lived so long may be replaced at once */
+#define GENERATION_START_MAX (60 * USEC_PER_SEC)
 
 static void seat_start(struct seat *s);
 
@@ -75,6 +76,7 @@ generation_check_serving(struct generation *g)
 		if (!g->seat[i].ready)
 			return;
 	g->state = GENERATION_SERVING;
+	timer_set(g->patience, CLOCK_NEVER);
 	g->ops->serving(g->arg, g);
 }
 
@@ -132,9 +134,12 @@ seat_on_end(void *arg, struct child *child, int status)
 	struct seat *s = arg;
 	struct generation *g = s->generation;
 	usec now = loop_now(g->loop);
-	char how[128];
+	char how[128], why[192];
 
 	must(s->child == child);
+	/* Its last words may still be there to read; they say more than its status. */
+	while (s->link != NULL && link_take(s->link))
+		continue;
 	child_status_text(status, how, sizeof how);
 	if (g->state == GENERATION_DRAINING && status == 0)
 		log_info("worker %u ended pid=%d", s->number + 1, (int)child_pid(child));
@@ -148,8 +153,10 @@ seat_on_end(void *arg, struct child *child, int status)
 			g->ops->ended(g->arg, g);
 		return;
 	}
-	if (g->state == GENERATION_STARTING && status != 0) {
-		g->ops->refused(g->arg, g, how);
+	/* Whatever its status: a module may have called exit(0). */
+	if (g->state == GENERATION_STARTING) {
+		snprintf(why, sizeof why, "worker %u ended while it started: %s", s->number + 1, how);
+		g->ops->refused(g->arg, g, why);
 		return;
 	}
 	if (now - s->born >= SEAT_STEADY) {
@@ -180,42 +187,56 @@ seat_start(struct seat *s)
 		child_kill(s->child, SIGKILL);
 }
 
+static void
+generation_on_patience(void *arg)
+{
+	struct generation *g = arg;
+	char why[96];
+
+	if (g->state == GENERATION_STARTING) {
+		snprintf(why, sizeof why, "the workers were not ready within %g s", (double)g->start_max / (double)USEC_PER_SEC);
+		g->ops->refused(g->arg, g, why);
+		return;
+	}
+	log_warn("workers that do not end are killed count=%u", generation_alive(g));
+	generation_kill(g);
+}
+
 struct generation *
 generation_new(struct loop *l, struct config *config, const struct generation_ops *ops, void *arg)
 {
 	struct generation *g = calloc(1, sizeof *g);
+	bool has_timers;
 
 	if (g == NULL) {
 		config_free(&config);
 		return NULL;
 	}
-	*g = (struct generation){ .loop = l, .config = config, .ops = ops, .arg = arg, .nseats = config->workers };
+	*g = (struct generation){ .loop = l, .config = config, .ops = ops, .arg = arg, .nseats = config->workers,
+		.start_max = GENERATION_START_MAX };
+	g->patience = timer_new(l, generation_on_patience, g);
+	has_timers = g->patience != NULL;
 	for (unsigned i = 0; i < g->nseats; i++) {
 		struct seat *s = &g->seat[i];
 
 		s->generation = g;
 		s->number = i;
 		s->restart = timer_new(l, seat_on_restart, s);
+		has_timers = has_timers && s->restart != NULL;
 	}
+	if (!has_timers)
+		generation_free(&g);
 	return g;
 }
 
 void
 generation_start(struct generation *g)
 {
+	timer_set(g->patience, clock_add(loop_now(g->loop), g->start_max));
 	for (unsigned i = 0; i < g->nseats; i++) {
 		g->seat[i].ring = g->first_ring + i;
 		seat_start(&g->seat[i]);
 	}
-}
-
-static void
-generation_on_kill(void *arg)
-{
-	struct generation *g = arg;
-
-	log_warn("workers that do not end are killed count=%u", generation_alive(g));
-	generation_kill(g);
 }
 
 void
@@ -231,9 +252,7 @@ generation_drain(struct generation *g)
 			continue;
 		child_kill(s->child, SIGTERM);
 	}
-	g->kill = timer_new(g->loop, generation_on_kill, g);
-	if (g->kill != NULL)
-		timer_set(g->kill, clock_add(loop_now(g->loop), g->config->limit.grace + 2 * USEC_PER_SEC));
+	timer_set(g->patience, clock_add(loop_now(g->loop), g->config->limit.grace + 2 * USEC_PER_SEC));
 	if (generation_alive(g) == 0)
 		g->ops->ended(g->arg, g);
 }
@@ -255,8 +274,7 @@ generation_free(struct generation **gp)
 	must(generation_alive(g) == 0);
 	for (unsigned i = 0; i < g->nseats; i++)
 		timer_free(&g->seat[i].restart);
-	if (g->kill != NULL)
-		timer_free(&g->kill);
+	timer_free(&g->patience);
 	config_free(&g->config);
 	free(g);
 }

@@ -60,7 +60,8 @@ struct generation {
 	size_t first_ring;		/* ours: one a worker */
 	struct seat seat[CONFIG_WORKERS_MAX];
 	unsigned nseats;
-	struct timer *kill;		/* while DRAINING: when patience ends */
+	usec start_max;			/* how long until all must be ready; set by generation_new */
+	struct timer *patience;		/* while STARTING and DRAINING: when it ends */
 	TAILQ_ENTRY(generation) link;
 };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -45,13 +46,20 @@ link_packet_free(struct link_packet *p)
 	free(p);
 }
 
+/* Too many descriptors on their way (unix(7)), or no memory now: later.  The peer takes some off meanwhile. */
+static bool
+link_is_busy(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM;
+}
+
 static void
 link_flush(struct link *k)
 {
 	struct link_packet *p;
 
 	while ((p = STAILQ_FIRST(&k->queue)) != NULL) {
-		if (fdpass_send(k->sock, p->bytes, p->len, p->fd) != 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (fdpass_send(k->sock, p->bytes, p->len, p->fd) != 0 && link_is_busy(errno))
 			break;
 		/* Any other failure: the peer is gone, which reading reports. */
 		STAILQ_REMOVE_HEAD(&k->queue, next);
@@ -61,8 +69,7 @@ link_flush(struct link *k)
 	watch_want(k->watch, p == NULL ? WATCH_READ : WATCH_READ | WATCH_WRITE);
 }
 
-/* Read one message and hand it on.  Returns 1 while there may be more; k may be gone when it returns 0. */
-static int
+int
 link_take(struct link *k)
 {
 	static _Thread_local char bytes[sizeof(struct link_wire) + LINK_TEXT_MAX + 1];
@@ -100,8 +107,13 @@ link_on_ready(void *arg, int what)
 struct link *
 link_new(struct loop *l, int sock, const struct link_ops *ops, void *arg)
 {
-	struct link *k = calloc(1, sizeof *k);
+	struct link *k;
+	int flags = fcntl(sock, F_GETFL);
 
+	/* A worker's end comes as one that blocks, and a master that is stopped must not stop its workers. */
+	if (flags < 0 || fcntl(sock, F_SETFL, flags | O_NONBLOCK) != 0)
+		return NULL;
+	k = calloc(1, sizeof *k);
 	if (k == NULL)
 		return NULL;
 	k->sock = sock;

@@ -44,7 +44,7 @@ struct link_ops {
 	void (*on_end)(void *arg);	/* the peer is gone; may free the link */
 };
 
-/* Talk over a connected, non-blocking SOCK_SEQPACKET socket; borrowed.  NULL with errno. */
+/* Talk over a connected SOCK_SEQPACKET socket, which is made non-blocking; borrowed.  NULL with errno. */
 struct link *link_new(struct loop *l, int sock, const struct link_ops *ops, void *arg);
 
 /* Stop and free, dropping what is queued; *lp becomes NULL. */
@@ -52,5 +52,8 @@ void link_free(struct link **lp);
 
 /* Queue a message; returns 0, or -1 when it cannot be kept (too many, no memory): it is dropped and logged. */
 int link_send(struct link *k, const struct link_message *m);
+
+/* Read one message now, if one is there, and hand it on.  Returns 1 when it did: the callee may have freed the link. */
+int link_take(struct link *k);
 
 #endif

@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += libserver.la
 libserver_la_CPPFLAGS = $(AM_CPPFLAGS) $(CONFUSE_CFLAGS) $(JANSSON_CFLAGS)
 libserver_la_LIBADD = $(CONFUSE_LIBS) $(JANSSON_LIBS)
 libserver_la_SOURCES = \
+	src/server/allow.c src/server/allow.h \
 	src/server/config.c src/server/config.h \
 	src/server/config_text.c src/server/config_text.h \
 	src/server/control.c src/server/control.h \
@@ -10,5 +11,7 @@ libserver_la_SOURCES = \
 	src/server/generation.c src/server/generation.h \
 	src/server/link.c src/server/link.h \
 	src/server/master.c src/server/master.h \
+	src/server/master_gate.c src/server/master_own.h \
+	src/server/master_socket.c src/server/master_verb.c \
 	src/server/setup.c src/server/setup.h \
 	src/server/worker.c src/server/worker.h

@@ -27,10 +27,14 @@
 #include "server/link.h"
 #include "server/setup.h"
 
+enum { WORKER_END_SECONDS = 10 };
+
 /* A listening socket: inherited (id 0), or handed over by a gate. */
 struct worker_listen {
+	struct worker *worker;
 	uint32_t id;
 	int fd;
+	const struct allow *allow;	/* besides the server's own list; NULL: nobody else is asked */
 	struct listener *listener;
 	LIST_ENTRY(worker_listen) link;
 };
@@ -46,24 +50,33 @@ struct worker {
 	usec drain_until;		/* 0: not draining */
 };
 
+/* Whom the lists do not name is closed before a byte is read. */
 static void
 worker_on_accept(void *arg, int fd)
 {
-	struct worker *w = arg;
+	struct worker_listen *wl = arg;
+	struct worker *w = wl->worker;
 
+	if (!allow_admits(&w->start->config->web, fd) || (wl->allow != NULL && !allow_admits(wl->allow, fd))) {
+		w->app.front.refused++;
+		close(fd);
+		return;
+	}
 	fcgi_conns_add(w->conns, fd);
 }
 
 static int
-worker_listen(struct worker *w, uint32_t id, int fd)
+worker_listen(struct worker *w, uint32_t id, int fd, const struct allow *allow)
 {
 	struct worker_listen *wl = calloc(1, sizeof *wl);
 
 	if (wl == NULL)
 		return -1;
+	wl->worker = w;
 	wl->id = id;
 	wl->fd = fd;
-	wl->listener = listener_new(w->loop, fd, worker_on_accept, w);
+	wl->allow = allow;
+	wl->listener = listener_new(w->loop, fd, worker_on_accept, wl);
 	if (wl->listener == NULL) {
 		free(wl);
 		return -1;
@@ -144,7 +157,7 @@ worker_on_message(void *arg, struct link_message *m)
 
 	switch (m->what) {
 	case LINK_LISTEN:
-		if (w->drain_until != 0 || worker_listen(w, m->id, m->fd) != 0)
+		if (w->drain_until != 0 || worker_listen(w, m->id, m->fd, NULL) != 0)
 			break;
 		return;
 	case LINK_CONN:
@@ -206,6 +219,19 @@ worker_become(const char *user, char *error, size_t size)
 	return 0;
 }
 
+/* The sockets of the configuration come last, in its order. */
+static int
+worker_listen_all(struct worker *w)
+{
+	const struct worker_start *s = w->start;
+	size_t given = s->nlistens - s->config->nlistens;
+
+	for (size_t i = 0; i < s->nlistens; i++)
+		if (worker_listen(w, 0, s->listen_fd[i], i < given ? NULL : &s->config->listen[i - given].allow) != 0)
+			return -1;
+	return 0;
+}
+
 static int
 worker_begin(struct worker *w, int sock, char *error, size_t size)
 {
@@ -233,11 +259,10 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 		snprintf(error, size, "out of memory");
 		return -1;
 	}
-	for (size_t i = 0; i < s->nlistens; i++)
-		if (worker_listen(w, 0, s->listen_fd[i]) != 0) {
-			snprintf(error, size, "cannot accept: %s", strerror(errno));
-			return -1;
-		}
+	if (worker_listen_all(w) != 0) {
+		snprintf(error, size, "cannot accept: %s", strerror(errno));
+		return -1;
+	}
 	loop_on_signal(w->loop, SIGTERM, worker_on_signal, w);
 	loop_on_signal(w->loop, SIGINT, worker_on_signal, w);
 	return 0;
@@ -249,6 +274,8 @@ worker_end(struct worker *w)
 {
 	usec until = loop_now(w->loop) + USEC_PER_SEC;
 
+	/* A function on a thread, or a module's fini, may never return, and there may be no master left to kill us. */
+	alarm(WORKER_END_SECONDS);
 	fcgi_conns_free(&w->conns);
 	while (fiber_sched_alive(loop_fibers(w->loop)) > 0 && loop_now(w->loop) < until)
 		loop_turn(w->loop, 10 * USEC_PER_MSEC);

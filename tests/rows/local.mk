@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	tests/rows/rows/stage.py tests/rows/rows/variables.py
 
 # make rows ARGS='-k a0'
-.PHONY: rows
-rows: all $(check_DATA)
+.PHONY: rows rows-modules
+rows-modules: tests/rows/rows.so $(ROWS_BAD_MODULES)
+rows: all rows-modules
 	$(top_srcdir)/tests/rows/run --build $(abs_top_builddir) $(ARGS)

@@ -260,6 +260,8 @@ rows_command(struct weft_request *rq, char *line)
 		return weft_flush(rq);
 	if (strcmp(word[0], "redirect") == 0)
 		return weft_redirect(rq, (int)n, word[2]);
+	if (strcmp(word[0], "variable") == 0)
+		return weft_set_variable(rq, word[1] == NULL ? "" : word[1], word[2]);
 	if (strcmp(word[0], "sleep") == 0)
 		return weft_sleep(rq, n);
 	if (strcmp(word[0], "write") != 0 || (bytes = rows_bytes(n)) == NULL)
@@ -270,8 +272,8 @@ rows_command(struct weft_request *rq, char *line)
 }
 
 /*
- * Run the commands of the body, one a line: status N REASON, set NAME VALUE, add
- * NAME VALUE, puts TEXT, write N, flush, redirect N LOCATION, sleep MS.  "results"
+ * Run the commands of the body, or of "do" in the query, one a line: status N REASON, set NAME VALUE, add
+ * NAME VALUE, puts TEXT, write N, flush, redirect N LOCATION, variable NAME VALUE, sleep MS.  "results"
  * writes what those before it returned, "return N" ends the handler with N.
  */
 static int
@@ -279,9 +281,9 @@ rows_do(struct weft_request *rq)
 {
 	char results[256] = "", *save = NULL, *text;
 	size_t at = 0;
-	const char *body;
+	const char *body = weft_query(rq, "do");
 
-	if (weft_body(rq, &body, NULL) != WEFT_OK)
+	if (body == NULL && weft_body(rq, &body, NULL) != WEFT_OK)
 		return weft_fail(rq);
 	text = weft_strdup(rq, body);
 	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
@@ -357,5 +359,6 @@ rows(struct weft_request *rq)
 WEFT_MODULE(
 	{ "*", "/", rows_hello },
 	{ "*", "/rows", rows },
+	{ "AUTHORIZE", "/rows", rows },
 	{ "GET", "/get", rows_hello },
 )

@@ -4,6 +4,7 @@ APP_FAKE = tests/unit/back_fake.c tests/unit/back_fake.h
 APP_CPPFLAGS = $(UNIT_CPPFLAGS) $(JANSSON_CFLAGS) -I$(top_srcdir)
 APP_LDADD = tests/unit/libweftapi.la $(UNIT_APP) $(JANSSON_LIBS) -ldl
 APP_TESTS = \
+	tests/unit/app_authorizer \
 	tests/unit/app_back \
 	tests/unit/app_dispatch \
 	tests/unit/app_module \
@@ -18,6 +19,9 @@ check_LTLIBRARIES += tests/unit/libweftapi.la
 tests_unit_libweftapi_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_unit_libweftapi_la_SOURCES = $(WEFT_API_SOURCES)
 
+tests_unit_app_authorizer_SOURCES = tests/unit/app_authorizer.c $(APP_RIG)
+tests_unit_app_authorizer_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_authorizer_LDADD = $(APP_LDADD)
 tests_unit_app_back_SOURCES = tests/unit/app_back.c $(APP_RIG) $(APP_FAKE)
 tests_unit_app_back_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_back_LDADD = $(APP_LDADD)

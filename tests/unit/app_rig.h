@@ -3,8 +3,8 @@
 #define TESTS_UNIT_APP_RIG_H
 
 /*
- * What the tests of the app layer share: an app on a loop whose clock the
- * test moves on, and requests made by the test itself, in place of a front,
+ * What the tests of the app layer share: an app on a loop whose clock stands
+ * still until the test moves it, and requests made by the test itself, in place of a front,
  * with a sink that keeps what was answered.
  */
 

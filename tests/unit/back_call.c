@@ -135,7 +135,7 @@ bytes_that_are_not_one_command_are_refused(void **state)
 	static const struct span bad[] = { { "", 0 }, { "PING\r\n", 6 }, { "*0\r\n", 4 }, { "*-1\r\n", 5 }, { "*1\r\n$-1\r\n", 9 },
 		{ "*1\r\n$4\r\nPINGxx", 14 }, { "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n", 28 },
 		{ "*1\r\n$99999999999999999999999\r\nPING\r\n", 37 }, { "*1\r\n$\r\nPING\r\n", 13 }, { "*1\r\n$10\r\nmonitor\r\nx\r\n", 21 },
-		{ "*1\r\n$0\r\n\r\n", 10 } };
+		{ "*1\r\n$0\r\n\r\n", 10 }, { "*01\r\n$4\r\nPING\r\n", 15 }, { "*1\r\n$04\r\nPING\r\n", 15 } };
 	const char *why;
 
 	assert_int_equal(redis_command_check((struct span){ whole, sizeof whole - 1 }, &why), WEFT_OK);

@@ -418,7 +418,7 @@ shared_body(void *arg)
 {
 	static const char *const bad[] = { "BEGIN", "start transaction", "COMMIT", " rollback", "SAVEPOINT a", "LISTEN x",
 		"/* a */ SET x.y = 1", "COPY item TO STDOUT", "PREPARE a AS SELECT 1", "DECLARE c CURSOR FOR SELECT 1",
-		"LOCK item", "; BEGIN", "END", "DISCARD ALL" };
+		"LOCK item", "create temporary table t (id int)", "; BEGIN", "END", "DISCARD ALL" };
 	struct kit *k = arg;
 	struct kit_ask a;
 

@@ -68,6 +68,11 @@ sql_first_word_skips_what_means_nothing(void **state)
 	assert_string_equal(word, "");
 	sql_first_word("abcdefghijklmnopqrstuvwxyz", word);
 	assert_string_equal(word, "ABCDEFGHIJKLMNO");
+	assert_string_equal(sql_session_word("create temp table a (b int)"), "CREATE TEMPORARY");
+	assert_string_equal(sql_session_word("CREATE OR REPLACE LOCAL /* a */ TEMPORARY VIEW a AS SELECT 1"), "CREATE TEMPORARY");
+	assert_null(sql_session_word("CREATE TABLE temp (b int)"));
+	assert_null(sql_session_word("CREATE"));
+	assert_null(sql_session_word("CREATE OR"));
 	assert_null(sql_session_word("SELECT 'begin'"));
 	assert_null(sql_session_word("SETTLE"));
 	assert_null(sql_session_word(""));

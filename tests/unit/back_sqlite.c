@@ -129,6 +129,8 @@ refused_body(void *arg)
 		{ "BEGIN", WEFT_INVALID, "" },
 		{ "-- x\nsavepoint a", WEFT_INVALID, "" },
 		{ "ATTACH 'x.db' AS x", WEFT_INVALID, "" },
+		{ "CREATE TEMP TABLE mine AS SELECT 1", WEFT_INVALID, "" },
+		{ "CREATE TABLE temp.mine (id)", WEFT_REFUSED, "SQLITE_AUTH" },
 		{ "SELECT 1; SELECT 2", WEFT_INVALID, "" },
 		{ "SELECT 1; nonsense", WEFT_INVALID, "" },
 		{ "", WEFT_INVALID, "" },

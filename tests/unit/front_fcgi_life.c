@@ -381,6 +381,22 @@ l17_four_requests_in_one_write(void **state)
 		peer_expect(&peer, id, 1, "ok");
 }
 
+/* G as it is: the same id each time, so each waits for the one before. */
+static void
+l17_the_same_id_four_times_in_one_write(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		add_request(&w, 7, i < 3 ? KEEP : 0, "/ok", NULL);
+	add_record(&w, FCGI_GET_VALUES, 0, SPAN(""), 0);	/* behind the end */
+	peer_send_buf(&peer, &w);
+	for (int i = 0; i < 4; i++)
+		peer_expect(&peer, 7, 1, "ok");
+	peer_settle(&peer);
+	assert_true(peer.eof);
+	assert_int_equal(bed.started, 4);
+}
+
 static void
 l18_unknown_type_with_an_id(void **state)
 {
@@ -583,12 +599,30 @@ l26_authorizer_without_stdin(void **state)
 	(void)state;
 	add_pair(&params, SPAN("REQUEST_METHOD"), SPAN("GET"));
 	add_pair(&params, SPAN("REQUEST_URI"), SPAN("/len"));
+	add_pair(&params, SPAN("CONTENT_LENGTH"), SPAN("5"));	/* of the body that it does not get */
 	add_begin(&w, 1, FCGI_AUTHORIZER, 0);
 	add_record(&w, FCGI_PARAMS, 1, buf_span(&params), 0);
 	add_record(&w, FCGI_PARAMS, 1, SPAN(""), 0);
 	peer_send_buf(&peer, &w);
 	peer_until_eof(&peer);
 	peer_expect(&peer, 1, 1, "0");
+	buf_fini(&params);
+}
+
+static void
+l26_authorizer_that_allows(void **state)
+{
+	struct buf params = { 0 };
+
+	(void)state;
+	add_pair(&params, SPAN("REQUEST_METHOD"), SPAN("GET"));
+	add_pair(&params, SPAN("REQUEST_URI"), SPAN("/ok"));
+	add_begin(&w, 1, FCGI_AUTHORIZER, 0);
+	add_record(&w, FCGI_PARAMS, 1, buf_span(&params), 0);
+	add_record(&w, FCGI_PARAMS, 1, SPAN(""), 0);
+	peer_send_buf(&peer, &w);
+	peer_until_eof(&peer);
+	peer_expect(&peer, 1, 1, "");
 	buf_fini(&params);
 }
 
@@ -739,6 +773,7 @@ main(void)
 		ROW(l15_a_thousand_at_once),
 		ROW(l16_the_quick_one_is_answered_first),
 		ROW(l17_four_requests_in_one_write),
+		ROW(l17_the_same_id_four_times_in_one_write),
 		ROW(l18_unknown_type_with_an_id),
 		ROW(l19_not_fastcgi),
 		ROW(l20_version_2_in_the_second_record),
@@ -750,6 +785,7 @@ main(void)
 		ROW(b16_end_after_each_byte),
 		ROW(b22_peers_that_leave),
 		ROW(l26_authorizer_without_stdin),
+		ROW(l26_authorizer_that_allows),
 		ROW(l29_nothing_before_the_end_of_params),
 		ROW(l30_all_are_finished_before_the_close),
 		ROW(early_answer_is_not_lost_by_the_close),

@@ -118,6 +118,9 @@ app_serve(struct bed *b, struct request *rq)
 	} else if (app_is(rq, "/echo")) {
 		app_echo(b, rq);
 	} else if (app_is(rq, "/len")) {
+		/* Of an authorizer's 200 no body would be seen. */
+		if (rq->role == REQUEST_AUTHORIZER)
+			response_status(&rq->response, 403, NULL);
 		app_len(b, rq);
 	} else if (app_is(rq, "/var")) {
 		value = request_var(rq, span_str(app_argument(rq)));

@@ -5,7 +5,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "loop/chunk.h"
 
@@ -105,6 +107,31 @@ chunk_pool_keeps_a_bounded_number(void **state)
 	chunk_pool_fini(&pool);
 }
 
+/* A burst of large responses does not stay with the process. */
+static void
+large_chunks_go_back_to_the_kernel(void **state)
+{
+	enum { BURST = 40, KEPT = 32 };
+	struct chunk_pool pool;
+	struct chunk *c[BURST];
+	void *at[BURST];
+	unsigned char in_core;
+	int gone = 0;
+
+	chunk_pool_init(&pool);
+	for (int i = 0; i < BURST; i++)
+		at[i] = c[i] = chunk_get(&pool, CHUNK_LARGE);
+	for (int i = 0; i < BURST; i++) {
+		assert_non_null(c[i]);
+		memset(c[i]->data, 'x', c[i]->size);
+		chunk_put(&pool, &c[i]);
+	}
+	for (int i = 0; i < BURST; i++)
+		gone += mincore(at[i], 1, &in_core) != 0 && errno == ENOMEM;
+	assert_int_equal(gone, BURST - KEPT);
+	chunk_pool_fini(&pool);
+}
+
 int
 main(void)
 {
@@ -112,6 +139,7 @@ main(void)
 		cmocka_unit_test(chunkq_keeps_order_over_all_sizes),
 		cmocka_unit_test(chunkq_reserves_in_one_piece),
 		cmocka_unit_test(chunk_pool_keeps_a_bounded_number),
+		cmocka_unit_test(large_chunks_go_back_to_the_kernel),
 	};
 
 	for (size_t i = 0; i < sizeof pattern; i++)

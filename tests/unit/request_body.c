@@ -328,6 +328,56 @@ readers_wait_for_what_comes(void **state)
 	rig_end(s);
 }
 
+/* One turn brings more than may be held: a reader that waits for it takes it from memory, and only that turn's. */
+static void
+what_a_reader_waits_for_is_not_spooled(void **state)
+{
+	struct fiber_sched *s = rig_sched();
+	struct body b;
+	struct reader one = { &b, WEFT_DOWN, "", 0, CLOCK_NEVER };
+	char to[101];
+
+	(void)state;
+	body_init(&b, -1, 10000, 50);
+	rig_run(s, reader_read, &one);
+	for (int i = 0; i < 10; i++)
+		body_feed(&b, span_of("0123456789"));
+	assert_int_equal(b.spool, -1);
+	fiber_sched_run(s);
+	assert_int_equal(one.rc, WEFT_OK);
+	assert_int_equal(one.got, 31);
+	/* It does something else now. */
+	body_feed(&b, span_of("late"));
+	assert_int_equal(b.spool_len, 4);
+	assert_int_equal(take(&b, 100, to), WEFT_OK);
+	assert_int_equal(strlen(to), 69);
+	assert_int_equal(take(&b, 100, to), WEFT_OK);
+	assert_string_equal(to, "late");
+	body_fini(&b);
+	rig_end(s);
+}
+
+/* Even then memory is bounded. */
+static void
+a_turn_for_a_reader_is_bounded(void **state)
+{
+	struct fiber_sched *s = rig_sched();
+	struct body b;
+	struct reader one = { &b, WEFT_DOWN, "", 0, CLOCK_NEVER };
+	static char piece[65536];
+
+	(void)state;
+	body_init(&b, -1, 1 << 20, 50);
+	rig_run(s, reader_read, &one);
+	for (int i = 0; i < 6; i++)
+		body_feed(&b, (struct span){ piece, sizeof piece });
+	assert_int_equal(b.memory.len, 4 * sizeof piece);
+	assert_int_equal(b.spool_len, 2 * sizeof piece);
+	fiber_sched_run(s);
+	body_fini(&b);
+	rig_end(s);
+}
+
 static void
 waits_end_early(void **state)
 {
@@ -389,6 +439,8 @@ main(void)
 		cmocka_unit_test(no_file_fails_the_body),
 		cmocka_unit_test(a_full_disk_fails_the_body),
 		cmocka_unit_test(readers_wait_for_what_comes),
+		cmocka_unit_test(what_a_reader_waits_for_is_not_spooled),
+		cmocka_unit_test(a_turn_for_a_reader_is_bounded),
 		cmocka_unit_test(waits_end_early),
 		cmocka_unit_test(what_is_complete_stays),
 	};

@@ -130,6 +130,39 @@ variables_and_headers(void **state)
 }
 
 static void
+no_variables(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	request_ready(r.rq);
+	assert_null(request_header(r.rq, "Host"));
+	assert_null(request_var(r.rq, SPAN("REQUEST_METHOD")));
+	assert_string_equal(r.rq->method, "");
+	assert_int_equal(r.rq->bad, WEFT_BAD_INPUT);
+	rig_fini(&r);
+}
+
+static void
+an_authorizer_has_no_body(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	r.rq->role = REQUEST_AUTHORIZER;
+	var(&r, "REQUEST_METHOD", "POST");
+	var(&r, "REQUEST_URI", "/x");
+	var(&r, "CONTENT_LENGTH", "100");
+	request_ready(r.rq);
+	assert_int_equal(r.rq->body.state, BODY_COMPLETE);
+	assert_string_equal(r.rq->method, "POST");
+	assert_string_equal(fiber_label(r.rq->fiber), "AUTHORIZE /x");
+	rig_fini(&r);
+}
+
+static void
 paths(void **state)
 {
 	/* REQUEST_URI, SCRIPT_NAME, PATH_INFO; the path. */
@@ -282,7 +315,7 @@ every_byte_of_every_length(void **state)
 			rig_fini(&r);
 			rig_init(&r);
 			assert_int_equal(request_var_add(r.rq, s, SPAN("v")), WEFT_OK);
-			assert_int_equal(r.rq->bad, c == 0 || c == '=' ? WEFT_BAD_INPUT : WEFT_OK);
+			assert_int_equal(r.rq->bad, c < ' ' || c == '=' ? WEFT_BAD_INPUT : WEFT_OK);
 			assert_true(span_equal(r.rq->var[0].name, s));
 			assert_string_equal(r.rq->var[0].value.at, "v");
 			rig_fini(&r);
@@ -463,6 +496,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_usual_request_costs_no_malloc),
 		cmocka_unit_test(variables_and_headers),
+		cmocka_unit_test(no_variables),
+		cmocka_unit_test(an_authorizer_has_no_body),
 		cmocka_unit_test(paths),
 		cmocka_unit_test(lengths_of_the_body),
 		cmocka_unit_test(methods),

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "request/timeline.h"
+#include "request/timeline_draw.h"
 
 static struct timeline_ring ring, other;
 static struct timeline_record out[2 * TIMELINE_RECORDS];
@@ -376,6 +377,17 @@ written_as_json(void **state)
 	draw_all(0, 0);
 }
 
+static void
+labels_are_cut_in_the_middle(void **state)
+{
+	struct timeline_label l = timeline_label("GET /a/b", 8);
+
+	(void)state;
+	assert_true(span_equal(l.head, SPAN("GET /a/b")) && l.tail.len == 0);
+	l = timeline_label("GET /a/bc", 8);
+	assert_true(span_equal(l.head, SPAN("GET")) && span_equal(l.tail, SPAN("a/bc")));
+}
+
 int
 main(void)
 {
@@ -390,6 +402,7 @@ main(void)
 		cmocka_unit_test(drawn_as_text),
 		cmocka_unit_test(drawn_as_svg),
 		cmocka_unit_test(written_as_json),
+		cmocka_unit_test(labels_are_cut_in_the_middle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,15 @@
 # unit tests of src/server
-check_PROGRAMS += tests/unit/server_config tests/unit/server_link tests/unit/server_control
-TESTS += tests/unit/server_config tests/unit/server_link tests/unit/server_control
+check_PROGRAMS += tests/unit/server_allow tests/unit/server_config tests/unit/server_link tests/unit/server_control tests/unit/server_generation
+TESTS += tests/unit/server_allow tests/unit/server_config tests/unit/server_link tests/unit/server_control tests/unit/server_generation
 tests_unit_server_config_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_server_config_LDADD = $(UNIT_SERVER)
 tests_unit_server_link_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_server_link_LDADD = $(UNIT_SERVER)
 tests_unit_server_control_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_server_control_LDADD = $(UNIT_SERVER)
+tests_unit_server_allow_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_server_allow_LDADD = $(UNIT_SERVER)
+# It runs workers, which need all of weft.
+tests_unit_server_generation_SOURCES = tests/unit/server_generation.c $(WEFT_API_SOURCES)
+tests_unit_server_generation_CPPFLAGS = $(UNIT_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_unit_server_generation_LDADD = $(UNIT_SERVER) $(JANSSON_LIBS) -ldl

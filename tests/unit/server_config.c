@@ -158,6 +158,17 @@ config_reads_lengths_of_time(void **state)
 		assert_int_equal(config_duration(bad[i], &length), -1);
 }
 
+/* libconfuse passes over some characters, and goes on with a string behind a backslash: lines are counted as it does. */
+static void
+config_counts_lines_as_libconfuse_reads(void **state)
+{
+	(void)state;
+	refuses("\n+listen \"a\" { }\n", 2, "address is missing");
+	refuses("workers = 1\n*\n*listen \"a\" { }\n", 3, "address is missing");
+	refuses("workers = 1 +gate_users = { \"no-such-user\" }\n", 1, "no user is called");
+	refuses("status = \"/a\\\n\"\nlisten \"a\" { }\n", 3, "address is missing");
+}
+
 static void
 config_reads_amounts_of_bytes(void **state)
 {
@@ -196,6 +207,33 @@ remove_file(void **state)
 	return unlink(file);
 }
 
+static void
+who_may_connect(void **state)
+{
+	struct config *c;
+
+	(void)state;
+	c = read_text("listen \"a\" { address = \"0.0.0.0:0\" allow = { \"192.0.2.1\", \"::1\" } }\nlisten \"b\" { address = \"[::1]:0\" }\n");
+	assert_non_null(c);
+	assert_int_equal(c->listen[0].allow.n, 2);
+	assert_int_equal(c->listen[1].allow.n, 0);
+	assert_int_equal(c->web.n, 0);
+	config_free(&c);
+	refuses("\nlisten \"a\" { address = \"0.0.0.0:0\" }\n", 2, "say which with allow");
+	refuses("listen \"a\" { address = \"[::]:0\" }\n", 1, "say which with allow");
+	refuses("\nlisten \"a\" { address = \"0.0.0.0:0\" allow = { \"localhost\" } }\n", 2, "not an address");
+	refuses("listen \"a\" { address = \"unix:/x\" allow = { \"::1\" } }\n", 1, "allow is for TCP");
+	setenv("FCGI_WEB_SERVER_ADDRS", "192.0.2.1,192.0.2.2", 1);
+	c = read_text("listen \"a\" { address = \"0.0.0.0:0\" }\n");
+	assert_non_null(c);
+	assert_int_equal(c->web.n, 2);
+	config_free(&c);
+	refuses("listen \"a\" { address = \"unix:/x\" }\n", 1, "a unix socket has none");
+	setenv("FCGI_WEB_SERVER_ADDRS", "192.0.2.1,", 1);
+	refuses("", 1, "FCGI_WEB_SERVER_ADDRS");
+	unsetenv("FCGI_WEB_SERVER_ADDRS");
+}
+
 int
 main(void)
 {
@@ -206,8 +244,10 @@ main(void)
 		cmocka_unit_test(config_checks_what_spans_values),
 		cmocka_unit_test(config_says_when_there_is_no_file),
 		cmocka_unit_test(config_reads_lengths_of_time),
+		cmocka_unit_test(config_counts_lines_as_libconfuse_reads),
 		cmocka_unit_test(config_reads_amounts_of_bytes),
 		cmocka_unit_test(config_shares_a_pool_out),
+		cmocka_unit_test(who_may_connect),
 	};
 	int fd = mkstemp(file);
 

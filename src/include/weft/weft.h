@@ -41,7 +41,7 @@ struct json_t;		/* jansson's */
 typedef int weft_handler(struct weft_request *rq);
 
 struct weft_route {
-	const char *method;	/* "GET" (answers HEAD too), "POST", …, or "*" for any */
+	const char *method;	/* "GET" (answers HEAD too), "POST", …, "*" for any; or "AUTHORIZE": asked whether others may be answered */
 	const char *path;	/* "/item/:id": a segment with ':' matches any one; a last "*" matches the rest */
 	weft_handler *handler;
 	unsigned stack;		/* bytes of stack, 0: as configured.  Reserved: must be 0 in this version */
@@ -76,6 +76,14 @@ struct weft_module {
 
 /* Returns the method: "GET", "HEAD", "POST" … */
 WEFT_API const char *weft_method(const struct weft_request *rq);
+
+enum weft_role {
+	WEFT_RESPONDER = 1,	/* the answer goes to the client */
+	WEFT_AUTHORIZER = 2,	/* status 200: the web server goes on with the request; any other answer goes to the client instead */
+};
+
+/* Returns what the web server wants.  WEFT_AUTHORIZER only in handlers of routes with the method "AUTHORIZE"; weft_method() is the client's all the same. */
+WEFT_API enum weft_role weft_role(const struct weft_request *rq);
 
 /* Returns the path of the URL, percent-decoded, without the query, below the module's prefix: "/item/7". */
 WEFT_API const char *weft_path(const struct weft_request *rq);
@@ -136,6 +144,13 @@ WEFT_API int weft_set_header(struct weft_request *rq, const char *name, const ch
 
 /* As weft_set_header, but beside those of the same name (Set-Cookie, Link). */
 WEFT_API int weft_add_header(struct weft_request *rq, const char *name, const char *value);
+
+/*
+ * As an authorizer that answers 200: set a variable of the request for whoever answers it; value NULL takes it away.
+ *
+ * Returns  WEFT_OK; WEFT_INVALID, with the reason in the log, in any other role, and as weft_set_header
+ */
+WEFT_API int weft_set_variable(struct weft_request *rq, const char *name, const char *value);
 
 /*
  * Append to the body.  Waits only when the client reads slower than this writes.
@@ -211,7 +226,7 @@ WEFT_API int weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *
  */
 WEFT_API struct weft_call *weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg), void *arg);
 
-/* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL.  weft_fail() answers for it. */
+/* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL; WEFT_INVALID while another fiber waits for it.  weft_fail() answers for it. */
 WEFT_API int weft_wait(struct weft_request *rq, struct weft_call *call) WEFT_CHECK;
 
 /* Wait for all of them.  Returns WEFT_OK, or the result of the first, by place, that failed. */

@@ -9,13 +9,13 @@ import subprocess
 import time
 
 from lib import fcgi
-from lib.fcgi import ABORT, GET_VALUES, PARAMS, STDERR, STDIN, STDOUT
+from lib.fcgi import GET_VALUES, PARAMS, STDIN, STDOUT
 from lib.place import check, free_port, wait_until
 
 from . import framing, head, life, management, variables as cgi
-from .framing import BIGGEST, FAKE, params
-from .peer import G, HELLO, Peer, ask, begin, end, keep, nv, record, variables
-from .stage import HEAD, Plain, Server, Tight, row
+from .framing import FAKE, params
+from .peer import G, Peer, ask, begin, end, keep, nv, record, variables
+from .stage import HEAD, Plain, Server, row
 
 
 @row(Plain)
@@ -112,8 +112,8 @@ def b05_names_without_a_name(stage):
 def b06_lengths_of_two_variables(stage):
     """PATH_INFO "" beside a SCRIPT_FILENAME with a line end in it, and QUERY_STRING of any length."""
     with stage.peer() as p:
-        p.send(begin(flags=1), params(nv(b"REQUEST_METHOD", b"GET") + nv(b"PATH_INFO", b"") + nv(b"SCRIPT_FILENAME", b"/a/b.php\n/")),
-               record(STDIN, 1))
+        p.send(begin(flags=1),
+               params(nv(b"REQUEST_METHOD", b"GET") + nv(b"PATH_INFO", b"") + nv(b"SCRIPT_FILENAME", b"/a/b.php\n/")), record(STDIN, 1))
         refused = p.answer()
         check(refused.code == 400, f"{refused.out!r}")
         answer = None
@@ -169,7 +169,8 @@ def b09_much_in_one_line_of_stderr(stage):
             a = p.body(b"logged")
             size = sum(map(len, a.err))
             check(all(0 < len(one) <= 4096 for one in a.err), f"{[len(one) for one in a.err][:10]}")
-            check(size == n or (n > BIGGEST and BIGGEST < size < n), f"{size} bytes of {n}")
+            # More than a connection holds back is cut, and an answer is never the part that goes.
+            check(size == n or 32768 <= size < n, f"{size} bytes of {n}")
             check(not b"".join(a.err).strip(b"e"), "it is another text")
             p.over()
 
@@ -204,7 +205,8 @@ def b13_smuggled_records(stage):
     framing.a16_long_answers(stage)
     with stage.peer() as p:
         fake = FAKE * 2000
-        p.send(begin(flags=1), params(variables("op=echo", "POST", fake, HTTP_FAKE=fake.replace(b"\0", b"\1"))), fcgi.stream(STDIN, 1, fake))
+        pairs = variables("op=echo", "POST", fake, HTTP_FAKE=fake.replace(b"\0", b"\1"))
+        p.send(begin(flags=1), params(pairs), fcgi.stream(STDIN, 1, fake))
         p.body(fake)
         p.send(G)
         p.hello()
@@ -250,7 +252,8 @@ def b16_ends_and_splits(stage):
             p.send(G[:cut])
             p.shut()
             got = p.closes()
-            check(got == b"", f"after {cut} bytes: {got!r}")
+            # Once its variables are there, the handler may have answered before the end comes.
+            check(got == b"" or (cut >= 56 and got.endswith(record(STDOUT, 1) + end())), f"after {cut} bytes: {got!r}")
     stage.alive()
 
 
@@ -378,13 +381,8 @@ def b22_peers_that_leave(stage):
         p.try_send(whole)
         p.reset()
 
-    def is_as_before():
-        with stage.peer() as p:
-            p.send(ask("op=ok", REQUEST_URI="/weft/status.json"))
-            status = p.answer().body
-        now = {name: int(value) for name, value in re.findall(rb'"(requests|connections)": ?(\d+)', status)}
-        return now == {b"requests": 1, b"connections": 1} and stage.descriptors() <= before + 1
-    wait_until(is_as_before, "all is as before", 5 * stage.relax)
+    stage.settles()
+    wait_until(lambda: stage.descriptors() <= before + 1, "descriptors are as before", 2 * stage.relax)
     stage.alive()
 
 
@@ -419,7 +417,7 @@ def b23_variables_without_end(stage):
 def b24_names_that_collide(stage):
     """There is no table to collide in: many names take as long as they are many."""
     dice = random.Random(24)
-    for names in ([b"HTTP_" + bytes(dice.choice((b"Aa", b"BB"))[0:2] for _ in ()) + b"%05d" % i for i in range(1000)],
+    for names in ([b"HTTP_%05d" % i for i in range(1000)],
                   [b"HTTP_" + b"".join(dice.choice((b"Aa", b"BB")) for _ in range(10)) for _ in range(1000)]):
         pairs = variables("op=ok") + b"".join(nv(name, b"") for name in names)
         best = 9.0
@@ -436,6 +434,3 @@ def b24_names_that_collide(stage):
         p.send(begin(flags=1) + params(variables("op=ok") + b"".join(nv(b"H%d" % i, b"") for i in range(5000))) + record(STDIN, 1))
         check(p.answer().code == 431, "5,000 variables are taken")
         check(time.monotonic() - was < 0.02 * stage.relax, f"{time.monotonic() - was:.3f} s")
-
-
-__all__ = ["ABORT", "HELLO", "STDERR", "STDOUT", "Tight", "end"]

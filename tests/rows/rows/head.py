@@ -6,11 +6,9 @@ from lib import fcgi
 from lib.fcgi import END, STDIN, STDOUT
 from lib.place import check
 
-from .framing import FAKE, params
+from .framing import params
 from .peer import G, begin, keep, record, variables
 from .stage import Plain, row
-
-OK, INVALID = 0, 8      # weft/rc.h; checked by results()
 
 
 def q(text):
@@ -123,7 +121,8 @@ def h07_content_length(stage):
 @row(Plain)
 def h08_fields_of_the_connection(stage):
     with stage.peer() as p:
-        for name in ("Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Trailer", "connection", "TRAILER", "Proxy-Connection"):
+        for name in ("Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Trailer", "connection", "TRAILER",
+                     "Proxy-Connection"):
             a = rejected(p, f"set {name} x", f"add {name} x")
             check(a.field(name.encode()) is None, f"{a.head!r}")
 
@@ -155,7 +154,8 @@ def h10_lines_of_the_head(stage):
 def h11_answers_without_a_body(stage):
     with stage.peer() as p:
         for status in (204, 304):
-            for lines in (("puts body",), ("write 100000",), ("set Content-Length 4", "puts body"), ("puts body", "flush", "puts more")):
+            for lines in (("puts body",), ("write 100000",), ("set Content-Length 4", "puts body"),
+                          ("puts body", "flush", "puts more")):
                 a = do(p, f"status {status} -", *lines)
                 check(a.code == status and a.body == b"", f"{status} {lines}: {a.out[:200]!r}")
                 check(a.field(b"Content-Length") is None and a.field(b"Content-Type") is None, f"{a.head!r}")
@@ -165,8 +165,8 @@ def h11_answers_without_a_body(stage):
 
 @row(Plain)
 def h12_the_head_in_one_record(stage):
-    cases = (("puts text",), ("flush", "puts text"), ("set X-Large " + "v" * 7000, "puts text"), ("write 100000",), ("write 65535",),
-             ("puts text", "flush", "sleep 20", "puts more"), ("status 204 -",))
+    cases = (("puts text",), ("flush", "puts text"), ("set X-Large " + "v" * 7000, "puts text"), ("write 100000",),
+             ("write 65535",), ("puts text", "flush", "sleep 20", "puts more"), ("status 204 -",))
     for lines in cases:
         with stage.peer() as p:
             body = commands(*lines)
@@ -186,6 +186,3 @@ def h13_nph(stage):
         check(a.head.startswith(b"Status: 200 OK\r\n") and b"X-Evil" not in a.head, f"{a.head!r}")
         check(a.body.startswith(b"HTTP/1.1 200 OK"), f"{a.body!r}")
         rejected(p, "set HTTP/1.1 200")
-
-
-__all__ = ["FAKE", "INVALID", "OK"]

@@ -9,7 +9,7 @@ import time
 
 from lib import fcgi
 from lib.fcgi import ABORT, DATA, END, PARAMS, STDIN, STDOUT
-from lib.place import Failure, check, free_port, wait_until
+from lib.place import check, free_port, wait_until
 from lib.suite import Stage
 from lib.weft import Weft
 
@@ -239,7 +239,7 @@ def l13_late_stdin(stage):
 
 @row(Plain)
 def l14_begin_twice(stage):
-    """The second is ignored: one answer, to the first."""
+    """The second is ignored as long as the first is not whole, and begins after the first's end when it is.  Never both."""
     with stage.peer() as p:
         p.send(begin(flags=1), begin(flags=1), params(variables("op=ok")), record(STDIN, 1), begin(2, flags=0),
                params(variables("op=sleep&ms=100"), 2), record(STDIN, 2))
@@ -248,20 +248,27 @@ def l14_begin_twice(stage):
         p.over()
     begun = stage.counts()[0]
     with stage.peer() as p:
-        p.send(begin(flags=1), params(variables("op=sleep&ms=200")), record(STDIN, 1), begin(flags=1),
-               params(variables("op=sleep&ms=1")), record(STDIN, 1))
+        p.send(begin(flags=1) + params(variables("op=sleep&ms=200")) + record(STDIN, 1) + begin(flags=1) +
+               params(variables("op=sleep&ms=1")) + record(STDIN, 1))
+        time.sleep(0.1)
+        check(stage.counts()[0] == begun + 1, "two handlers for one id")
         p.body(b"slept")
-        check(p.is_silent(0.05), "the second is answered, too")
-    check(stage.counts()[0] == begun + 1, "two handlers for one id")
+        p.body(b"slept")
+    begun = stage.counts()[0]
+    with stage.peer() as p:
+        p.send(begin(flags=1) + params(variables("op=sleep&ms=100", "POST", b"x")) + begin(flags=1) +
+               params(variables("op=sleep&ms=1")) + record(STDIN, 1))
+        p.body(b"slept")
+        check(p.is_silent(0.05) and stage.counts()[0] == begun + 1, "the second is answered, too")
 
 
 @row(Plain)
 def l15_two_ids_interleaved(stage):
     one, two = variables("op=echo", "POST", b"one"), variables("op=echo", "POST", b"two!")
     with stage.peer() as p:
-        p.send(begin(1, flags=1), begin(2, flags=1), record(PARAMS, 1, one[:30]), record(PARAMS, 2, two[:31]), record(PARAMS, 1, one[30:]),
-               record(PARAMS, 2, two[31:]), record(PARAMS, 2), record(PARAMS, 1), record(STDIN, 2, b"two"), record(STDIN, 1, b"one"),
-               record(STDIN, 2, b"!"), record(STDIN, 1), record(STDIN, 2))
+        p.send(begin(1, flags=1), begin(2, flags=1), record(PARAMS, 1, one[:30]), record(PARAMS, 2, two[:31]),
+               record(PARAMS, 1, one[30:]), record(PARAMS, 2, two[31:]), record(PARAMS, 2), record(PARAMS, 1), record(STDIN, 2, b"two"),
+               record(STDIN, 1, b"one"), record(STDIN, 2, b"!"), record(STDIN, 1), record(STDIN, 2))
         a = p.answers([1, 2])
         check(a[1].body == b"one" and a[2].body == b"two!", f"{a[1].body!r} {a[2].body!r}")
 
@@ -286,9 +293,23 @@ def l16_the_shorter_one_is_first(stage):
 def l17_four_in_one_write(stage):
     with stage.peer() as p:
         p.send(keep(G) * 4)
-        p.hello()       # only the first: the id was busy until it had ended
-        p.send(keep(G))
+        for _ in range(4):
+            p.hello()
+        check(p.is_silent(0.05), "more comes")
+    with stage.peer() as p:     # in order, though the first takes longest; the last one closes
+        p.send(ask("op=sleep&ms=200", flags=1) + ask("op=big&n=70000", flags=1) + keep(G) + G)
+        p.body(b"slept")
+        check(len(p.answer().body) == 70000, "the answer is another")
         p.hello()
+        p.hello()
+        p.over()
+    with stage.peer() as p:     # what is behind the one that closes is not answered
+        p.send(G * 4)
+        p.hello()
+        p.over()
+    with stage.peer() as p:     # the peer leaves while others wait for its first
+        p.send(ask("op=sleep&ms=100", flags=1) * 3)
+    stage.alive()
 
 
 @row(Plain)
@@ -341,8 +362,8 @@ def l22_records_of_requests_with_id_0(stage):
 @row(Plain)
 def l23_after_the_ends(stage):
     with stage.peer() as p:
-        p.send(begin(flags=1), params(variables("op=vars", "POST", b"abc")), record(PARAMS, 1, nv(b"HTTP_LATE", b"x")), record(PARAMS, 1),
-               record(STDIN, 1, b"abc"), record(STDIN, 1), record(STDIN, 1, b"more"), record(STDIN, 1))
+        p.send(begin(flags=1), params(variables("op=vars", "POST", b"abc")), record(PARAMS, 1, nv(b"HTTP_LATE", b"x")),
+               record(PARAMS, 1), record(STDIN, 1, b"abc"), record(STDIN, 1), record(STDIN, 1, b"more"), record(STDIN, 1))
         check(b"HTTP_LATE" not in p.answer().body, "a late variable is taken")
         p.send(begin(flags=1), params(variables("op=echo", "POST", CONTENT_LENGTH=None)), record(STDIN, 1, b"abc"),
                record(STDIN, 1), record(STDIN, 1, b"more"), record(STDIN, 1))
@@ -375,24 +396,43 @@ def l25_a_half_close_is_no_abort(stage):
 def l26_an_authorizer_without_stdin(stage):
     with stage.peer() as p:
         p.send(begin(role=fcgi.AUTHORIZER), params(variables("op=ok")))
-        p.hello()
+        a = p.answer()
+        check(a.code == 200 and a.body == b"" and b"Content-" not in a.head, f"{a.out!r}")
         p.shut()        # it had no STDIN to end, and its web server may have nothing more to say
         p.over()
 
 
-@row(Plain, later="an answer's headers have no way to become variables: an authorizer's 200 carries none")
+@row(Plain)
 def l26_variables_of_an_authorizer(stage):
+    """A status other than 200 is a refusal, with a page."""
+    for do, code, body in (("variable+AUTH_METHOD+db%0aputs+yes", 200, b""), ("status+403+-%0aputs+no", 403, b"no")):
+        with stage.peer() as p:
+            p.send(begin(role=fcgi.AUTHORIZER, flags=1), params(variables("op=do&do=" + do)))
+            a = p.answer()
+            check(a.code == code and a.body == body, f"{a.out!r}")
+            check(a.field(b"Variable-AUTH_METHOD") == (b"db" if code == 200 else None), f"{a.head!r}")
+            p.send(record(STDIN, 1), G)     # some send this end all the same
+            p.hello()
+
+
+@row(Plain)
+def l26_roles_have_routes_of_their_own(stage):
+    """Who is not asked says no; and no client gets to an authorizer, whatever it calls its method."""
     with stage.peer() as p:
-        p.send(begin(role=fcgi.AUTHORIZER), params(variables("op=do", "POST", b"variable AUTH_METHOD db\nputs ok")))
-        check(p.answer().field(b"Variable-AUTH_METHOD") == b"db", "there is no such variable")
+        p.send(begin(role=fcgi.AUTHORIZER, flags=1), params(variables("op=ok", REQUEST_URI="/get")))
+        check(p.answer().code == 403, "a route that is no authorizer's is asked")
+        p.send(ask("op=ok", "AUTHORIZE", flags=1, REQUEST_URI="/get"))
+        check(p.answer().code == 405, "AUTHORIZE is a method")
+        p.send(ask("op=do", "POST", b"variable A b\nresults", flags=1))
+        check(p.answer().body != b"0 ", "a responder sets variables")
 
 
 @row(Plain)
 def l27_a_filter(stage):
     """weft has no filters, and says so at once."""
     with stage.peer() as p:
-        p.send(begin(role=fcgi.FILTER, flags=1), params(variables("op=ok", FCGI_DATA_LENGTH=5, FCGI_DATA_LAST_MOD=1)), record(STDIN, 1),
-               record(DATA, 1, b"hello"), record(DATA, 1))
+        p.send(begin(role=fcgi.FILTER, flags=1), params(variables("op=ok", FCGI_DATA_LENGTH=5, FCGI_DATA_LAST_MOD=1)),
+               record(STDIN, 1), record(DATA, 1, b"hello"), record(DATA, 1))
         p.exactly(end(protocol=UNKNOWN_ROLE))
         p.send(G)
         p.hello()
@@ -583,6 +623,21 @@ def l33_started_by_a_web_server(stage):
             child.wait()
 
 
+@row(Bare)
+def l32_no_unix_socket_of_a_web_server_s_either(stage):
+    """Handed over as fd 0: closed before a byte."""
+    path = stage.place.path("spawn.sock")
+    conf = stage.place.fill("spawn.conf", 'workers = 1\nmodule "rows" { file = "@ROWS@/rows.so" }\n')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        stage.place.spawn("weft", [stage.place.words["WEFT"], "serve", "-c", conf], stdin=listener,
+                          env=dict(os.environ, FCGI_WEB_SERVER_ADDRS="127.0.0.1"))
+        with Peer(path, 10 * stage.relax) as p:
+            p.try_send(G)
+            check(p.closes() == b"", "it is answered")
+
+
 @row(Plain)
 def l33_a_gate_that_is_no_listener_is_cgi(stage):
     """What fd 0 is says which of both it is."""
@@ -620,7 +675,5 @@ def l34_sigterm(stage):
     weft.wait(15 * stage.relax)
     weft.process.child.send_signal(signal.SIGSEGV)
     check(weft.process.child.wait(10 * stage.relax) != 0, "a crash ends with 0")
+    os.unlink(weft.process.log)     # sanitizers tell of it, as they should
     stage.refuses("workers = 0\n")
-
-
-__all__ = ["Bare", "Backed", "Failure", "TCP", "asked_from", "listens"]

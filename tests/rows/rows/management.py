@@ -2,7 +2,6 @@
 """M: records about the connection itself, with id 0."""
 import struct
 
-from lib import fcgi
 from lib.fcgi import END, GET_VALUES, GET_VALUES_RESULT, PARAMS, STDIN, UNKNOWN
 from lib.place import check, wait_until
 
@@ -146,7 +145,7 @@ def m09_values_behind_an_answer_that_nobody_reads(stage):
         check(kinds.index(GET_VALUES_RESULT) > 0, "they overtake what was written before")
     before = stage.memory()
     with stage.peer(3.0) as p:
-        p.send(ask("op=big&n=30000000", flags=1))
+        p.send(ask("", flags=1, REQUEST_URI="/app/probe", QUERY_STRING="op=big&n=30000000"))
         sent = 0
         asked = query(*ALL) * 100
         while sent < 10000 and p.try_send(asked):
@@ -173,6 +172,7 @@ def m10_the_values_are_the_limits(stage):
         p.send(keep(G))
         p.hello()
     # As many connections; one more is closed without a byte.
+    stage.settles()
     peers = [stage.peer() for _ in range(12)]
     try:
         for one in peers:

@@ -107,8 +107,18 @@ class Peer:
         self.limit = limit
         self.left = bytearray()
         self.at = 0             # in left: what was taken
-        self.sock.settimeout(limit)
-        self.sock.connect(address)
+        self.connect(address)
+
+    def connect(self, address):
+        """A full backlog of a unix socket is said at once to who does not block: then it is tried again."""
+        self.sock.settimeout(self.limit)
+        until = time.monotonic() + self.limit
+        while True:
+            try:
+                return self.sock.connect(address)
+            except BlockingIOError:
+                check(time.monotonic() < until, "nobody accepts")
+                time.sleep(0.001)
 
     def __enter__(self):
         return self

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: ISC
 """The servers that rows are asked of, and how a row is registered."""
+import json
 import os
 
 from lib import suite
-from lib.place import check
+from lib.place import check, wait_until
 from lib.suite import Stage
 from lib.weft import Weft
 
@@ -19,6 +20,20 @@ listen "web" { address = "unix:@RUN@/web.sock" }
 module "rows" { file = "@ROWS@/rows.so" }
 module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
 """
+
+
+# What sanitizers, and weft itself, say of its own faults.
+REPORTS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", "weft: bug:")
+
+
+def reports(folder):
+    """The lines of logs that say it."""
+    found = []
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".log"):
+            with open(os.path.join(folder, name), errors="replace") as file:
+                found += [line for line in file if any(word in line for word in REPORTS)]
+    return found
 
 
 def row(stage, limit=20, later=""):
@@ -75,6 +90,13 @@ class Server(Stage):
             p.over()
         now = self.worker()
         check(now == self.pid, f"another worker answers: {self.pid} is {now} now")
+
+    def settles(self, limit=5.0):
+        """Wait until nobody else is connected, and nothing else runs."""
+        def is_alone():
+            worker = json.loads(self.weft.verb("status").stdout)["workers"][0]
+            return worker["requests"] == 0 and worker["connections"] == 0
+        wait_until(is_alone, "all connections are gone", limit * self.relax)
 
     def memory(self):
         """The worker's resident bytes."""

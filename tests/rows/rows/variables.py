@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: ISC
 """C: the request's variables and its body (RFC 3875)."""
-import os
 import subprocess
 import time
 
 from lib import fcgi
-from lib.fcgi import PARAMS, STDIN
+from lib.fcgi import STDIN
 from lib.place import check
 
-from .framing import BIGGEST, FAKE, params
+from .framing import FAKE, params
 from .peer import G, HELLO, ask, begin, keep, nv, record, unvars, variables
 from .stage import Plain, Tight, row
 
@@ -117,7 +116,8 @@ def c07_a_name_twice(stage):
         more = nv(b"REMOTE_USER", b"first") + nv(b"HTTP_X_FORWARDED_FOR", b"1.1.1.1")
         more += nv(b"REMOTE_USER", b"second") + nv(b"HTTP_X_FORWARDED_FOR", b"2.2.2.2")
         for name, value in ((b"REMOTE_USER", b"first"), (b"HTTP_X_FORWARDED_FOR", b"1.1.1.1")):
-            p.send(begin(flags=1), params(fcgi.pairs(fcgi.variables("/app/probe?op=env&name=" + name.decode())) + more), record(STDIN, 1))
+            pairs = fcgi.pairs(fcgi.variables("/app/probe?op=env&name=" + name.decode())) + more
+            p.send(begin(flags=1), params(pairs), record(STDIN, 1))
             p.body(value)
 
 
@@ -217,6 +217,3 @@ def c01_a_body_that_does_not_go_on(stage):
         a = p.answer()
         check(a.code == 408, f"{a.out!r}")
         check(0.9 < time.monotonic() - was < 2.5 * stage.relax, f"after {time.monotonic() - was:.1f} s")
-
-
-__all__ = ["BIGGEST", "PARAMS", "one", "os"]

@@ -11,6 +11,7 @@ from .place import Failure, free_port, wait_until
 # Filled before privileges are dropped: {name: text} of contrib/ and of frame/.
 contrib = {}
 frame = {}
+examples = {}       # "shop/weft.conf" and so on
 
 
 def load(top):
@@ -19,6 +20,9 @@ def load(top):
         for name in os.listdir(folder):
             with open(os.path.join(folder, name)) as file:
                 texts[name] = file.read()
+    for name in ("hello/weft.conf", "probe/weft.conf", "shop/weft.conf", "shop/schema.sql", "waterfall/weft.conf"):
+        with open(os.path.join(top, "examples", name)) as file:
+            examples[name] = file.read()
 
 
 class Front:
@@ -78,6 +82,10 @@ class Lighttpd(Front):
         return ["lighttpd", "-D", "-f", self.fill("lighttpd.conf")]
 
 
+class LighttpdAuthorizer(Lighttpd):
+    conf = "lighttpd-authorizer.conf"
+
+
 class LighttpdSpawn(Lighttpd):
     conf = "lighttpd-spawn.conf"
     is_spawning = True
@@ -122,6 +130,10 @@ class ApacheFcgid(Apache):
     conf = "apache-fcgid.conf"
     define = "FCGID"
     takes_chunked = False
+
+
+class ApacheFcgidAuthorizer(ApacheFcgid):
+    conf = "apache-fcgid-authorizer.conf"
 
 
 class ApacheCgi(Apache):

@@ -84,6 +84,41 @@ def a_killed_worker_is_replaced(stage):
     check(stage.weft.process.is_alive(), "the master ended")
 
 
+def ask_or_fail(stage, query):
+    """Returns the reply, or a text that says why there is none."""
+    try:
+        return stage.weft.ask(query)
+    except (Failure, OSError) as failure:
+        return str(failure)
+
+
+@scenario(Operate, limit=60)
+def a_killed_worker_loses_only_its_own_requests(stage):
+    """Of two workers under load one is killed: what was under way in it fails, and nothing else."""
+    two = Weft(stage.place, BASIC.replace("workers = 1", "workers = 2"), "two.conf")
+    stage.weft.stop()
+    stage.weft = two.start()
+    # Not through nginx, which quietly asks again where a connection that it had kept breaks.
+    for _ in range(5):
+        sleepers = [Background(ask_or_fail, stage, "op=sleep&ms=1000") for _ in range(20)]
+        time.sleep(0.4)
+        before = stage.weft.worker()
+        os.kill(before, signal.SIGKILL)
+        answers = [sleeper.wait() for sleeper in sleepers]
+        good = [answer for answer in answers if not isinstance(answer, str)]
+        print(f"# {20 - len(good)} of 20 requests were in the worker that was killed")
+        check(all(answer.code == 200 for answer in good), "a request of the other worker is not answered well")
+        # Who takes a connection is the kernel's choice: both should have had some.
+        if 0 < len(good) < 20:
+            break
+    else:
+        raise Failure("a killed worker takes all requests with it, or none")
+    seen = set()
+    wait_until(lambda: seen.add(stage.weft.worker()) or len(seen) == 2, "there are two workers again", 5 * stage.relax)
+    check(before not in seen, "the killed one answers")
+    stage.weft.stop()       # the next scenario begins with one worker again
+
+
 @scenario(Operate)
 def reload_loses_no_request(stage):
     before = stage.weft.worker()
