@@ -21,6 +21,7 @@ include $(top_srcdir)/tests/unit/back_sql.mk
 include $(top_srcdir)/tests/unit/app.mk
 include $(top_srcdir)/tests/unit/server.mk
 include $(top_srcdir)/tests/unit/gate.mk
+include $(top_srcdir)/tests/unit/cli.mk
 include $(top_srcdir)/tests/fuzz/local.mk
 include $(top_srcdir)/tests/scenario/local.mk
 include $(top_srcdir)/tests/rows/local.mk

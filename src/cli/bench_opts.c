@@ -141,7 +141,7 @@ bench_opts_parse(struct bench_opts *o, int argc, char **argv, char *error, size_
 	int opt;
 
 	*o = (struct bench_opts){ .uri = "/", .connections = 16, .ids = 1 };
-	optind = 1;
+	optind = 0;	/* not 1: GNU keeps its place within a word that was not finished */
 	while ((opt = getopt(argc, argv, ":a:c:e:jk:Km:n:P:t:u:v:")) != -1)
 		if (bench_opts_one(&e, o, opt, optarg) != 0)
 			return -1;

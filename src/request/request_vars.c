@@ -27,28 +27,38 @@ request_refuse(struct request *rq, enum weft_rc rc, const char *text)
 	return rc;
 }
 
-/* ---- what a variable may not hold: all bytes of all requests pass here, so eight at a time ---- */
+/* ---- copying, and finding what may not be there: all bytes of all requests pass here, so both at once and eight at a time ---- */
 
 #define REQUEST_ONES (UINT64_MAX / 255)
 
-/* The eight bytes that end at the end of s; where s is shorter, it is filled up with its own bytes. */
 static inline uint64_t
-request_last_word(struct span s)
+request_copy_word(char *to, const char *from)
 {
 	uint64_t word;
-	uint32_t low, high;
-	const unsigned char *at = (const unsigned char *)s.at;
 
-	if (s.len >= sizeof word) {
-		memcpy(&word, s.at + s.len - sizeof word, sizeof word);
-		return word;
-	}
+	memcpy(&word, from, sizeof word);
+	memcpy(to, &word, sizeof word);
+	return word;
+}
+
+/* Copy one to seven bytes.  Returns a word that holds them and nothing else, some of them twice. */
+static inline uint64_t
+request_copy_short(char *to, struct span s)
+{
+	const unsigned char *at = (const unsigned char *)s.at;
+	uint32_t low, high;
+
 	if (s.len >= sizeof low) {
 		memcpy(&low, s.at, sizeof low);
 		memcpy(&high, s.at + s.len - sizeof high, sizeof high);
+		memcpy(to, &low, sizeof low);
+		memcpy(to + s.len - sizeof high, &high, sizeof high);
 		return (uint64_t)high << 32 | low;
 	}
 	low = (uint32_t)at[0] << 16 | (uint32_t)at[s.len / 2] << 8 | at[s.len - 1];
+	to[0] = s.at[0];
+	to[s.len / 2] = s.at[s.len / 2];
+	to[s.len - 1] = s.at[s.len - 1];
 	return (uint64_t)low << 40 | (uint64_t)low << 16 | at[0] * 257u;
 }
 
@@ -59,45 +69,46 @@ request_word_below(uint64_t word, unsigned n)
 	return (word - REQUEST_ONES * n) & ~word;
 }
 
+/* A value is suspect when a byte is not above CR: NUL, CR and LF are not. */
 static inline uint64_t
-request_word_of_value(uint64_t word)
+request_suspect_value(uint64_t word)
 {
 	return request_word_below(word, '\r' + 1);
 }
 
+/* A name holds neither '=' nor a control byte. */
 static inline uint64_t
-request_word_of_name(uint64_t word)
+request_suspect_name(uint64_t word)
 {
 	return request_word_below(word, ' ') | request_word_below(word ^ REQUEST_ONES * '=', 1);
 }
 
+/* Copy to *at and behind it, terminated.  Returns whether the test found something. */
 static inline bool
-request_has(struct span s, uint64_t (*test)(uint64_t word))
+request_text_copy(char **at, struct span s, uint64_t (*test)(uint64_t word))
 {
-	uint64_t found = 0, word;
+	char *to = *at;
+	uint64_t found = 0;
+	size_t i;
 
-	if (s.len == 0)
-		return false;
-	for (size_t i = 0; i + sizeof word < s.len; i += sizeof word) {
-		memcpy(&word, s.at + i, sizeof word);
-		found |= test(word);
+	to[s.len] = '\0';
+	*at = to + s.len + 1;
+	if (s.len >= sizeof found) {
+		for (i = 0; i + sizeof found < s.len; i += sizeof found)
+			found |= test(request_copy_word(to + i, s.at + i));
+		/* The last eight, some of them again. */
+		found |= test(request_copy_word(to + s.len - sizeof found, s.at + s.len - sizeof found));
+	} else if (s.len > 0) {
+		found = test(request_copy_short(to, s));
 	}
-	return ((found | test(request_last_word(s))) & REQUEST_ONES << 7) != 0;
+	return (found & REQUEST_ONES << 7) != 0;
 }
 
-/* NUL, CR or LF.  First whether there is a control byte up to CR at all. */
 static bool
 request_value_is_bad(struct span value)
 {
-	return request_has(value, request_word_of_value) && (memchr(value.at, '\0', value.len) != NULL
-	    || memchr(value.at, '\r', value.len) != NULL || memchr(value.at, '\n', value.len) != NULL);
-}
-
-/* '=' or a control byte. */
-static bool
-request_name_is_bad(struct span name)
-{
-	return request_has(name, request_word_of_name);
+	return memchr(value.at, '\0', value.len) != NULL || memchr(value.at, '\r', value.len) != NULL
+	    || memchr(value.at, '\n', value.len) != NULL;
 }
 
 /* Room for one more variable. */
@@ -131,19 +142,6 @@ request_text_room(struct request *rq, size_t len)
 	return at;
 }
 
-/* Copy to *at and behind it, terminated. */
-static struct span
-request_text_copy(char **at, struct span s)
-{
-	struct span copy = { *at, s.len };
-
-	if (s.len > 0)
-		memcpy(*at, s.at, s.len);
-	(*at)[s.len] = '\0';
-	*at += s.len + 1;
-	return copy;
-}
-
 enum weft_rc
 request_var_add(struct request *rq, struct span name, struct span value)
 {
@@ -155,16 +153,16 @@ request_var_add(struct request *rq, struct span name, struct span value)
 	if (rq->nvars == REQUEST_VARS_MAX || name.len > REQUEST_VARS_BYTES_MAX - rq->vars_bytes
 	    || value.len > REQUEST_VARS_BYTES_MAX - rq->vars_bytes - name.len)
 		return request_refuse(rq, WEFT_TOO_LARGE, "too many or too large request headers");
-	if (request_name_is_bad(name))
-		(void)request_refuse(rq, WEFT_BAD_INPUT, "a variable's name with '=' or control bytes");
-	if (request_value_is_bad(value))
-		(void)request_refuse(rq, WEFT_BAD_INPUT, "a header with NUL, CR or LF");
 	var = request_var_room(rq);
 	text = request_text_room(rq, name.len + value.len + 2);
 	if (var == NULL || text == NULL)
 		return request_refuse(rq, WEFT_TOO_LARGE, "too many or too large request headers");
-	var->name = request_text_copy(&text, name);
-	var->value = request_text_copy(&text, value);
+	var->name = (struct span){ text, name.len };
+	if (request_text_copy(&text, name, request_suspect_name))
+		(void)request_refuse(rq, WEFT_BAD_INPUT, "a variable's name with '=' or control bytes");
+	var->value = (struct span){ text, value.len };
+	if (request_text_copy(&text, value, request_suspect_value) && request_value_is_bad(value))
+		(void)request_refuse(rq, WEFT_BAD_INPUT, "a header with NUL, CR or LF");
 	rq->vars_bytes += name.len + value.len;
 	rq->nvars++;
 	return WEFT_OK;

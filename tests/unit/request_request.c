@@ -290,6 +290,39 @@ bytes_that_may_not_be_there(void **state)
 	assert_null(getenv("LD_PRELOAD"));
 }
 
+/* Of each length, each byte in each place: copied as it is, and found where it may not be. */
+static void
+every_byte_of_every_length(void **state)
+{
+	static const unsigned char bytes[] = { 0, 1, '\n', '\f', '\r', 14, ' ', '<', '=', '>', 0x7f, 0x80, 0x8a, 0x8d, 0xbd, 0xff };
+	char text[26];
+	struct rig r;
+
+	(void)state;
+	for (size_t len = 1; len <= sizeof text; len++) {
+		for (size_t i = 0; i < len * sizeof bytes; i++) {
+			unsigned char c = bytes[i / len];
+			struct span s = { text, len };
+
+			for (size_t k = 0; k < len; k++)
+				text[k] = (char)('A' + k);
+			text[i % len] = (char)c;
+			rig_init(&r);
+			assert_int_equal(request_var_add(r.rq, SPAN("N"), s), WEFT_OK);
+			assert_int_equal(r.rq->bad, c == 0 || c == '\r' || c == '\n' ? WEFT_BAD_INPUT : WEFT_OK);
+			assert_memory_equal(r.rq->var[0].value.at, text, len);
+			assert_int_equal(r.rq->var[0].value.at[len], 0);
+			rig_fini(&r);
+			rig_init(&r);
+			assert_int_equal(request_var_add(r.rq, s, SPAN("v")), WEFT_OK);
+			assert_int_equal(r.rq->bad, c < ' ' || c == '=' ? WEFT_BAD_INPUT : WEFT_OK);
+			assert_true(span_equal(r.rq->var[0].name, s));
+			assert_string_equal(r.rq->var[0].value.at, "v");
+			rig_fini(&r);
+		}
+	}
+}
+
 static void
 too_many_variables(void **state)
 {
@@ -469,6 +502,7 @@ main(void)
 		cmocka_unit_test(lengths_of_the_body),
 		cmocka_unit_test(methods),
 		cmocka_unit_test(bytes_that_may_not_be_there),
+		cmocka_unit_test(every_byte_of_every_length),
 		cmocka_unit_test(too_many_variables),
 		cmocka_unit_test(a_limit_of_fibers),
 		cmocka_unit_test(the_client_goes),
