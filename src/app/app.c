@@ -79,7 +79,7 @@ app_route_find(struct weft_request *rq)
 	case ROUTE_NO_PATH:
 		if (rq->rq.role == REQUEST_AUTHORIZER) {
 			/* The client sees it: what it asks for may be there, but nobody can say that it may have it. */
-			log_warn("no authorizer for this path path=\"%s\"", fiber_label(rq->rq.fiber));
+			log_info("no authorizer for this path path=\"%s\"", fiber_label(rq->rq.fiber));
 			fail_answer(rq, 403, "403 forbidden");
 			return -1;
 		}

@@ -39,6 +39,7 @@ enum {
 	POSTGRES_PREPARED = 256,		/* statements kept prepared on a connection */
 	POSTGRES_VALUES = 65535,		/* of a statement; the protocol's limit */
 	POSTGRES_RESULT_MAX = 64 * 1024 * 1024,	/* bytes that a result may take on the wire */
+	POSTGRES_STEPS = 256,			/* reads and writes of a start-up, which takes a dozen */
 	POSTGRES_READ = 16384,			/* libpq's buffer */
 	POSTGRES_OID_BYTEA = 17,
 };
@@ -85,6 +86,7 @@ struct postgres {
 	PGconn *pg;			/* NULL while the name is looked up */
 	char host[256];			/* the name being looked up */
 	struct resolve *resolve;
+	unsigned steps;			/* of the start-up */
 	struct watch *watch;
 	struct loop_task task;		/* at the end of the turn: flush, or tell the pool of the death */
 	struct postgres_slots sent;	/* given to libpq, oldest first */

@@ -75,7 +75,18 @@ postgres_on_connect_event(void *arg, int what)
 	postgres_connect_step(arg);
 }
 
-/* libpq's words, on the way to the log at debug level.  A FATAL that comes unasked says why the connection is about to end. */
+static bool
+postgres_is_serious(const char *severity)
+{
+	return severity != NULL &&
+	    (strcmp(severity, "ERROR") == 0 || strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+/*
+ * Words that belong to no statement, on the way to the log at debug level.  An error among them says why the connection
+ * is about to end.  A server's have a code; what has none is libpq's own complaint that something came which nobody had
+ * asked for: the answer to the next statement would be a guess.
+ */
 static void
 postgres_on_notice(void *arg, const PGresult *r)
 {
@@ -86,8 +97,10 @@ postgres_on_notice(void *arg, const PGresult *r)
 
 	if (text == NULL)
 		text = "";
-	if (code != NULL && severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+	if (code != NULL && postgres_is_serious(severity))
 		fault_set(&d->why, WEFT_DOWN, code, "%s", text);
+	if (d->ready && (code == NULL || postgres_is_serious(severity)))
+		postgres_die(d, code, "%s", text[0] == '\0' ? "the server said what nobody had asked for" : text);
 	log_debug("hear notice pool=%s code=%s text=%s", pool_name(d->conn->pool), code == NULL ? "" : code, text);
 }
 
@@ -120,6 +133,11 @@ postgres_connect_step(struct postgres *d)
 {
 	/* Before libpq can close its socket and open another, maybe of the same number. */
 	watch_free(&d->watch);
+	/* libpq keeps what a server tells of itself, and one that does not come to an end would take all memory. */
+	if (++d->steps > POSTGRES_STEPS) {
+		postgres_die(d, NULL, "its start-up does not come to an end");
+		return;
+	}
 	switch (PQconnectPoll(d->pg)) {
 	case PGRES_POLLING_READING:
 		postgres_connect_watch(d, WATCH_READ);

@@ -217,6 +217,11 @@ postgres_take_sync(struct postgres *d)
 	struct postgres_slot *s = TAILQ_FIRST(&d->sent);
 	struct call *call = s->call;
 
+	/* Else the next statement's answer would be this one's. */
+	if (s->result == NULL) {
+		postgres_die(d, NULL, "the server came to the end of a statement without an answer");
+		return;
+	}
 	TAILQ_REMOVE(&d->sent, s, link);
 	if (s->owner == POSTGRES_OURS) {
 		postgres_slot_free(d, s);
@@ -266,12 +271,16 @@ postgres_take_result(struct postgres *d, PGresult *r)
 		if (s->preparing) {
 			s->preparing = false;
 			PQclear(r);
+		} else if (s->result != NULL) {
+			PQclear(r);
+			postgres_die(d, NULL, "the server answered a statement twice");
 		} else {
 			postgres_keep(s, r);
 		}
 		break;
 	case PGRES_FATAL_ERROR:
-		if (postgres_is_fatal(r) || PQstatus(d->pg) == CONNECTION_BAD)
+		/* Without a code it is libpq that says so, or a server that is none: what came was no answer, and what follows may not be one. */
+		if (postgres_is_fatal(r) || postgres_error_code(r)[0] == '\0' || PQstatus(d->pg) == CONNECTION_BAD)
 			postgres_die(d, postgres_error_code(r), "%.*s", (int)strcspn(postgres_error_text(r), "\n"), postgres_error_text(r));
 		postgres_keep(s, r);
 		break;
@@ -287,6 +296,16 @@ postgres_take_result(struct postgres *d, PGresult *r)
 		postgres_die(d, NULL, "the server answered in a way that cannot be shared (COPY)");
 		break;
 	}
+}
+
+/* Nobody listens (LISTEN is refused), but libpq would keep what comes for ever. */
+static void
+postgres_drop_notifications(struct postgres *d)
+{
+	PGnotify *n;
+
+	while ((n = PQnotifies(d->pg)) != NULL)
+		PQfreemem(n);
 }
 
 void
@@ -309,5 +328,7 @@ postgres_take_all(struct postgres *d)
 	/* What comes unasked (notices, the end of the server) is parsed here. */
 	if (!d->closed && !d->dead && TAILQ_EMPTY(&d->sent))
 		(void)PQisBusy(d->pg);
+	if (!d->closed)
+		postgres_drop_notifications(d);
 	postgres_release(d);
 }

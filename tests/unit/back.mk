@@ -1,6 +1,7 @@
 # unit tests of src/back
 BACK_TESTS = tests/unit/back_call tests/unit/back_pool tests/unit/back_url
 BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
+BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
 BACK_TESTS += tests/unit/back_redis

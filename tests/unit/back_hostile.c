@@ -1,0 +1,802 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The PostgreSQL driver against a server that knows the protocol and breaks it.
+ *
+ * The server answers each statement with its first parameter, but for the text
+ * "lie", which it answers with the lie of the test.  Whatever that is: who asked gets
+ * an error, who waits behind gets its own text or an error, who comes after gets its own text;
+ * the memory stays, and the loop goes on.
+ */
+#include "back_sql_kit.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/must.h"
+#include "tests/unit/back_liar.h"
+
+#define SQL "SELECT $1"
+#define CALL_TIME (200 * USEC_PER_MSEC)
+
+static char dir[64], path[96], url[200];
+
+static struct {
+	struct kit kit;
+	struct liar liar;
+	struct pulse pulse;
+	struct buf start;	/* said to who wants to begin */
+	struct buf lie;		/* said to who asks for it … */
+	bool whole;		/* … instead of, not after, the answers to Parse and Bind */
+	bool last;		/* and hang up then */
+	struct span flood;
+	size_t flooded;
+	struct span tls;	/* the answer to who wants TLS */
+	usec connect_timeout;
+} play;
+
+/* ---- the protocol ---- */
+
+static void
+pg_number(char *to, uint32_t n)
+{
+	to[0] = (char)(n >> 24);
+	to[1] = (char)(n >> 16);
+	to[2] = (char)(n >> 8);
+	to[3] = (char)n;
+}
+
+static uint32_t
+pg_read_number(const char *at)
+{
+	const unsigned char *u = (const unsigned char *)at;
+
+	return (uint32_t)u[0] << 24 | (uint32_t)u[1] << 16 | (uint32_t)u[2] << 8 | u[3];
+}
+
+static void
+pg_put_length(struct buf *b, char type, uint32_t length, struct span body)
+{
+	char head[5] = { type };
+
+	pg_number(head + 1, length);
+	must(buf_add(b, (struct span){ head, 5 }) == WEFT_OK && buf_add(b, body) == WEFT_OK);
+}
+
+static void
+pg_put(struct buf *b, char type, struct span body)
+{
+	pg_put_length(b, type, (uint32_t)body.len + 4, body);
+}
+
+static void
+pg_put_start(struct buf *b)
+{
+	pg_put(b, 'R', SPAN("\0\0\0\0"));
+	pg_put(b, 'S', SPAN("server_version\0" "15.0\0"));
+	pg_put(b, 'S', SPAN("client_encoding\0UTF8\0"));
+	pg_put(b, 'S', SPAN("standard_conforming_strings\0on\0"));
+	pg_put(b, 'K', SPAN("\0\0\0\1\0\0\0\2"));
+	pg_put(b, 'Z', SPAN("I"));
+}
+
+/* One column "a" of text. */
+#define PG_COLUMN "a\0\0\0\0\0\0\0\0\0\0\31\377\377\377\377\377\377\0\0"
+
+static void
+pg_put_row(struct buf *b, const char *tag)
+{
+	char body[80] = { 0, 1 };
+	size_t len = strlen(tag);
+
+	pg_number(body + 2, (uint32_t)len);
+	memcpy(body + 6, tag, len);
+	pg_put(b, 'T', SPAN("\0\1" PG_COLUMN));
+	pg_put(b, 'D', (struct span){ body, 6 + len });
+}
+
+static void
+pg_put_end(struct buf *b)
+{
+	pg_put(b, 'C', SPAN("SELECT 1\0"));
+	pg_put(b, 'Z', SPAN("I"));
+}
+
+static void
+pg_put_answer(struct buf *b, const char *tag)
+{
+	pg_put(b, '1', SPAN(""));
+	pg_put(b, '2', SPAN(""));
+	pg_put_row(b, tag);
+	pg_put_end(b);
+}
+
+/* A Bind's first parameter becomes the peer's tag. */
+static void
+pg_hear_bind(struct liar_peer *p, const char *at)
+{
+	uint32_t formats, len;
+
+	p->tag[0] = '\0';
+	at += strlen(at) + 1;
+	at += strlen(at) + 1;
+	formats = pg_read_number(at) >> 16;
+	at += 2 + 2 * formats;
+	if (pg_read_number(at) >> 16 == 0)
+		return;
+	len = pg_read_number(at + 2);
+	must(len < sizeof p->tag);
+	memcpy(p->tag, at + 6, len);
+	p->tag[len] = '\0';
+}
+
+static void
+pg_answer(struct liar_peer *p)
+{
+	bool lies = strcmp(p->tag, "lie") == 0;
+	struct buf b;
+
+	buf_init(&b, 8 << 20);
+	if (!(lies && play.whole)) {
+		if (p->flag)
+			pg_put(&b, '1', SPAN(""));
+		pg_put(&b, '2', SPAN(""));
+	}
+	if (lies) {
+		p->last = play.last;
+		p->flood = play.flood;
+		p->flooded = play.flooded;
+	} else {
+		if (p->tag[0] == '\0')
+			pg_put(&b, 'n', SPAN(""));
+		else
+			pg_put_row(&b, p->tag);
+		pg_put_end(&b);
+	}
+	p->flag = false;
+	if (lies)
+		must(buf_add(&b, buf_span(&play.lie)) == WEFT_OK);
+	liar_say(p, buf_span(&b));
+	buf_fini(&b);
+}
+
+/* What comes before the first message: TLS, a cancel, or a start. */
+static size_t
+pg_hear_start(struct liar_peer *p)
+{
+	uint32_t len = p->in.len < 8 ? 8 : pg_read_number(p->in.at), code;
+
+	if (p->in.len < len)
+		return 0;
+	code = pg_read_number(p->in.at + 4);
+	if (code == 80877103 || code == 80877104) {
+		liar_say(p, play.tls);
+	} else if (code == 80877102) {
+		liar_hang_up(p);
+	} else {
+		p->stage = 1;
+		p->last = play.start.bad == 0 && play.connect_timeout != 0 && play.last;
+		p->flood = play.connect_timeout != 0 ? play.flood : (struct span){ NULL, 0 };
+		p->flooded = play.connect_timeout != 0 ? play.flooded : 0;
+		liar_say(p, buf_span(&play.start));
+	}
+	return len;
+}
+
+static size_t
+pg_hear_message(struct liar_peer *p)
+{
+	size_t len = p->in.len < 5 ? 5 : 1 + pg_read_number(p->in.at + 1);
+
+	if (p->in.len < len)
+		return 0;
+	switch (p->in.at[0]) {
+	case 'P':
+		p->flag = true;
+		break;
+	case 'B':
+		pg_hear_bind(p, p->in.at + 5);
+		break;
+	case 'S':
+		pg_answer(p);
+		break;
+	case 'X':
+		liar_hang_up(p);
+		break;
+	default:
+		break;
+	}
+	return len;
+}
+
+static void
+pg_hear(struct liar_peer *p)
+{
+	size_t n;
+
+	while (p->fd >= 0 && (n = p->stage == 0 ? pg_hear_start(p) : pg_hear_message(p)) > 0)
+		buf_consume(&p->in, n);
+}
+
+/* ---- the play ---- */
+
+static int
+play_begin(void **state)
+{
+	(void)state;
+	memset(&play, 0, sizeof play);
+	play.kit.loop = loop_new(NULL);
+	must(play.kit.loop != NULL);
+	buf_init(&play.start, 1 << 20);
+	buf_init(&play.lie, 4 << 20);
+	pg_put_start(&play.start);
+	play.tls = SPAN("N");
+	liar_open(&play.liar, play.kit.loop, path, pg_hear);
+	pulse_begin(&play.pulse, play.kit.loop);
+	rss_begin();
+	return 0;
+}
+
+static int
+play_end(void **state)
+{
+	(void)state;
+	rss_end("all");
+	pulse_end(&play.pulse);
+	liar_close(&play.liar);
+	/* A cancel's thread ends by itself. */
+	for (int i = 0; i < 20; i++)
+		loop_turn(play.kit.loop, USEC_PER_MSEC);
+	loop_free(&play.kit.loop);
+	buf_fini(&play.start);
+	buf_fini(&play.lie);
+	return 0;
+}
+
+static void
+play_pool(unsigned max, const char *parameters)
+{
+	char at[256], error[256] = "";
+	struct pool_conf conf = { .name = "db", .url = at, .max = max, .call_timeout = CALL_TIME,
+		.queue_timeout = 10 * USEC_PER_SEC, .connect_timeout = play.connect_timeout };
+
+	snprintf(at, sizeof at, "%s%s", url, parameters);
+	play.kit.pool = pool_open(play.kit.loop, &conf, error, sizeof error);
+	assert_string_equal(error, "");
+}
+
+static void
+play_start(struct kit_ask *a, const struct value *tag)
+{
+	kit_start(&play.kit, a, SQL, tag, 1);
+}
+
+/* An answer is one's own, or none. */
+static void
+play_check(struct kit_ask *a, const char *tag, const char *lie)
+{
+	call_wait(&a->call, KIT_SOON);
+	if (a->call.rc == WEFT_OK)
+		kit_assert_row(a, tag);
+	else if (a->fault.text[0] == '\0')
+		fail_msg("%s: \"%s\" fails without a reason", lie, tag);
+	kit_end(a);
+}
+
+static void
+play_ask_well(const char *tag)
+{
+	struct value v = { .kind = VALUE_TEXT, .as.bytes = span_str(tag) };
+	struct kit_ask a;
+
+	play_start(&a, &v);
+	call_wait(&a.call, KIT_SOON);
+	kit_assert_row(&a, tag);
+	kit_end(&a);
+}
+
+static unsigned long long
+play_losses(void)
+{
+	struct pool_stat s;
+
+	pool_stat(play.kit.pool, &s);
+	return s.losses;
+}
+
+static void
+play_await_losses(unsigned long long n)
+{
+	usec late = clock_now() + 5 * USEC_PER_SEC;
+
+	while (play_losses() < n) {
+		assert_int_equal(fiber_sleep(USEC_PER_MSEC), WEFT_OK);
+		assert_true(clock_now() < late);
+	}
+}
+
+/* One lie, on a pool of its own with one connection: one before, one that is lied to, one behind in the pipeline, one after. */
+static void
+play_lie(const char *name)
+{
+	const struct value lie = KIT_TEXT("lie"), behind = KIT_TEXT("behind");
+	struct kit_ask a, b;
+
+	play_pool(1, "");
+	play_ask_well("before");
+	play_start(&a, &lie);
+	play_start(&b, &behind);
+	if (call_wait(&a.call, KIT_SOON) == WEFT_OK)
+		fail_msg("%s is believed", name);
+	if (a.fault.text[0] == '\0' || a.call.rows != NULL)
+		fail_msg("%s fails without a reason", name);
+	kit_end(&a);
+	play_check(&b, "behind", name);
+	play_ask_well("after");
+	if (play_losses() != 1)
+		fail_msg("%s: %llu connections lost", name, play_losses());
+	pool_close(&play.kit.pool);
+	buf_clear(&play.lie);
+	play.last = play.whole = false;
+}
+
+/* ---- B55: what is no answer ---- */
+
+static const struct {
+	const char *name;
+	char type;
+	struct span body;
+} pg_lies[] = {
+	{ "an error without SQLSTATE", 'E', SPAN("SERROR\0Mwrong\0\0") },
+	{ "an error without anything", 'E', SPAN("\0") },
+	{ "an error without its end", 'E', SPAN("SERROR") },
+	{ "an empty error", 'E', SPAN("") },
+	{ "65535 columns that do not follow", 'T', SPAN("\377\377") },
+	{ "a description cut short", 'T', SPAN("\0\2" PG_COLUMN) },
+	{ "a column's name without its NUL", 'T', SPAN("\0\1aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") },
+	{ "a description with more than it says", 'T', SPAN("\0\1" PG_COLUMN PG_COLUMN) },
+	{ "a row before its description", 'D', SPAN("\0\1\0\0\0\1x") },
+	{ "a command's end without its NUL", 'C', SPAN("SELECT 1") },
+	{ "a type that does not exist", '?', SPAN("what") },
+	{ "an authentication", 'R', SPAN("\0\0\0\0") },
+	{ "a function's result", 'V', SPAN("\0\0\0\1x") },
+	{ "a COPY in", 'G', SPAN("\0\0\1\0\0") },
+	{ "a COPY out", 'H', SPAN("\0\0\1\0\0") },
+	{ "a COPY of both", 'W', SPAN("\0\0\1\0\0") },
+	{ "a COPY without its format", 'H', SPAN("") },
+	{ "being ready too early", 'Z', SPAN("I") },
+	{ "being ready in a state that does not exist", 'Z', SPAN("") },
+	{ "a command's end too early", 'C', SPAN("SELECT 1\0") },
+	{ "a NUL", '\0', SPAN("") },
+};
+
+static void
+lies_body(void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < sizeof pg_lies / sizeof *pg_lies; i++) {
+		pg_put(&play.lie, pg_lies[i].type, pg_lies[i].body);
+		pg_put_end(&play.lie);
+		play_lie(pg_lies[i].name);
+	}
+}
+
+static void
+b55_what_is_no_answer_is_an_error(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, lies_body, NULL);
+}
+
+static void
+rows_body(void *arg)
+{
+	static const struct span rows[] = { SPAN("\0\2\0\0\0\1x\0\0\0\1y"), SPAN("\0\0"), SPAN("\377\377"), SPAN(""), SPAN("\0\1\0\0\0\11x"),
+		SPAN("\0\1\177\377\377\377x"), SPAN("\0\1\0\0\0\1xx") };
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char name[64];
+
+		pg_put(&play.lie, 'T', SPAN("\0\1" PG_COLUMN));
+		pg_put(&play.lie, 'D', rows[i]);
+		pg_put_end(&play.lie);
+		snprintf(name, sizeof name, "row %zu", i);
+		play_lie(name);
+	}
+}
+
+static void
+b55_a_row_that_is_not_as_described_is_an_error(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, rows_body, NULL);
+}
+
+static void
+lengths_body(void *arg)
+{
+	static const uint32_t lengths[] = { 0, 3, 0x7fffffff, 0x80000000, 0xffffffff };
+
+	(void)arg;
+	for (const char *type = "TDCEZ12n"; *type != '\0'; type++)
+		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+			char name[64];
+
+			pg_put_length(&play.lie, *type, lengths[i], SPAN("some bytes"));
+			pg_put_end(&play.lie);
+			snprintf(name, sizeof name, "%c of %u bytes", *type, (unsigned)lengths[i]);
+			play_lie(name);
+		}
+}
+
+static void
+b55_lengths_that_cannot_be_are_errors(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, lengths_body, NULL);
+}
+
+/* That which a server may say of an error, and yet little: it is the statement's error and no more. */
+static void
+no_message_body(void *arg)
+{
+	const struct value lie = KIT_TEXT("lie");
+	struct kit_ask a;
+
+	(void)arg;
+	pg_put(&play.lie, 'E', SPAN("SERROR\0VERROR\0C22012\0\0"));
+	pg_put(&play.lie, 'Z', SPAN("I"));
+	play_pool(1, "");
+	play_start(&a, &lie);
+	call_wait(&a.call, KIT_SOON);
+	kit_assert_fault(&a, WEFT_REFUSED, "22012");
+	kit_end(&a);
+	play_ask_well("after");
+	assert_int_equal(play_losses(), 0);
+	pool_close(&play.kit.pool);
+}
+
+static void
+b55_an_error_without_a_message_is_told_all_the_same(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, no_message_body, NULL);
+}
+
+/* Every column is there: an answer, or an error; not the end of the world. */
+static void
+wide_body(void *arg)
+{
+	const struct value lie = KIT_TEXT("lie"), behind = KIT_TEXT("behind");
+	struct kit_ask a, b;
+	struct buf body;
+
+	(void)arg;
+	buf_init(&body, 4 << 20);
+	must(buf_add(&body, SPAN("\377\377")) == WEFT_OK);
+	for (int i = 0; i < 65535; i++)
+		must(buf_add(&body, SPAN(PG_COLUMN)) == WEFT_OK);
+	pg_put(&play.lie, 'T', buf_span(&body));
+	pg_put_end(&play.lie);
+	buf_fini(&body);
+	play_pool(1, "");
+	play_start(&a, &lie);
+	play_start(&b, &behind);
+	call_wait(&a.call, KIT_SOON);
+	if (a.call.rc == WEFT_OK)
+		assert_int_equal(a.call.rows->columns, 65535);
+	kit_end(&a);
+	play_check(&b, "behind", "65535 columns");
+	play_ask_well("after");
+	pool_close(&play.kit.pool);
+}
+
+static void
+b55_65535_columns_are_no_harm(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, wide_body, NULL);
+}
+
+static void
+cuts_body(void *arg)
+{
+	struct buf good;
+
+	(void)arg;
+	buf_init(&good, 4096);
+	pg_put_answer(&good, "lie");
+	for (size_t cut = 0; cut < good.len; cut++) {
+		char name[64];
+
+		play.whole = play.last = true;
+		must(buf_add(&play.lie, (struct span){ good.at, cut }) == WEFT_OK);
+		snprintf(name, sizeof name, "an end after %zu bytes", cut);
+		play_lie(name);
+	}
+	buf_fini(&good);
+}
+
+static void
+b55_an_answer_may_end_anywhere(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, cuts_body, NULL);
+}
+
+/* ---- what nobody asked for ---- */
+
+static void
+unasked_body(void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < 12; i++) {
+		static const char types[] = "DZCT12?RHsI";
+		struct buf b;
+
+		buf_init(&b, 4096);
+		if (i < 11)
+			pg_put(&b, types[i], SPAN("\0\1\0\0\0\1x"));
+		else
+			pg_put_answer(&b, "wrong");
+		play_pool(1, "");
+		play_ask_well("before");
+		liar_say(liar_last(&play.liar), buf_span(&b));
+		play_await_losses(1);
+		play_ask_well("after");
+		assert_int_equal(play_losses(), 1);
+		pool_close(&play.kit.pool);
+		buf_fini(&b);
+	}
+}
+
+static void
+b54_an_answer_that_nobody_asked_for_ends_the_connection(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, unasked_body, NULL);
+}
+
+static void
+error_unasked_body(void *arg)
+{
+	static const struct span errors[] = { SPAN("SFATAL\0VFATAL\0C57P01\0Mgone\0\0"), SPAN("SERROR\0VERROR\0C22012\0Mwrong\0\0") };
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+		struct buf b;
+
+		buf_init(&b, 4096);
+		pg_put(&b, 'E', errors[i]);
+		play_pool(1, "");
+		play_ask_well("before");
+		liar_say(liar_last(&play.liar), buf_span(&b));
+		play_await_losses(1);
+		play_ask_well("after");
+		pool_close(&play.kit.pool);
+		buf_fini(&b);
+	}
+}
+
+static void
+b54_an_error_that_nobody_asked_for_ends_the_connection(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, error_unasked_body, NULL);
+}
+
+static void
+talk_body(void *arg)
+{
+	struct buf b;
+
+	(void)arg;
+	buf_init(&b, 4096);
+	pg_put(&b, 'N', SPAN("SNOTICE\0VNOTICE\0C00000\0Mhello\0\0"));
+	pg_put(&b, 'S', SPAN("TimeZone\0UTC\0"));
+	pg_put(&b, 'A', SPAN("\0\0\0\1channel\0payload\0"));
+	play_pool(1, "");
+	play_ask_well("before");
+	for (size_t i = 0; i < b.len; i++) {
+		liar_say(liar_last(&play.liar), (struct span){ b.at + i, 1 });
+		assert_int_equal(fiber_sleep(100), WEFT_OK);
+	}
+	play_ask_well("after");
+	assert_int_equal(play_losses(), 0);
+	pool_close(&play.kit.pool);
+	buf_fini(&b);
+}
+
+static void
+b54_what_a_server_may_say_unasked_is_no_harm(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, talk_body, NULL);
+}
+
+/* 48 MB of it, before an answer and while idle. */
+static void
+flood_body(void *arg)
+{
+	const struct value lie = KIT_TEXT("lie");
+	struct kit_ask a;
+	struct buf line, many;
+
+	buf_init(&line, 4096);
+	buf_init(&many, 1 << 20);
+	if (*(const char *)arg == 'A')
+		pg_put(&line, 'A', SPAN("\0\0\0\1channel\0payload payload payload payload payload payload\0"));
+	else
+		pg_put(&line, 'N', SPAN("SNOTICE\0VNOTICE\0C00000\0Mhello hello hello hello hello hello\0\0"));
+	while (many.len < 60000)
+		must(buf_add(&many, buf_span(&line)) == WEFT_OK);
+	play.flood = buf_span(&many);
+	play.flooded = 48 << 20;
+	play_pool(1, "");
+	play_ask_well("before");
+	play_start(&a, &lie);
+	if (call_wait(&a.call, KIT_SOON) == WEFT_OK)
+		fail_msg("an answer that never came");
+	kit_end(&a);
+	play.flooded = 0;
+	play_ask_well("after");
+	liar_last(&play.liar)->flood = buf_span(&many);
+	liar_last(&play.liar)->flooded = 48 << 20;
+	liar_say(liar_last(&play.liar), buf_span(&line));
+	play_ask_well("while it comes, or after");
+	pool_close(&play.kit.pool);
+	play.flood = (struct span){ NULL, 0 };
+	buf_fini(&line);
+	buf_fini(&many);
+}
+
+static void
+b55_a_flood_of_notices_takes_no_memory(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, flood_body, (char *)(uintptr_t)"N");
+}
+
+static void
+b55_a_flood_of_notifications_takes_no_memory(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, flood_body, (char *)(uintptr_t)"A");
+}
+
+/* ---- B57, B58: before it begins ---- */
+
+/* No connection comes of it, within its time, and the pool says why. */
+static void
+play_start_fails(const char *name, const char *parameters)
+{
+	const struct value v = KIT_TEXT("never");
+	usec began = clock_now();
+	struct kit_ask a;
+
+	play_pool(1, parameters);
+	play_start(&a, &v);
+	call_wait(&a.call, KIT_SOON);
+	if (a.call.rc != WEFT_DOWN || a.fault.text[0] == '\0')
+		fail_msg("%s: rc %d %s", name, (int)a.call.rc, a.fault.text);
+	kit_end(&a);
+	if (clock_now() - began > 2 * USEC_PER_SEC)
+		fail_msg("%s takes too long", name);
+	pool_close(&play.kit.pool);
+}
+
+static void
+starts_body(void *arg)
+{
+	struct buf good = play.start;
+
+	(void)arg;
+	buf_init(&play.start, 1 << 20);
+	play.connect_timeout = 100 * USEC_PER_MSEC;
+	play_start_fails("a server that never answers", "");
+	for (size_t i = 0; i < sizeof pg_lies / sizeof *pg_lies; i++) {
+		buf_clear(&play.start);
+		pg_put(&play.start, pg_lies[i].type == 'R' ? 'T' : pg_lies[i].type, pg_lies[i].body);
+		play_start_fails(pg_lies[i].name, "");
+	}
+	for (const char *type = "RSKENZv"; *type != '\0'; type++) {
+		buf_clear(&play.start);
+		if (*type != 'R')
+			pg_put(&play.start, 'R', SPAN("\0\0\0\0"));
+		pg_put_length(&play.start, *type, 0, SPAN(""));
+		play_start_fails("no length", "");
+		buf_clear(&play.start);
+		if (*type != 'R')
+			pg_put(&play.start, 'R', SPAN("\0\0\0\0"));
+		pg_put_length(&play.start, *type, 0x7fffffff, SPAN(""));
+		play_start_fails("a great length", "");
+	}
+	play.last = true;
+	for (size_t cut = 0; cut < good.len; cut++) {
+		buf_clear(&play.start);
+		must(buf_add(&play.start, (struct span){ good.at, cut }) == WEFT_OK);
+		play_start_fails("a start that ends", "");
+	}
+	play.last = false;
+	buf_fini(&play.start);
+	play.start = good;
+}
+
+static void
+b57_a_start_that_does_not_come_to_its_end_is_given_up(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, starts_body, NULL);
+}
+
+/* Each parameter has a name of its own, and libpq keeps them all. */
+static void
+start_flood_body(void *arg)
+{
+	struct buf many;
+
+	(void)arg;
+	buf_init(&many, 64 << 20);
+	for (unsigned i = 0; many.len < 24 << 20; i++) {
+		char name[300];
+
+		memset(name, 'x', sizeof name);
+		snprintf(name, 16, "p%u", i);
+		name[strlen(name)] = 'x';
+		name[298] = name[299] = '\0';
+		pg_put(&many, 'S', (struct span){ name, sizeof name });
+	}
+	buf_clear(&play.start);
+	pg_put(&play.start, 'R', SPAN("\0\0\0\0"));
+	play.connect_timeout = 2 * USEC_PER_SEC;
+	play.flood = buf_span(&many);
+	play.flooded = many.len;
+	/* What the server keeps to say is not what the driver takes. */
+	rss_begin();
+	play_start_fails("a start that does not end", "");
+	play.flood = (struct span){ NULL, 0 };
+	buf_fini(&many);
+}
+
+static void
+b57_a_start_without_end_takes_no_memory(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, start_flood_body, NULL);
+}
+
+/* ---- SQLite has its own; TLS is over TCP only ---- */
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, play_begin, play_end)
+	const struct CMUnitTest tests[] = {
+		T(b55_what_is_no_answer_is_an_error),
+		T(b55_a_row_that_is_not_as_described_is_an_error),
+		T(b55_lengths_that_cannot_be_are_errors),
+		T(b55_an_error_without_a_message_is_told_all_the_same),
+		T(b55_65535_columns_are_no_harm),
+		T(b55_an_answer_may_end_anywhere),
+		T(b55_a_flood_of_notices_takes_no_memory),
+		T(b55_a_flood_of_notifications_takes_no_memory),
+		T(b54_an_answer_that_nobody_asked_for_ends_the_connection),
+		T(b54_an_error_that_nobody_asked_for_ends_the_connection),
+		T(b54_what_a_server_may_say_unasked_is_no_harm),
+		T(b57_a_start_that_does_not_come_to_its_end_is_given_up),
+		T(b57_a_start_without_end_takes_no_memory),
+	};
+	int failed;
+
+	signal(SIGPIPE, SIG_IGN);
+	log_open(2, LOG_ERROR_, "test");
+	strcpy(dir, "/tmp/weft-liar-XXXXXX");
+	must(mkdtemp(dir) != NULL);
+	snprintf(path, sizeof path, "%s/.s.PGSQL.5432", dir);
+	snprintf(url, sizeof url, "postgresql:///db?user=u&host=%s", dir);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(dir);
+	return failed;
+}
