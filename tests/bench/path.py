@@ -8,7 +8,6 @@ import sys
 import tempfile
 
 PATH = os.path.join(os.getcwd(), "tests", "bench", "path")
-SKIP = 77
 
 
 class Folder:
@@ -16,8 +15,7 @@ class Folder:
 
     def __init__(self, program):
         if shutil.which(program) is None:
-            print(f"no {program}")
-            sys.exit(SKIP)
+            sys.exit(f"no {program} here")
         self.held = tempfile.TemporaryDirectory(prefix="weft-bench.")
         self.database = self.path("world.db")
         with sqlite3.connect(self.database) as db:
