@@ -16,6 +16,7 @@
 #include <sys/un.h>
 
 #include "server/config_text.h"
+#include "server/sandbox.h"
 
 /* libconfuse's error function has no argument of the caller's: one parse at a time. */
 static struct {
@@ -198,6 +199,20 @@ config_valid_level(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int
+config_valid_sandbox(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getstr(opt);
+
+	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+		cfg_error(cfg, "sandbox = \"%s\": on or off", text);
+	else if (strcmp(text, "on") == 0 && !sandbox_is_there())
+		cfg_error(cfg, "sandbox = \"on\": this build is without libseccomp");
+	else
+		return 0;
+	return -1;
+}
+
 static cfg_opt_t config_listen_opts[] = {
 	CFG_STR("address", NULL, CFGF_NODEFAULT),
 	CFG_STR("mode", "0660", CFGF_NONE),
@@ -251,6 +266,7 @@ static cfg_opt_t config_opts[] = {
 	CFG_STR("status", "", CFGF_NONE),
 	CFG_STR("warm_url", "", CFGF_NONE),
 	CFG_STR("log_level", "info", CFGF_NONE),
+	CFG_STR("sandbox", "off", CFGF_NONE),
 	CFG_SEC("listen", config_listen_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 	CFG_SEC("pool", config_pool_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 	CFG_SEC("module", config_module_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
@@ -283,6 +299,7 @@ config_grammar(void)
 	cfg_set_validate_func(cfg, "module|prefix", config_valid_prefix);
 	cfg_set_validate_func(cfg, "status", config_valid_prefix);
 	cfg_set_validate_func(cfg, "log_level", config_valid_level);
+	cfg_set_validate_func(cfg, "sandbox", config_valid_sandbox);
 	return cfg;
 }
 
@@ -471,6 +488,7 @@ config_take(struct config *c, const struct config_text *t)
 	c->status = cfg_getstr(c->cfg, "status");
 	c->warm_url = cfg_getstr(c->cfg, "warm_url");
 	config_level(cfg_getstr(c->cfg, "log_level"), &c->log_level);
+	c->sandbox = strcmp(cfg_getstr(c->cfg, "sandbox"), "on") == 0;
 	config_take_limits(c);
 	if (strlen(c->control) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
 		return config_refuse(config_text_option(t, "control"), "control: the path is too long for a unix socket");

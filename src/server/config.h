@@ -60,6 +60,7 @@ struct config {
 	const char *user;		/* of the workers; "": unchanged */
 	const char *status;		/* where the server's own pages are; "": nowhere */
 	const char *warm_url;		/* "": none */
+	bool sandbox;			/* filter the workers' system calls */
 	enum log_level log_level;
 	struct config_listen *listen;
 	size_t nlistens;

@@ -25,6 +25,7 @@
 #include "loop/loop.h"
 #include "server/config.h"
 #include "server/link.h"
+#include "server/sandbox.h"
 #include "server/setup.h"
 
 enum { WORKER_END_SECONDS = 10 };
@@ -246,6 +247,9 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 		snprintf(error, size, "no loop: %s", strerror(errno));
 		return -1;
 	}
+	/* Before root is given up, and before code of modules runs. */
+	if (s->config->sandbox && sandbox_enter(error, size) != 0)
+		return -1;
 	if (s->config->user[0] != '\0' && worker_become(s->config->user, error, size) != 0)
 		return -1;
 	if (setup_app(&w->app, s->config, w->loop, s->number, error, size) != 0)

@@ -111,6 +111,7 @@ config_names_the_line_of_a_mistake(void **state)
 	refuses("listen \"x\" {\n address = \"unix:/x\"\n mode = \"0999\"\n}\n", 3, "not an octal mode");
 	refuses("module \"x\" {\n prefix = \"/x/\"\n}\n", 2, "does not end with one");
 	refuses("log_level = \"loud\"\n", 1, "debug, info, warn or error");
+	refuses("sandbox = \"maybe\"\n", 1, "on or off");
 	refuses("pool \"x\" { url = \"redis://h\"\nmax = 0 }\n", 2, "not within 1");
 	refuses("# one\n// two\n/* three\n four */\nwrokers = 2\n", 5, "wrokers");
 	refuses("control = \"a#b//c\"\n# x\nlisten \"x\" {\n  # y\n  adress = \"unix:/x\"\n}\n", 5, "adress");

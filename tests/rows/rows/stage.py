@@ -14,6 +14,7 @@ LATER = []          # (name, why): rows that need what this version does not hav
 
 HEAD = """\
 workers = 1
+sandbox = "on"
 control = "@RUN@/control.sock"
 status = "/weft"
 listen "web" { address = "unix:@RUN@/web.sock" }

@@ -13,6 +13,7 @@ PROBE = PREFIX + "/probe"
 
 BASIC = """\
 workers = 1
+sandbox = "on"
 control = "@RUN@/control.sock"
 listen "web" { address = "unix:@RUN@/web.sock"  mode = "0666" }
 module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
@@ -21,6 +22,7 @@ module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
 # Started by a web server: the listening socket is fd 0.
 SPAWNED = """\
 workers = 1
+sandbox = "on"
 control = "@RUN@/control.sock"
 module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
 """
