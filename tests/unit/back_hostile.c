@@ -767,7 +767,81 @@ b57_a_start_without_end_takes_no_memory(void **state)
 	kit_run(&play.kit, start_flood_body, NULL);
 }
 
-/* ---- SQLite has its own; TLS is over TCP only ---- */
+/* One connection is good, the next never comes: the first goes on, and takes over what had waited for it. */
+static void
+silent_body(void *arg)
+{
+	const struct value one = KIT_TEXT("one"), two = KIT_TEXT("two");
+	struct kit_ask a, b;
+
+	(void)arg;
+	play.connect_timeout = 300 * USEC_PER_MSEC;
+	play_pool(2, "");
+	play_ask_well("before");
+	buf_clear(&play.start);
+	play_start(&a, &one);
+	play_start(&b, &two);
+	call_wait(&a.call, KIT_SOON);
+	kit_assert_row(&a, "one");
+	call_wait(&b.call, KIT_SOON);
+	kit_assert_row(&b, "two");
+	kit_end(&a);
+	kit_end(&b);
+	for (int i = 0; i < 20; i++)
+		play_ask_well("meanwhile");
+	while (liar_last(&play.liar)->number > 1)	/* until the silent one is given up */
+		assert_int_equal(fiber_sleep(USEC_PER_MSEC), WEFT_OK);
+	play_ask_well("after");
+	assert_int_equal(play_losses(), 0);
+	pool_close(&play.kit.pool);
+}
+
+static void
+b57_a_server_that_never_answers_delays_no_other(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, silent_body, NULL);
+}
+
+/* What comes in the clear behind the answer about TLS is not read as if it had come under TLS. */
+static void
+tls_body(void *arg)
+{
+	struct buf clear;
+	struct span answers[4];
+
+	buf_init(&clear, 4096);
+	must(buf_add(&clear, SPAN("S")) == WEFT_OK && buf_add(&clear, buf_span(&play.start)) == WEFT_OK);
+	answers[0] = buf_span(&clear);
+	answers[1] = SPAN("Sx");
+	answers[2] = SPAN("N");
+	answers[3] = SPAN("?");
+	play.connect_timeout = USEC_PER_SEC;
+	snprintf(url, sizeof url, "postgresql://u@127.0.0.1:%u/db", *(unsigned *)arg);
+	for (size_t i = 0; i < 4; i++) {
+		play.tls = answers[i];
+		play_start_fails("TLS that is none", "?sslmode=require");
+	}
+	buf_fini(&clear);
+}
+
+static void
+b58_bytes_behind_the_answer_about_tls_are_refused(void **state)
+{
+	char before[sizeof url];
+	unsigned port;
+
+	(void)state;
+	memcpy(before, url, sizeof url);
+	liar_close(&play.liar);
+	port = liar_open_tcp(&play.liar, play.kit.loop, pg_hear);
+	kit_run(&play.kit, tls_body, &port);
+	memcpy(url, before, sizeof url);
+	assert_true(play.liar.accepted >= 4);
+	for (struct liar_peer *p = TAILQ_FIRST(&play.liar.peers); p != NULL; p = TAILQ_NEXT(p, link))
+		assert_int_equal(p->stage, 0);	/* none went on, not even to say who it is */
+}
+
 
 int
 main(void)
@@ -787,6 +861,8 @@ main(void)
 		T(b54_what_a_server_may_say_unasked_is_no_harm),
 		T(b57_a_start_that_does_not_come_to_its_end_is_given_up),
 		T(b57_a_start_without_end_takes_no_memory),
+		T(b57_a_server_that_never_answers_delays_no_other),
+		T(b58_bytes_behind_the_answer_about_tls_are_refused),
 	};
 	int failed;
 
