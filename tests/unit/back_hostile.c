@@ -559,6 +559,44 @@ b54_an_answer_that_nobody_asked_for_ends_the_connection(void **state)
 	kit_run(&play.kit, unasked_body, NULL);
 }
 
+/* A part of an answer while idle, the rest when the next has been asked for: that one does not get it. */
+static void
+halves_body(void *arg)
+{
+	struct buf b;
+
+	(void)arg;
+	buf_init(&b, 4096);
+	pg_put_answer(&b, "wrong");
+	for (size_t cut = 1; cut < b.len; cut++) {
+		const struct value v = KIT_TEXT("after");
+		struct liar_peer *p;
+		struct kit_ask a;
+
+		play_pool(1, "");
+		play_ask_well("before");
+		p = liar_last(&play.liar);
+		liar_say(p, (struct span){ b.at, cut });
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(fiber_sleep(100), WEFT_OK);
+		play_start(&a, &v);
+		liar_say(p, (struct span){ b.at + cut, b.len - cut });
+		call_wait(&a.call, KIT_SOON);
+		kit_assert_row(&a, "after");
+		kit_end(&a);
+		assert_int_equal(play_losses(), 1);
+		pool_close(&play.kit.pool);
+	}
+	buf_fini(&b);
+}
+
+static void
+b54_half_an_answer_that_nobody_asked_for_is_nobodys(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, halves_body, NULL);
+}
+
 static void
 error_unasked_body(void *arg)
 {
@@ -599,8 +637,8 @@ talk_body(void *arg)
 	pg_put(&b, 'A', SPAN("\0\0\0\1channel\0payload\0"));
 	play_pool(1, "");
 	play_ask_well("before");
-	for (size_t i = 0; i < b.len; i++) {
-		liar_say(liar_last(&play.liar), (struct span){ b.at + i, 1 });
+	for (size_t i = 0; i < 20; i++) {
+		liar_say(liar_last(&play.liar), buf_span(&b));
 		assert_int_equal(fiber_sleep(100), WEFT_OK);
 	}
 	play_ask_well("after");
@@ -857,6 +895,7 @@ main(void)
 		T(b55_a_flood_of_notices_takes_no_memory),
 		T(b55_a_flood_of_notifications_takes_no_memory),
 		T(b54_an_answer_that_nobody_asked_for_ends_the_connection),
+		T(b54_half_an_answer_that_nobody_asked_for_is_nobodys),
 		T(b54_an_error_that_nobody_asked_for_ends_the_connection),
 		T(b54_what_a_server_may_say_unasked_is_no_harm),
 		T(b57_a_start_that_does_not_come_to_its_end_is_given_up),
