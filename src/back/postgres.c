@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "back/pool.h"
 #include "back/sqltext.h"
@@ -201,6 +202,20 @@ postgres_check_unfinished(struct postgres *d)
 		postgres_die(d, NULL, "a result is over %d bytes", POSTGRES_RESULT_MAX);
 }
 
+/*
+ * While nothing is owed a server may say a notice, a parameter, a notification, or why it goes.  Of anything else libpq would
+ * keep the part that has come, and read it as the beginning of the next statement's answer.
+ */
+static bool
+postgres_is_unasked(const struct postgres *d)
+{
+	char first;
+
+	if (!TAILQ_EMPTY(&d->sent) || PQsslInUse(d->pg) || recv(PQsocket(d->pg), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+		return false;
+	return memchr("NSAE", first, 4) == NULL;
+}
+
 void
 postgres_on_event(void *arg, int what)
 {
@@ -211,6 +226,10 @@ postgres_on_event(void *arg, int what)
 		postgres_flush_later(d);
 	if (!(what & WATCH_READ))
 		return;
+	if (postgres_is_unasked(d)) {
+		postgres_die(d, NULL, "the server said what nobody had asked for");
+		return;
+	}
 	ok = postgres_consume(d);
 	/* What came before an end still counts. */
 	postgres_hold(d);

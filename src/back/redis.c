@@ -130,6 +130,21 @@ redis_begin_setup(struct redis *r)
 
 static void redis_connect_next(struct redis *r);
 
+/* Has hiredis bytes of a reply that is not whole?  The first byte of one it takes out of its buffer before the rest is there. */
+static bool
+redis_is_in_reply(const redisReader *reader)
+{
+	if (reader->len > reader->pos)
+		return true;
+	if (reader->ridx < 0)
+		return false;
+#if HIREDIS_MAJOR >= 1
+	return reader->ridx > 0 || reader->task[0]->type >= 0;
+#else
+	return reader->ridx > 0 || reader->rstack[0].type >= 0;
+#endif
+}
+
 /* After each call into hiredis: has it freed its context, has the connection come to its end, is r itself to go? */
 static void
 redis_settle(struct redis *r)
@@ -150,7 +165,7 @@ redis_settle(struct redis *r)
 		return;
 	}
 	reader = r->ac == NULL ? NULL : r->ac->c.reader;
-	if (reader != NULL && !redis_owes_reply(r) && reader->len > reader->pos)
+	if (reader != NULL && !redis_owes_reply(r) && redis_is_in_reply(reader))
 		redis_doom(r, NULL, "bytes came that nobody had asked for");
 	if (reader != NULL && reader->len > REDIS_BUFFER)
 		redis_doom(r, NULL, "a reply is larger than %d MB", REDIS_BUFFER >> 20);

@@ -559,6 +559,44 @@ b54_an_answer_that_nobody_asked_for_ends_the_connection(void **state)
 	kit_run(&play.kit, unasked_body, NULL);
 }
 
+/* A part of an answer while idle, the rest when the next has been asked for: that one does not get it. */
+static void
+halves_body(void *arg)
+{
+	struct buf b;
+
+	(void)arg;
+	buf_init(&b, 4096);
+	pg_put_answer(&b, "wrong");
+	for (size_t cut = 1; cut < b.len; cut++) {
+		const struct value v = KIT_TEXT("after");
+		struct liar_peer *p;
+		struct kit_ask a;
+
+		play_pool(1, "");
+		play_ask_well("before");
+		p = liar_last(&play.liar);
+		liar_say(p, (struct span){ b.at, cut });
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(fiber_sleep(100), WEFT_OK);
+		play_start(&a, &v);
+		liar_say(p, (struct span){ b.at + cut, b.len - cut });
+		call_wait(&a.call, KIT_SOON);
+		kit_assert_row(&a, "after");
+		kit_end(&a);
+		assert_int_equal(play_losses(), 1);
+		pool_close(&play.kit.pool);
+	}
+	buf_fini(&b);
+}
+
+static void
+b54_half_an_answer_that_nobody_asked_for_is_nobodys(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, halves_body, NULL);
+}
+
 static void
 error_unasked_body(void *arg)
 {
@@ -599,8 +637,8 @@ talk_body(void *arg)
 	pg_put(&b, 'A', SPAN("\0\0\0\1channel\0payload\0"));
 	play_pool(1, "");
 	play_ask_well("before");
-	for (size_t i = 0; i < b.len; i++) {
-		liar_say(liar_last(&play.liar), (struct span){ b.at + i, 1 });
+	for (size_t i = 0; i < 20; i++) {
+		liar_say(liar_last(&play.liar), buf_span(&b));
 		assert_int_equal(fiber_sleep(100), WEFT_OK);
 	}
 	play_ask_well("after");
@@ -767,7 +805,81 @@ b57_a_start_without_end_takes_no_memory(void **state)
 	kit_run(&play.kit, start_flood_body, NULL);
 }
 
-/* ---- SQLite has its own; TLS is over TCP only ---- */
+/* One connection is good, the next never comes: the first goes on, and takes over what had waited for it. */
+static void
+silent_body(void *arg)
+{
+	const struct value one = KIT_TEXT("one"), two = KIT_TEXT("two");
+	struct kit_ask a, b;
+
+	(void)arg;
+	play.connect_timeout = 300 * USEC_PER_MSEC;
+	play_pool(2, "");
+	play_ask_well("before");
+	buf_clear(&play.start);
+	play_start(&a, &one);
+	play_start(&b, &two);
+	call_wait(&a.call, KIT_SOON);
+	kit_assert_row(&a, "one");
+	call_wait(&b.call, KIT_SOON);
+	kit_assert_row(&b, "two");
+	kit_end(&a);
+	kit_end(&b);
+	for (int i = 0; i < 20; i++)
+		play_ask_well("meanwhile");
+	while (liar_last(&play.liar)->number > 1)	/* until the silent one is given up */
+		assert_int_equal(fiber_sleep(USEC_PER_MSEC), WEFT_OK);
+	play_ask_well("after");
+	assert_int_equal(play_losses(), 0);
+	pool_close(&play.kit.pool);
+}
+
+static void
+b57_a_server_that_never_answers_delays_no_other(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, silent_body, NULL);
+}
+
+/* What comes in the clear behind the answer about TLS is not read as if it had come under TLS. */
+static void
+tls_body(void *arg)
+{
+	struct buf clear;
+	struct span answers[4];
+
+	buf_init(&clear, 4096);
+	must(buf_add(&clear, SPAN("S")) == WEFT_OK && buf_add(&clear, buf_span(&play.start)) == WEFT_OK);
+	answers[0] = buf_span(&clear);
+	answers[1] = SPAN("Sx");
+	answers[2] = SPAN("N");
+	answers[3] = SPAN("?");
+	play.connect_timeout = USEC_PER_SEC;
+	snprintf(url, sizeof url, "postgresql://u@127.0.0.1:%u/db", *(unsigned *)arg);
+	for (size_t i = 0; i < 4; i++) {
+		play.tls = answers[i];
+		play_start_fails("TLS that is none", "?sslmode=require");
+	}
+	buf_fini(&clear);
+}
+
+static void
+b58_bytes_behind_the_answer_about_tls_are_refused(void **state)
+{
+	char before[sizeof url];
+	unsigned port;
+
+	(void)state;
+	memcpy(before, url, sizeof url);
+	liar_close(&play.liar);
+	port = liar_open_tcp(&play.liar, play.kit.loop, pg_hear);
+	kit_run(&play.kit, tls_body, &port);
+	memcpy(url, before, sizeof url);
+	assert_true(play.liar.accepted >= 4);
+	for (struct liar_peer *p = TAILQ_FIRST(&play.liar.peers); p != NULL; p = TAILQ_NEXT(p, link))
+		assert_int_equal(p->stage, 0);	/* none went on, not even to say who it is */
+}
+
 
 int
 main(void)
@@ -783,10 +895,13 @@ main(void)
 		T(b55_a_flood_of_notices_takes_no_memory),
 		T(b55_a_flood_of_notifications_takes_no_memory),
 		T(b54_an_answer_that_nobody_asked_for_ends_the_connection),
+		T(b54_half_an_answer_that_nobody_asked_for_is_nobodys),
 		T(b54_an_error_that_nobody_asked_for_ends_the_connection),
 		T(b54_what_a_server_may_say_unasked_is_no_harm),
 		T(b57_a_start_that_does_not_come_to_its_end_is_given_up),
 		T(b57_a_start_without_end_takes_no_memory),
+		T(b57_a_server_that_never_answers_delays_no_other),
+		T(b58_bytes_behind_the_answer_about_tls_are_refused),
 	};
 	int failed;
 

@@ -7,7 +7,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,21 +132,38 @@ liar_on_accept(void *arg, int what)
 	TAILQ_INSERT_HEAD(&l->peers, p, link);
 }
 
+static void
+liar_listen(struct liar *l, struct loop *loop, const struct sockaddr *at, socklen_t len, void (*hear)(struct liar_peer *p))
+{
+	memset(l, 0, sizeof *l);
+	l->loop = loop;
+	l->hear = hear;
+	TAILQ_INIT(&l->peers);
+	l->fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	must(bind(l->fd, at, len) == 0 && listen(l->fd, 64) == 0);
+	l->watch = watch_new(loop, l->fd, liar_on_accept, l);
+	must(l->watch != NULL && watch_want(l->watch, WATCH_READ) == 0);
+}
+
 void
 liar_open(struct liar *l, struct loop *loop, const char *path, void (*hear)(struct liar_peer *p))
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
-	memset(l, 0, sizeof *l);
-	l->loop = loop;
-	l->hear = hear;
-	TAILQ_INIT(&l->peers);
-	snprintf(l->path, sizeof l->path, "%s", path);
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	must(bind(l->fd, (struct sockaddr *)&un, sizeof un) == 0 && listen(l->fd, 64) == 0);
-	l->watch = watch_new(loop, l->fd, liar_on_accept, l);
-	must(l->watch != NULL && watch_want(l->watch, WATCH_READ) == 0);
+	liar_listen(l, loop, (struct sockaddr *)&un, sizeof un, hear);
+	snprintf(l->path, sizeof l->path, "%s", path);
+}
+
+unsigned
+liar_open_tcp(struct liar *l, struct loop *loop, void (*hear)(struct liar_peer *p))
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof in;
+
+	liar_listen(l, loop, (struct sockaddr *)&in, sizeof in, hear);
+	must(getsockname(l->fd, (struct sockaddr *)&in, &len) == 0);
+	return ntohs(in.sin_port);
 }
 
 void
@@ -162,7 +181,8 @@ liar_close(struct liar *l)
 	}
 	watch_free(&l->watch);
 	close(l->fd);
-	unlink(l->path);
+	if (l->path[0] != '\0')
+		unlink(l->path);
 }
 
 struct liar_peer *

@@ -41,7 +41,7 @@ struct liar {
 	struct loop *loop;
 	int fd;
 	struct watch *watch;
-	char path[96];
+	char path[96];		/* empty: TCP */
 	usec delay;		/* between saying and sending */
 	unsigned accepted;
 	TAILQ_HEAD(, liar_peer) peers;
@@ -50,6 +50,9 @@ struct liar {
 
 /* Listen on a unix socket at path. */
 void liar_open(struct liar *l, struct loop *loop, const char *path, void (*hear)(struct liar_peer *p));
+
+/* As liar_open, on loopback.  Returns the port. */
+unsigned liar_open_tcp(struct liar *l, struct loop *loop, void (*hear)(struct liar_peer *p));
 
 /* Hang up on all, and be gone. */
 void liar_close(struct liar *l);

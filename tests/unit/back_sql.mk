@@ -21,4 +21,9 @@ TESTS += tests/unit/back_sqlite
 tests_unit_back_sqlite_SOURCES = tests/unit/back_sqlite.c tests/unit/back_sql_kit.h
 tests_unit_back_sqlite_CPPFLAGS = $(UNIT_CPPFLAGS) $(SQLITE_CFLAGS)
 tests_unit_back_sqlite_LDADD = $(UNIT_BACK) $(SQLITE_LIBS)
+check_PROGRAMS += tests/unit/back_hostile_sqlite
+TESTS += tests/unit/back_hostile_sqlite
+tests_unit_back_hostile_sqlite_SOURCES = tests/unit/back_hostile_sqlite.c tests/unit/back_sql_kit.h $(BACK_LIAR)
+tests_unit_back_hostile_sqlite_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir) $(SQLITE_CFLAGS)
+tests_unit_back_hostile_sqlite_LDADD = $(UNIT_BACK) $(SQLITE_LIBS)
 endif
