@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "config.h"
+#include <config.h>	/* the build's: "config.h" would be the one beside this file */
 
 #include "server/sandbox.h"
 
