@@ -3,7 +3,7 @@
  * The input is a weft.conf.  It is refused in one sentence that names the file, or every value is within what
  * weft.conf(5) says.  Of pools only the URL is looked at; what drivers say of it is not this target's.
  */
-// sources: src/server/config.c src/server/config_text.c src/server/allow.c src/back/url.c
+// sources: src/server/config.c src/server/config_text.c src/server/sandbox.c src/server/allow.c src/back/url.c
 // flags: -lconfuse
 #include <stdio.h>
 #include <sys/mman.h>

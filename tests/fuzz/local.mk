@@ -81,9 +81,9 @@ tests_fuzz_back_url_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"back_url"
 tests_fuzz_back_url_replay_LDADD = libback.la libbase.la
 
 # It says itself what a good pool is, so it is built with the files and not the library.
-tests_fuzz_config_replay_SOURCES = tests/fuzz/config.c src/server/config.c src/server/config_text.c src/server/allow.c src/back/url.c $(FUZZ_SOURCES)
-tests_fuzz_config_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) $(CONFUSE_CFLAGS) -DFUZZ_TARGET='"config"'
-tests_fuzz_config_replay_LDADD = libbase.la $(CONFUSE_LIBS)
+tests_fuzz_config_replay_SOURCES = tests/fuzz/config.c src/server/config.c src/server/config_text.c src/server/sandbox.c src/server/allow.c src/back/url.c $(FUZZ_SOURCES)
+tests_fuzz_config_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) $(CONFUSE_CFLAGS) $(SECCOMP_CFLAGS) -DFUZZ_TARGET='"config"'
+tests_fuzz_config_replay_LDADD = libbase.la $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 tests_fuzz_control_replay_SOURCES = tests/fuzz/control.c $(FUZZ_SOURCES)
 tests_fuzz_control_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"control"'
