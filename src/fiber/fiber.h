@@ -64,6 +64,12 @@ enum { FIBER_ROUNDS = 64 };
  */
 unsigned fiber_sched_run(struct fiber_sched *s);
 
+/* As fiber_sched_run, but at most so many times a fiber; the others stay ready. */
+unsigned fiber_sched_run_some(struct fiber_sched *s, unsigned most);
+
+/* Returns how many fibers are ready. */
+unsigned fiber_sched_ready(const struct fiber_sched *s);
+
 /* Returns when fiber_sched_run must be called next: 0 when a fiber is ready, CLOCK_NEVER when none waits for a time. */
 usec fiber_sched_next(const struct fiber_sched *s);
 

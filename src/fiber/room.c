@@ -108,7 +108,6 @@ room_get(struct room_pool *p, size_t size, struct room_slab **slab)
 	} else {
 		r = (struct room_free *)((char *)s + ROOM_SLAB - s->fresh-- * s->size);
 	}
-	(void)VALGRIND_MAKE_MEM_UNDEFINED(r, s->size);
 	if (s->used++ == 0)
 		p->spare--;
 	if (room_slab_is_full(s))

@@ -120,7 +120,7 @@ stream_deliver(struct stream *s, struct span in)
 	size_t n;
 
 	do {
-		n = s->ops.on_bytes(s->arg, in);
+		n = s->ops->on_bytes(s->arg, in);
 		if (stream_is_closed(s))
 			return;
 		must(n <= in.len);
@@ -148,7 +148,7 @@ stream_end(struct stream *s)
 	}
 	s->rx = STREAM_RX_ENDED;
 	stream_want(s);
-	s->ops.on_end(s->arg, STREAM_EOF);
+	s->ops->on_end(s->arg, STREAM_EOF);
 }
 
 static void
@@ -238,10 +238,10 @@ stream_tell(struct stream *s)
 {
 	if (s->tx == STREAM_TX_LOST) {
 		s->tx = STREAM_TX_TOLD;
-		s->ops.on_end(s->arg, STREAM_LOST);
+		s->ops->on_end(s->arg, STREAM_LOST);
 	} else if (s->was_full && !stream_is_lost(s) && s->out.len <= s->conf.low_water) {
 		s->was_full = false;
-		s->ops.on_drained(s->arg);
+		s->ops->on_drained(s->arg);
 	}
 }
 

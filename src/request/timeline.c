@@ -41,9 +41,11 @@ timeline_place(struct timeline_ring *ring, uint64_t number)
 static size_t
 timeline_what_add(char *what, size_t at, struct span s)
 {
-	for (size_t i = 0; i < s.len && at < TIMELINE_WHAT - 1; i++)
-		what[at++] = s.at[i] > 0x20 && s.at[i] < 0x7f ? s.at[i] : '?';
-	return at;
+	size_t room = TIMELINE_WHAT - 1 - at, len = s.len < room ? s.len : room;
+
+	for (size_t i = 0; i < len; i++)
+		what[at + i] = s.at[i] > 0x20 && s.at[i] < 0x7f ? s.at[i] : '?';
+	return at + len;
 }
 
 void
