@@ -65,6 +65,7 @@ struct weft_request {
 	struct app *app;
 	const struct app_route *route;
 	const char *path;		/* decoded, below the prefix; made when asked for */
+	const char **var_names;		/* terminated; made when asked for */
 	struct app_param *param;	/* of the route, decoded */
 	unsigned nparams;
 	int fault_status;		/* of weft_fail(); 0: after fault.rc */
