@@ -125,7 +125,9 @@ static void
 request_find_line(const struct request *rq, struct request_line *line)
 {
 	*line = (struct request_line){ { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
-	for (const struct request_var *v = rq->var, *end = v + rq->nvars; v < end; v++) {
+	for (unsigned i = 0; i < rq->nvars; i++) {
+		const struct request_var *v = &rq->var[i];
+
 		if (v->name_len == 11 && memcmp(v->name, "REQUEST_URI", 11) == 0)
 			request_line_set(&line->uri, v);
 		else if (v->name_len == 14 && memcmp(v->name, "REQUEST_METHOD", 14) == 0)

@@ -35,7 +35,6 @@ check_vars(struct request *rq)
 	must(rq->nvars <= REQUEST_VARS_MAX && rq->vars_bytes <= REQUEST_VARS_BYTES_MAX);
 	for (unsigned i = 0; i < rq->nvars; i++) {
 		const struct request_var *v = &rq->var[i];
-
 		struct span name = request_var_name(v), value = request_var_value(v);
 
 		must(name.len > 0 && value.at[value.len] == '\0');
