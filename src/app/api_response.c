@@ -148,19 +148,19 @@ weft_json(struct weft_request *rq, const struct json_t *value)
 int
 weft_fault(const struct weft_request *rq)
 {
-	return rq->fault.rc;
+	return rq->fault_rc;
 }
 
 const char *
 weft_fault_code(const struct weft_request *rq)
 {
-	return rq->fault.code;
+	return fail_code(rq);
 }
 
 const char *
 weft_fault_text(const struct weft_request *rq)
 {
-	return rq->fault.text;
+	return fail_text(rq);
 }
 
 const char *

@@ -53,6 +53,7 @@ fiber_sched_new(const struct fiber_conf *conf)
 	s->stack_size = conf->stack_size != 0 ? conf->stack_size : FIBER_STACK_DEFAULT;
 	s->max = conf->max != 0 ? conf->max : FIBER_MAX_DEFAULT;
 	timerq_init(&s->timers);
+	room_pool_init(&s->rooms);
 	if (stack_pool_init(&s->stacks, conf->cache != 0 ? conf->cache : FIBER_CACHE_DEFAULT) != 0) {
 		free(s);
 		return NULL;
@@ -70,6 +71,7 @@ fiber_sched_free(struct fiber_sched **sp)
 		return;
 	must(s->alive == 0);
 	stack_pool_fini(&s->stacks);
+	room_pool_fini(&s->rooms);
 	timerq_fini(&s->timers);
 	free(s);
 }
