@@ -42,6 +42,8 @@ CASES = (
     Case("new", "fixed answer, a new connection each", "fixed", is_kept=False),
     Case("redis", "Redis GET, 64 kept connections", "redis"),
     Case("row", "PostgreSQL row, 64 kept connections", "row"),
+    Case("nginx", "fixed answer through nginx, 64 kept connections", "fixed", is_fronted=True),
+    Case("nginx-redis", "Redis GET through nginx, 64 kept connections", "redis", is_fronted=True),
 )
 
 

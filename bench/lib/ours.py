@@ -23,9 +23,10 @@ class Floor(Subject):
     """The least that a responder can do.  Where others ask a back end its answer is the fixed one, without any."""
     name = "floor"
     uris = {"fixed": "/"}
+    passes = "fastcgi"
 
     def takes(self, case):
-        return not case.is_fronted
+        return True
 
     def uri(self, case):
         return self.uris["fixed"]
@@ -34,18 +35,20 @@ class Floor(Subject):
         return BODY
 
     def start(self):
-        socket = self.place().path("floor.sock")
-        self.process = self.bench.places[-1].spawn("floor", [self.bench.program("floor"), socket])
+        place = self.make_place("floor")
+        socket = place.path("floor.sock")
+        self.process = self.spawn(place, [self.bench.program("floor"), socket])
         wait_until(lambda: os.path.exists(socket), "floor listens")
         self.address = f"unix:{socket}"
 
 
 class WeftServer(Subject):
     name = "weft"
+    passes = "fastcgi"
     uris = {"fixed": "/fixed", "redis": "/app/probe?op=redis&key=k", "row": "/app/probe?op=sql&id=%r"}
 
     def start(self):
-        weft = Weft(self.place(), WEFT_CONF, REDIS=self.bench.redis.socket, POSTGRES=self.bench.postgres.url).start()
+        weft = Weft(self.make_place(self.name.replace(" ", "-")), WEFT_CONF).start()
         self.address, self.process = f"unix:{weft.socket}", weft.process
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: ISC
 """All that is measured, in the order in which it is shown."""
 from .ours import Floor, WeftProbe, WeftServer
+from .peers_fastcgi import Go, Libfcgi, PhpFpm
+from .peers_http import Kore, NginxLua
 
-SUBJECTS = (Floor, WeftServer, WeftProbe)
+SUBJECTS = (Floor, WeftServer, WeftProbe, Libfcgi, PhpFpm, Go, NginxLua, Kore)
 
 # What the others are divided by: the least that is possible, and ourselves.
 BASE = Floor.name
