@@ -9,4 +9,6 @@ CLEANFILES += bench/fixed.so
 bench/fixed.so: bench/fixed.c src/include/weft/weft.h src/include/weft/rc.h
 	$(AM_V_CC)$(MKDIR_P) bench && $(CC) $(EXAMPLE_CFLAGS) -I$(top_srcdir)/src/include -shared -o $@ $(srcdir)/bench/fixed.c
 
-EXTRA_DIST += bench/run bench/fixed.c
+EXTRA_DIST += bench/run bench/fixed.c \
+	bench/lib/__init__.py bench/lib/bench.py bench/lib/cases.py bench/lib/load.py bench/lib/ours.py \
+	bench/lib/subject.py bench/lib/subjects.py bench/lib/table.py bench/lib/tree.py

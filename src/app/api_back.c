@@ -5,6 +5,8 @@
  */
 #include <weft/weft.h>
 
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,7 @@
 #include "app/fail.h"
 #include "back/reply.h"
 #include "back/rows.h"
+#include "back/sqltext.h"
 
 _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT == (int)REPLY_TEXT,
     "one numbering of replies");
@@ -84,21 +87,71 @@ api_redis_ask(struct weft_call *c, const char *pool, const char *fmt, va_list ap
 	api_submit(c, pool);
 }
 
+static int
+api_redis_finish(struct weft_request *rq, struct weft_call *c, struct weft_reply **reply)
+{
+	int rc = api_finish(rq, c);
+
+	if (reply != NULL)
+		*reply = rc == WEFT_OK ? c->call.reply : NULL;
+	return rc;
+}
+
 int
 weft_redis(struct weft_request *rq, const char *pool, struct weft_reply **reply, const char *fmt, ...)
 {
 	struct weft_call c;
 	va_list ap;
-	int rc;
 
 	api_call_init(&c, rq, CALL_REDIS);
 	va_start(ap, fmt);
 	api_redis_ask(&c, pool, fmt, ap);
 	va_end(ap);
-	rc = api_finish(rq, &c);
-	if (reply != NULL)
-		*reply = rc == WEFT_OK ? c.call.reply : NULL;
-	return rc;
+	return api_redis_finish(rq, &c, reply);
+}
+
+/* The bytes of a word.  at is NULL when memory for a number is refused. */
+static struct span
+api_redis_word(struct arena *a, const struct weft_value *v)
+{
+	char *number;
+
+	if (v->type != 1 && v->type != 2)
+		return (struct span){ v->len == 0 ? "" : v->bytes, v->len };
+	number = arena_alloc(a, SQL_REAL_MAX);
+	if (number == NULL)
+		return (struct span){ NULL, 0 };
+	if (v->type == 1)
+		return (struct span){ number, (size_t)snprintf(number, SQL_REAL_MAX, "%lld", v->integer) };
+	sql_real(v->real, number);
+	return span_str(number);
+}
+
+static enum weft_rc
+api_redis_words(struct call *call, const struct weft_value *word, size_t n)
+{
+	struct span *argv = n > SIZE_MAX / sizeof *argv ? NULL : arena_alloc(call->arena, n * sizeof *argv);
+
+	for (size_t i = 0; argv != NULL && i < n; i++) {
+		argv[i] = api_redis_word(call->arena, &word[i]);
+		if (argv[i].at == NULL)
+			argv = NULL;
+	}
+	return argv == NULL ? WEFT_SYSTEM : redis_command_args(call->arena, n, argv, &call->redis);
+}
+
+int
+weft_redis_values(struct weft_request *rq, const char *pool, struct weft_reply **reply, const struct weft_value *word, size_t n)
+{
+	struct weft_call c;
+	enum weft_rc rc;
+
+	api_call_init(&c, rq, CALL_REDIS);
+	rc = api_redis_words(&c.call, word, n);
+	if (rc != WEFT_OK)
+		api_call_fail(&c, rc, "a command %s", rc == WEFT_INVALID ? "without words" : "that memory is refused for");
+	api_submit(&c, pool);
+	return api_redis_finish(rq, &c, reply);
 }
 
 struct weft_call *

@@ -71,6 +71,7 @@ struct weft_request {
 	struct app *app;
 	const struct app_route *route;
 	const char *path;		/* decoded, below the prefix; made when asked for */
+	const char **var_names;		/* terminated; made when asked for */
 	struct app_param *param;	/* of the route, decoded */
 	unsigned nparams;
 	enum weft_rc fault_rc;		/* of the last call that failed; WEFT_OK: none has */

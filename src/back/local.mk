@@ -24,6 +24,7 @@ libback_la_LIBADD += $(POSTGRES_LIBS)
 libback_la_SOURCES += \
 	src/back/postgres.c src/back/postgres.h \
 	src/back/postgres_cancel.c src/back/postgres_connect.c \
+	src/back/postgres_gather.c src/back/postgres_gather.h \
 	src/back/postgres_put.c src/back/postgres_take.c
 endif
 if HAVE_SQLITE

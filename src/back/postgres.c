@@ -8,9 +8,8 @@
  * own.  A call is done when its sync has come: what fails at commit (deferred
  * constraints) is told too.
  *
- * libpq before 17 sends at each sync; from 17 on all statements of a turn go
- * out with one write.  Either way the end of the turn flushes what the kernel
- * did not take.
+ * All statements of a turn go out with one write, at its end, and with further
+ * ones where the kernel does not take all of it.
  *
  * Statements that change what the next one on the connection would see
  * (transactions, SET, LISTEN, cursors) are refused: connections are shared.

@@ -8,6 +8,7 @@
  *	postgres.c          the driver's table: open, close, send, abandon; how a connection dies
  *	postgres_connect.c  from a URL to a connection in pipeline mode
  *	postgres_put.c      statements into the pipeline: values, preparing
+ *	postgres_gather.c   no write for each of them, where libpq would
  *	postgres_take.c     results out of the pipeline: rows, errors
  *	postgres_cancel.c   statements that nobody waits for any more
  *

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "back/postgres_gather.h"
 #include "back/sqltext.h"
 
 /* ---- values ---- */
@@ -147,14 +148,19 @@ postgres_bind(struct postgres_bind *b, const struct call *c)
 
 /* ---- the pipeline ---- */
 
-/* Every statement has a sync of its own.  libpq before 17 cannot add one without sending it at once. */
+/* Every statement has a sync of its own, which is sent at the end of the turn with all others. */
 static int
 postgres_put_sync(struct postgres *d)
 {
 #ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
 	return PQsendPipelineSync(d->pg);
 #else
-	return PQpipelineSync(d->pg);
+	int ok;
+
+	postgres_gather(PQsocket(d->pg));
+	ok = PQpipelineSync(d->pg);
+	postgres_gather_end();
+	return ok;
 #endif
 }
 
