@@ -85,10 +85,12 @@ response_objection(const struct response *rs, struct span name, struct span valu
 {
 	if (rs->state != RESPONSE_OPEN)
 		return "the head is sent already";
-	if (!cgi_name_is_valid(name))
-		return "not a header's name";
-	if (response_owns(name))
-		return "this header is the server's own (for the status: weft_status)";
+	if (!span_equal(name, SPAN("Content-Type"))) {	/* the one that is always set */
+		if (!cgi_name_is_valid(name))
+			return "not a header's name";
+		if (response_owns(name))
+			return "this header is the server's own (for the status: weft_status)";
+	}
 	if (!cgi_value_is_valid(value))
 		return "control bytes in the value";
 	return NULL;
