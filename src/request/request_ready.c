@@ -105,7 +105,7 @@ request_set_method(struct request *rq, struct span method)
 		(void)request_refuse(rq, WEFT_BAD_INPUT, "REQUEST_METHOD is no method");
 	else
 		rq->method = method.at;
-	rq->response.no_body = strcmp(rq->method, "HEAD") == 0;
+	rq->response.no_body = span_equal(method, SPAN("HEAD"));
 }
 
 /* What every request is asked for. */

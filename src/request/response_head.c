@@ -57,11 +57,11 @@ response_status(struct response *rs, int status, const char *reason)
 	return WEFT_OK;
 }
 
-/* Nearly all names differ in their lengths already. */
+/* Nearly all names differ in their lengths already, and most that do not are written as we do. */
 static bool
 response_name_is(struct span name, struct span other)
 {
-	return name.len == other.len && strncasecmp(name.at, other.at, name.len) == 0;
+	return span_equal(name, other) || (name.len == other.len && strncasecmp(name.at, other.at, name.len) == 0);
 }
 
 /* CGI has no connection, and the framing of the body is the web server's. */
