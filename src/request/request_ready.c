@@ -105,7 +105,7 @@ request_set_method(struct request *rq, struct span method)
 		(void)request_refuse(rq, WEFT_BAD_INPUT, "REQUEST_METHOD is no method");
 	else
 		rq->method = method.at;
-	rq->response.no_body = strcmp(rq->method, "HEAD") == 0;
+	rq->response.no_body = span_equal(method, SPAN("HEAD"));
 }
 
 /* What every request is asked for. */
@@ -152,7 +152,8 @@ request_label(struct request *rq)
 {
 	const char *title = request_title(rq);
 	size_t method = strlen(title), len = method + 1 + rq->path.len;
-	char *label, c;
+	const char *path = rq->path.at;
+	char *label;
 
 	if (len >= REQUEST_LABEL_MAX)
 		len = REQUEST_LABEL_MAX - 1;
@@ -161,10 +162,8 @@ request_label(struct request *rq)
 		return SPAN("");
 	memcpy(label, title, method);
 	label[method] = ' ';
-	for (size_t i = method + 1; i < len; i++) {
-		c = rq->path.at[i - method - 1];
-		label[i] = c > 0x20 && c < 0x7f ? c : '?';
-	}
+	for (size_t i = method + 1; i < len; i++, path++)
+		label[i] = *path > 0x20 && *path < 0x7f ? *path : '?';
 	label[len] = '\0';
 	fiber_set_label(rq->fiber, label);
 	return (struct span){ label, len };

@@ -142,59 +142,68 @@ request_text_room(struct request *rq, size_t len)
 	return at;
 }
 
-/* Note a pair, its value behind its name. */
-static inline enum weft_rc
-request_var_put(struct request *rq, const char *name, size_t name_len, size_t value_len)
+/* Make room for a variable.  Returns where the array ends, *var its next place; NULL when there is none. */
+static struct request_var *
+request_vars_room(struct request *rq, struct request_var **var)
 {
-	struct request_var *var;
-
-	if (name_len == 0)
-		return WEFT_OK;
-	if (rq->nvars == rq->vars_size && request_vars_grow(rq) != 0)
-		return request_vars_too_many(rq);
-	var = &rq->var[rq->nvars++];
-	var->name = name;
-	var->name_len = (uint32_t)name_len;
-	var->value_len = (uint32_t)value_len;
-	rq->vars_bytes += name_len + value_len;
-	return WEFT_OK;
+	rq->nvars = (unsigned)(*var - rq->var);
+	if (rq->nvars == rq->vars_size && request_vars_grow(rq) != 0) {
+		(void)request_vars_too_many(rq);
+		return NULL;
+	}
+	*var = rq->var + rq->nvars;
+	return rq->var + rq->vars_size;
 }
 
 /*
- * Cut the pairs, of which at is our own copy with REQUEST_VEC bytes behind it.  A length that was read
- * is overwritten with bytes that are not suspicious.
+ * Cut the pairs between at and end, which are our own copy with REQUEST_VEC bytes behind it.  A length that
+ * was read is overwritten with bytes that are not suspicious.
  * Returns WEFT_OK; WEFT_INVALID when they end within a pair; WEFT_TOO_LARGE.
  */
 static enum weft_rc
-request_vars_cut(struct request *rq, char *at, size_t left, request_vec *suspect)
+request_vars_cut(struct request *rq, char *at, const char *end, request_vec *suspect)
 {
-	size_t name, value, lengths;
-	request_vec found = { 0 };
+	struct request_var *var = rq->var + rq->nvars, *full = rq->var + rq->vars_size;
+	size_t name, value, lengths, left;
+	request_vec found = *suspect;
+	enum weft_rc rc = WEFT_OK;
 
-	while (left > 0) {
+	for (; (left = (size_t)(end - at)) > 0; at += name + value) {
 		lengths = fcgi_param_lengths((struct span){ at, left }, &name, &value);
-		if (lengths == 0 || left - lengths < name || left - lengths - name < value)
-			return WEFT_INVALID;
-		at[0] = at[1] = '\xff';
+		rc = lengths == 0 || left - lengths < name || left - lengths - name < value ? WEFT_INVALID : WEFT_OK;
+		if (rc != WEFT_OK)
+			break;
+		memset(at, 0xff, 2);
 		if (lengths > 2)
 			memset(at + 2, 0xff, lengths - 2);
 		at += lengths;
+		if (name == 0)
+			continue;
 		found |= request_suspect_name(at, name);
-		if (request_var_put(rq, at, name, value) != WEFT_OK)
+		if (var == full && (full = request_vars_room(rq, &var)) == NULL)
 			return WEFT_TOO_LARGE;
-		at += name + value;
-		left -= lengths + name + value;
+		var->name = at;
+		var->name_len = (uint32_t)name;
+		var->value_len = (uint32_t)value;
+		var++;
 	}
-	*suspect |= found;
-	return WEFT_OK;
+	rq->nvars = (unsigned)(var - rq->var);
+	*suspect = found;
+	return rc;
 }
 
-/* Behind each value there is room by now. */
+/* End the values, and count them: behind each there is room by now. */
 static void
 request_vars_terminate(struct request *rq, unsigned first)
 {
-	for (unsigned i = first; i < rq->nvars; i++)
-		((char *)rq->var[i].name)[rq->var[i].name_len + rq->var[i].value_len] = '\0';
+	size_t bytes = 0, len;
+
+	for (unsigned i = first; i < rq->nvars; i++) {
+		len = (size_t)rq->var[i].name_len + rq->var[i].value_len;
+		((char *)rq->var[i].name)[len] = '\0';
+		bytes += len;
+	}
+	rq->vars_bytes += bytes;
 }
 
 enum weft_rc
@@ -213,7 +222,7 @@ request_vars_take(struct request *rq, struct span params)
 		memcpy(text, params.at, params.len);
 	memset(text + params.len, 0xff, REQUEST_VEC);
 	suspect = (request_vec){ 0 };
-	rc = request_vars_cut(rq, text, params.len, &suspect);
+	rc = request_vars_cut(rq, text, text + params.len, &suspect);
 	suspect |= request_suspect_bytes(text, text + params.len);
 	request_vars_terminate(rq, first);
 	if (request_is_suspect(suspect))
@@ -235,8 +244,11 @@ request_var_add(struct request *rq, struct span name, struct span value)
 	memcpy(text, name.at, name.len);
 	if (value.len > 0)
 		memcpy(text + name.len, value.at, value.len);
-	if (request_var_put(rq, text, name.len, value.len) != WEFT_OK)
-		return WEFT_TOO_LARGE;
+	if (name.len == 0)
+		return WEFT_OK;
+	if (rq->nvars == rq->vars_size && request_vars_grow(rq) != 0)
+		return request_vars_too_many(rq);
+	rq->var[rq->nvars++] = (struct request_var){ text, (uint32_t)name.len, (uint32_t)value.len };
 	request_vars_terminate(rq, first);
 	request_vars_check(rq, first);
 	return WEFT_OK;

@@ -57,11 +57,11 @@ response_status(struct response *rs, int status, const char *reason)
 	return WEFT_OK;
 }
 
-/* Nearly all names differ in their lengths already. */
+/* Nearly all names differ in their lengths already, and most that do not are written as we do. */
 static bool
 response_name_is(struct span name, struct span other)
 {
-	return name.len == other.len && strncasecmp(name.at, other.at, name.len) == 0;
+	return span_equal(name, other) || (name.len == other.len && strncasecmp(name.at, other.at, name.len) == 0);
 }
 
 /* CGI has no connection, and the framing of the body is the web server's. */
@@ -85,10 +85,12 @@ response_objection(const struct response *rs, struct span name, struct span valu
 {
 	if (rs->state != RESPONSE_OPEN)
 		return "the head is sent already";
-	if (!cgi_name_is_valid(name))
-		return "not a header's name";
-	if (response_owns(name))
-		return "this header is the server's own (for the status: weft_status)";
+	if (!span_equal(name, SPAN("Content-Type"))) {	/* the one that is always set */
+		if (!cgi_name_is_valid(name))
+			return "not a header's name";
+		if (response_owns(name))
+			return "this header is the server's own (for the status: weft_status)";
+	}
 	if (!cgi_value_is_valid(value))
 		return "control bytes in the value";
 	return NULL;
