@@ -74,20 +74,12 @@ weft_printf(struct weft_request *rq, const char *fmt, ...)
 int
 weft_html(struct weft_request *rq, const char *text)
 {
-	char out[1024];
 	struct span in = span_str(text);
+	enum weft_rc rc = WEFT_OK;
 
-	/* No character grows to more than 6 bytes. */
-	while (in.len > 0) {
-		struct span piece = { in.at, in.len < sizeof out / 6 ? in.len : sizeof out / 6 };
-		size_t n = html_escape(out, sizeof out, piece);
-		enum weft_rc rc = response_write(&rq->rq.response, (struct span){ out, n });
-
-		if (rc != WEFT_OK)
-			return rc;
-		in = span_skip(in, piece.len);
-	}
-	return WEFT_OK;
+	while (in.len > 0 && rc == WEFT_OK)
+		rc = response_write(&rq->rq.response, html_next(&in));
+	return rc;
 }
 
 int
