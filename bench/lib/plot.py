@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The rounds as a picture: a panel for each case, a bar for each subject, its median; the line on it is least to most."""
+"""The rounds as a picture: a panel for each case, in it a bar for each subject, on it a line from least to most."""
 import math
 import statistics
 from xml.sax.saxutils import escape

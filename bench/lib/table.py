@@ -25,7 +25,8 @@ def tail(results, case, name):
 
 def cpu_table(results, case):
     """CPU time counts."""
-    yield f"{'':12}{'CPU us a request':>27}{'times the ' + BASE:>28}{'x ' + UNIT:>10}{'a second':>10}{'99% us':>10}{'PSS MiB':>10}"
+    yield (f"{'':12}{'CPU us a request':>27}{'times the ' + BASE:>28}{'x ' + UNIT:>10}{'a second':>10}"
+           f"{'99% us':>10}{'PSS MiB':>10}")
     yield f"{'':12}{SPREAD} {SPREAD}"
     for name in results.names(case):
         yield (f"{name:12}{spread(results.values(case, name, 'cpu'), 2)} "
