@@ -13,10 +13,11 @@ from lib.place import Failure
 
 from .cases import BODY
 from .peers_http import Front
+from .results import Results
 
 PROGRAMS = ("weft", "bench/floor", "bench/fixed.so", "examples/probe.so")
-START = 10.0        # seconds that all starts and stops take, about
-BESIDE = 0.15       # seconds beside each measurement
+START = 3.0        # seconds that all starts and stops take, about
+BESIDE = 0.05       # seconds beside each measurement
 
 
 class Bench:
@@ -29,7 +30,7 @@ class Bench:
         self.subjects = [kind(self) for kind in kinds]
         self.fronts = {subject.name: Front(self, subject) for subject in self.subjects
                        if any(case.is_fronted and subject.takes(case) for case in cases)}
-        self.rounds = []        # {(case, subject): what load returned}
+        self.results = Results(options.seconds)
 
     def program(self, name):
         return os.path.join(self.folder, "bin", name)
@@ -84,12 +85,12 @@ class Bench:
 
     def round(self):
         found = {}
-        first = len(self.rounds) % len(self.subjects)
+        first = len(self.results.rounds) % len(self.subjects)
         for case in self.cases:
             for subject in self.subjects[first:] + self.subjects[:first]:
                 if subject.takes(case):
                     found[case.name, subject.name] = self.measure(case, subject)
-        self.rounds.append(found)
+        self.results.rounds.append(found)
 
     def measure(self, case, subject):
         asked = self.fronts[subject.name] if case.is_fronted else subject
