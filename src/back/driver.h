@@ -33,8 +33,10 @@ struct conn {
 	struct pool *pool;
 	const struct driver *driver;
 	void *driver_data;		/* the driver's own */
-	unsigned inflight;		/* replies owed on it, abandoned ones too; kept by conn_took and conn_gave */
+	unsigned inflight;		/* replies owed on it, abandoned ones too; these four kept by conn_took and conn_gave */
 	usec busy_since;		/* when the oldest owed reply was asked for, or the last reply came; 0: idle */
+	usec given;			/* when it was given a call last; the same in all of a turn */
+	usec pace;			/* the longest that any call is expected to take which was given to it since it was idle */
 	usec born;			/* when open() was called */
 	usec used;			/* when it last became idle */
 	TAILQ_ENTRY(conn) link;		/* the pool's */

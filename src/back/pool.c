@@ -15,6 +15,7 @@
 
 #include "back/driver.h"
 #include "back/pool_impl.h"
+#include "back/sqltext.h"
 #include "base/must.h"
 #include "loop/loop.h"
 
@@ -222,12 +223,15 @@ pool_pick_quick(struct pool *p, usec now)
 	return NULL;
 }
 
-/* The connection for the next call, or NULL: it waits in the queue. */
+/* The connection for a call, or NULL: it waits in the queue. */
 static struct conn *
-pool_pick(struct pool *p)
+pool_pick(struct pool *p, const struct call *call)
 {
-	struct conn *c;
+	struct conn *c = p->latest;
 
+	/* What goes out in this turn goes out together, where that does not hold it up. */
+	if (c != NULL && c->given == call->asked && pool_is_near(p, c, call))
+		return c;
 	if (p->nready == 0)
 		return NULL;
 	c = TAILQ_FIRST(&p->owing[p->least]);
@@ -235,7 +239,9 @@ pool_pick(struct pool *p)
 		return c;
 	if (p->driver->shares_slow)
 		return c->inflight < p->driver->depth ? c : NULL;
-	return pool_may_grow(p) ? NULL : pool_pick_quick(p, loop_now(p->loop));
+	if (pool_is_near(p, c, call))
+		return c;
+	return pool_may_grow(p) ? NULL : pool_pick_quick(p, loop_lately(p->loop));
 }
 
 /* Returns false when the connection turned out unusable: the call is still without one. */
@@ -269,7 +275,7 @@ pool_spread(struct pool *p)
 {
 	struct conn *conn;
 
-	while (p->queued > 0 && (conn = pool_pick(p)) != NULL)
+	while (p->queued > 0 && (conn = pool_pick(p, TAILQ_FIRST(&p->queue))) != NULL)
 		pool_feed(p, conn, 1);
 }
 
@@ -280,7 +286,8 @@ pool_submit(struct pool *p, struct call *c)
 
 	must(c->state == CALL_NEW && !p->closing);
 	c->pool = p;
-	c->asked = loop_now(p->loop);
+	c->asked = loop_lately(p->loop);
+	c->hash = c->kind == CALL_SQL ? sql_hash(c->sql) : 1;
 	p->stat.calls++;
 	if (c->kind != p->driver->kind) {
 		call_finish(c, WEFT_INVALID, NULL, "a pool of %s does not take this call", p->driver->name);
@@ -290,7 +297,8 @@ pool_submit(struct pool *p, struct call *c)
 		call_finish(c, WEFT_DOWN, p->code, "%s", pool_reason(p));
 		return;
 	}
-	while (p->queued == 0 && (conn = pool_pick(p)) != NULL)
+	pool_expect(p, c);
+	while (p->queued == 0 && (conn = pool_pick(p, c)) != NULL)
 		if (pool_send(p, conn, c)) {
 			if (conn->inflight >= POOL_SPREAD)
 				pool_grow(p);

@@ -41,6 +41,8 @@ static void
 pool_unlist_ready(struct pool *p, struct conn *c)
 {
 	TAILQ_REMOVE(&p->owing[c->inflight], c, link);
+	if (p->latest == c)
+		p->latest = NULL;
 	p->nready--;
 	if (p->nready == 0)
 		p->least = 0;
@@ -281,7 +283,7 @@ void
 conn_took(struct conn *c, struct call *call, void *slot)
 {
 	struct pool *p = c->pool;
-	usec now = call->state == CALL_QUEUED ? loop_now(p->loop) : call->asked;
+	usec now = call->state == CALL_QUEUED ? loop_lately(p->loop) : call->asked;
 
 	must(c->state == CONN_READY && c->inflight < p->driver->depth);
 	if (call->state == CALL_QUEUED)
@@ -297,6 +299,9 @@ conn_took(struct conn *c, struct call *call, void *slot)
 	if (p->least == c->inflight && TAILQ_EMPTY(&p->owing[p->least]))
 		p->least++;
 	p->inflight++;
+	p->latest = c;
+	c->given = now;
+	c->pace = c->pace > call->pace ? c->pace : call->pace;
 	if (c->inflight++ > 0)
 		return;
 	c->busy_since = now;
@@ -307,7 +312,7 @@ void
 conn_gave(struct conn *c)
 {
 	struct pool *p = c->pool;
-	usec now = loop_now(p->loop), took = now - c->busy_since;
+	usec now = loop_lately(p->loop), took = now - c->busy_since;
 
 	must(c->inflight > 0);
 	p->inflight--;
@@ -328,6 +333,7 @@ conn_gave(struct conn *c)
 	if (c->inflight > 0)
 		return;
 	c->used = now;
+	c->pace = 0;
 	if (p->nready > p->conf.min)
 		pool_arm(p, clock_add(now, p->conf.idle_timeout));
 }

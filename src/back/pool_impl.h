@@ -3,8 +3,8 @@
 #define BACK_POOL_IMPL_H
 
 /*
- * The inside of a pool, shared by pool.c (calls: queue and choice), pool_conn.c
- * (connections: birth, death, back-off, the timer) and call.c.  Nobody else includes it.
+ * The inside of a pool, shared by pool.c (calls: queue and choice), pool_pace.c (how long
+ * they take), pool_conn.c (connections: birth, death, back-off, the timer) and call.c.  Nobody else includes it.
  *
  * Every conn is on one list: connecting, owing[how many replies it owes], or dying (of no
  * use, waiting for the driver to say so).
@@ -24,6 +24,14 @@ struct timer;
 TAILQ_HEAD(call_list, call);
 TAILQ_HEAD(conn_list, conn);
 
+enum { POOL_PACES = 256 };
+
+/* What is known of the statements of one number: of the last one. */
+struct pool_pace {
+	uint32_t hash;
+	usec sixteen;
+};
+
 struct pool {
 	struct loop *loop;
 	const struct driver *driver;
@@ -40,6 +48,7 @@ struct pool {
 	struct conn_list connecting, dying;
 	struct conn_list *owing;	/* READY ones, by replies owed: 0 (idle) to depth; the latest used first */
 	unsigned least;			/* no READY one owes less */
+	struct conn *latest;		/* READY, and given a call last of all; NULL: gone */
 	unsigned nconnecting, nready, ndying;
 	unsigned inflight;
 
@@ -59,6 +68,7 @@ struct pool {
 	usec said;			/* when a lost connection was last logged */
 	unsigned unsaid;		/* and how many since */
 	struct pool_stat stat;
+	struct pool_pace pace[POOL_PACES];
 };
 
 /* ---- pool.c, for call.c and pool_conn.c ---- */
@@ -89,6 +99,17 @@ enum weft_rc pool_final_rc(const struct pool *p, enum weft_rc rc);
 
 /* Returns why the pool lost its last connection, with the place; valid until the next call. */
 const char *pool_reason(const struct pool *p);
+
+/* ---- pool_pace.c ---- */
+
+/* Set c->pace, by what is known of such calls. */
+void pool_expect(struct pool *p, struct call *c);
+
+/* The reply of a call that was sent has come, or will not be waited for: it took from when the connection began with it until now. */
+void pool_learn(struct pool *p, const struct call *c);
+
+/* Returns true when c can be expected to have its reply soon (POOL_NEAR) behind what conn owes. */
+bool pool_is_near(const struct pool *p, const struct conn *conn, const struct call *c);
 
 /* ---- pool_conn.c, for pool.c ---- */
 
