@@ -65,7 +65,7 @@ class Go(FastcgiPeer):
         # Sources of Debian's packages only: nothing is fetched.
         source = self.source("main.go")
         self.bench.compile("go-peer", source, ["go", "build"], [source], GO111MODULE="off", GOPATH="/usr/share/gocode",
-                           GOCACHE=os.path.join(self.bench.options.build, "bench", "peers", "go-cache"))
+                           GOCACHE=os.path.join(self.bench.options.build, "bench", "made", "go-cache"))
 
     def argv(self, place):
         return [self.bench.program("go-peer"), place.path("web.sock")]
