@@ -12,7 +12,8 @@
  * ones where the kernel does not take all of it.
  *
  * Statements that change what the next one on the connection would see
- * (transactions, SET, LISTEN, cursors) are refused: connections are shared.
+ * (transactions, SET, LISTEN, cursors) are refused where the connection is shared; where it is lent,
+ * it is made as it was before when it is given back.
  */
 #include "back/postgres.h"
 
@@ -312,25 +313,26 @@ postgres_send(struct conn *c, struct call *call)
 {
 	struct postgres *d = c->driver_data;
 	const struct stmt *prepared = postgres_prepared(d, call);
-	/* What is prepared has been looked at before. */
-	const char *word = prepared == NULL ? sql_session_word(call->sql) : NULL;
 	struct postgres_slot *s;
+	bool unnamed = false;
 	enum weft_rc rc;
 
-	if (d->dead || !d->ready)
+	if (d->dead || !d->ready) {
+		if (call->lease != NULL)
+			call_explain(call, WEFT_NOT_SENT, d->why.code, "the connection that was lent is gone: %s", d->why.text);
 		return WEFT_NOT_SENT;
-	if (word != NULL) {
-		call_explain(call, WEFT_INVALID, NULL,
-		    "%s changes the state of the connection, which is shared with other requests", word);
-		return WEFT_INVALID;
 	}
 	rc = postgres_values_check(call);
+	/* What is prepared has been looked at before. */
+	if (rc == WEFT_OK && (prepared == NULL || d->tainted))
+		rc = postgres_look(d, call, &unnamed);
 	if (rc != WEFT_OK)
 		return rc;
 	s = postgres_slot_new(d);
 	if (s == NULL)
 		return WEFT_SYSTEM;
 	s->call = call;
+	s->unnamed = unnamed;
 	if (d->draining) {
 		TAILQ_INSERT_TAIL(&d->held, s, link);
 	} else if (postgres_put(d, s, prepared) != 0) {
@@ -363,6 +365,13 @@ postgres_abandon(struct conn *c, struct call *call)
 	postgres_cancel_step(d);
 }
 
+static const char *
+postgres_begin(const struct back_url *url)
+{
+	(void)url;
+	return "BEGIN";
+}
+
 const struct driver driver_postgres = {
 	.name = "postgresql",
 	.schemes = (const char *const[]){ "postgresql", "postgres", NULL },
@@ -374,5 +383,7 @@ const struct driver driver_postgres = {
 	.open = postgres_open,
 	.send = postgres_send,
 	.abandon = postgres_abandon,
+	.clean = postgres_clean,
+	.begin = postgres_begin,
 	.close = postgres_close,
 };

@@ -187,21 +187,34 @@ postgres_put_failed(struct postgres *d)
 }
 
 static int
-postgres_deallocate(struct postgres *d, unsigned number)
+postgres_send_own(struct postgres *d, enum postgres_owner owner, const char *sql)
 {
-	char text[16 + POSTGRES_NAME_MAX] = "DEALLOCATE ";
 	struct postgres_slot *s = postgres_slot_new(d);
 
 	if (s == NULL)
 		return -1;
-	s->owner = POSTGRES_OURS;
-	postgres_name(text + strlen(text), number);
-	if (!PQsendQueryParams(d->pg, text, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
+	s->owner = owner;
+	if (!PQsendQueryParams(d->pg, sql, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
 		postgres_slot_free(d, s);
 		return -1;
 	}
 	postgres_put_end(d, s);
 	return 0;
+}
+
+int
+postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql)
+{
+	return postgres_send_own(d, owner, sql) == 0 ? 0 : postgres_put_failed(d);
+}
+
+static int
+postgres_deallocate(struct postgres *d, unsigned number)
+{
+	char text[16 + POSTGRES_NAME_MAX] = "DEALLOCATE ";
+
+	postgres_name(text + strlen(text), number);
+	return postgres_send_own(d, POSTGRES_OURS, text);
 }
 
 struct stmt *
@@ -247,11 +260,11 @@ postgres_put_call(struct postgres *d, struct postgres_slot *s, const struct stmt
 	char name[POSTGRES_NAME_MAX];
 
 	s->preparing = false;
-	s->number = prepared == NULL || s->retried ? 0 : prepared->number;
+	s->number = prepared == NULL || s->unnamed ? 0 : prepared->number;
 	if (postgres_bind(b, c) != 0)
 		return -1;
-	/* The second try goes without a name: nobody can deallocate that.  The next call prepares it anew. */
-	if (s->number == 0 && !s->retried && postgres_prepare(d, s) != 0)
+	/* A second try goes without a name: nobody can deallocate that.  The next call prepares it anew. */
+	if (s->number == 0 && !s->unnamed && postgres_prepare(d, s) != 0)
 		return -1;
 	if (s->number == 0)
 		return PQsendQueryParams(d->pg, c->sql, n, b->type, b->at, b->len, b->format, 0) ? 0 : -1;
@@ -287,11 +300,17 @@ postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 }
 
 void
-postgres_put_fini(struct postgres *d)
+postgres_forget_prepared(struct postgres *d)
 {
 	struct stmt *t;
 
 	while ((t = TAILQ_FIRST(&d->stmts.used)) != NULL)
 		stmts_remove(&d->stmts, t);
+}
+
+void
+postgres_put_fini(struct postgres *d)
+{
+	postgres_forget_prepared(d);
 	postgres_bind_fini(&d->bind);
 }
