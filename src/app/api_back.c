@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/api_call.h"
 #include "app/app.h"
 #include "app/fail.h"
 #include "back/reply.h"
@@ -19,15 +20,14 @@
 _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT == (int)REPLY_TEXT,
     "one numbering of replies");
 
-/* Begin a call.  On failure it is done at once. */
-static void
+void
 api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind)
 {
 	*c = (struct weft_call){ .rq = rq };
 	call_init(&c->call, kind, &rq->rq.arena, &c->fault);
 }
 
-static void
+void
 api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const char *what)
 {
 	c->call.state = CALL_DONE;
@@ -77,14 +77,13 @@ api_keep(struct weft_request *rq, enum call_kind kind)
 
 /* ---- Redis ---- */
 
-static void
-api_redis_ask(struct weft_call *c, const char *pool, const char *fmt, va_list ap)
+void
+api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap)
 {
 	enum weft_rc rc = redis_command_vformat(c->call.arena, fmt, ap, &c->call.redis);
 
 	if (rc != WEFT_OK)
 		api_call_fail(c, rc, "command \"%s\" cannot be made", fmt);
-	api_submit(c, pool);
 }
 
 static int
@@ -105,8 +104,9 @@ weft_redis(struct weft_request *rq, const char *pool, struct weft_reply **reply,
 
 	api_call_init(&c, rq, CALL_REDIS);
 	va_start(ap, fmt);
-	api_redis_ask(&c, pool, fmt, ap);
+	api_redis_vformat(&c, fmt, ap);
 	va_end(ap);
+	api_submit(&c, pool);
 	return api_redis_finish(rq, &c, reply);
 }
 
@@ -163,8 +163,9 @@ weft_redis_start(struct weft_request *rq, const char *pool, const char *fmt, ...
 	if (c == NULL)
 		return NULL;
 	va_start(ap, fmt);
-	api_redis_ask(c, pool, fmt, ap);
+	api_redis_vformat(c, fmt, ap);
 	va_end(ap);
+	api_submit(c, pool);
 	return c;
 }
 
@@ -235,7 +236,7 @@ api_value(struct weft_value v)
 }
 
 /* Values are always in the arena: a call that was begun outlives the caller's arguments. */
-static void
+void
 api_sql_take(struct weft_call *c, const char *sql, const struct weft_value *value, size_t n)
 {
 	struct value *out;
@@ -273,7 +274,7 @@ api_sql_keep(struct weft_call *c)
 		api_call_fail(c, WEFT_SYSTEM, "%s: out of memory", "statement");
 }
 
-static void
+void
 api_sql_values(struct weft_call *c, const char *sql, int n, va_list ap)
 {
 	struct weft_value value[WEFT_SQL_PARAMS_MAX];

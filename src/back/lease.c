@@ -87,11 +87,8 @@ lease_leave(struct lease *l)
 {
 	struct conn *c = l->conn;
 
-	if (c != NULL) {
+	if (c != NULL)
 		c->pool->stat.left++;
-		log_warn("connection left lent pool=%s by=\"%s\" transaction=%s", pool_name(c->pool), l->label,
-		    c->in_transaction ? "rolled back" : "none");
-	}
 	lease_give(l);
 }
 

@@ -53,7 +53,7 @@ bool lease_in_transaction(const struct lease *l);
 /* Give it back, or leave the queue.  Nothing where it was lost or given before.  Calls that it still owes must have been abandoned. */
 void lease_give(struct lease *l);
 
-/* As lease_give, by the server, for a borrower that came to its end before: that is logged and counted. */
+/* As lease_give, by the server, for a borrower that came to its end before: that is counted. */
 void lease_leave(struct lease *l);
 
 /* Close the connection instead: its state is of no use to anybody. */
