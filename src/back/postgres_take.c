@@ -240,6 +240,7 @@ postgres_take_sync(struct postgres *d)
 {
 	struct postgres_slot *s = TAILQ_FIRST(&d->sent);
 	struct call *call = s->call;
+	bool again;
 
 	/* Else the next statement's answer would be this one's. */
 	if (s->result == NULL) {
@@ -257,8 +258,9 @@ postgres_take_sync(struct postgres *d)
 	}
 	d->live -= call != NULL;
 	d->lost -= call == NULL;
+	again = call != NULL && postgres_is_unprepared(s) && postgres_may_try_again(d);
 	postgres_settle_prepared(d, s);
-	if (call != NULL && postgres_is_unprepared(s) && postgres_may_try_again(d)) {
+	if (again) {
 		postgres_try_again(d, s);
 		return;
 	}
