@@ -18,9 +18,12 @@ bench-clean:
 EXTRA_DIST += bench/run bench/fixed.c \
 	bench/lib/__init__.py bench/lib/bench.py bench/lib/cases.py bench/lib/load.py bench/lib/ours.py \
 	bench/lib/peers_fastcgi.py bench/lib/peers_http.py bench/lib/plot.py bench/lib/results.py bench/lib/subject.py \
-	bench/lib/subjects.py bench/lib/table.py bench/lib/tree.py bench/lib/wrk.lua \
+	bench/lib/subjects.py bench/lib/table.py bench/lib/techempower.py bench/lib/techempower_servers.py bench/lib/tree.py \
+	bench/lib/wrk.lua \
 	bench/peers/go/main.go bench/peers/kore/bench.c bench/peers/kore/kore.conf bench/peers/libfcgi/fixed.c \
+	bench/peers/kore-techempower/kore.conf bench/peers/kore-techempower/te.c \
 	bench/peers/nginx/fastcgi.conf bench/peers/nginx/nginx.conf bench/peers/nginx/proxy.conf \
-	bench/peers/nginx-lua/nginx.conf bench/peers/nginx-lua/pg.lua bench/peers/nginx-lua/redis.lua \
-	bench/peers/nginx-lua/row.lua bench/peers/php-fpm/fixed.php bench/peers/php-fpm/php-fpm.conf \
-	bench/peers/php-fpm/redis.php bench/peers/php-fpm/row.php
+	bench/peers/nginx-lua/db.lua bench/peers/nginx-lua/nginx.conf bench/peers/nginx-lua/pg.lua \
+	bench/peers/nginx-lua/redis.lua bench/peers/nginx-lua/row.lua \
+	bench/peers/nginx-lua-techempower/nginx.conf bench/peers/nginx-lua-techempower/te.lua \
+	bench/peers/php-fpm/fixed.php bench/peers/php-fpm/php-fpm.conf bench/peers/php-fpm/redis.php bench/peers/php-fpm/row.php

@@ -2,9 +2,7 @@
 /* The exported API: the answer, its errors, and the log. */
 #include <weft/weft.h>
 
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/app.h"
@@ -120,21 +118,6 @@ int
 weft_fail(struct weft_request *rq)
 {
 	return fail_answer_last(rq);
-}
-
-int
-weft_json(struct weft_request *rq, const struct json_t *value)
-{
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-	enum weft_rc rc;
-
-	if (text == NULL)
-		return fail_note(rq, WEFT_INVALID, 0, "weft_json: a value that is no JSON");
-	rc = response_set(&rq->rq.response, "Content-Type", "application/json");
-	if (rc == WEFT_OK)
-		rc = response_write(&rq->rq.response, span_str(text));
-	free(text);
-	return rc;
 }
 
 int
