@@ -9,6 +9,12 @@ CLEANFILES += bench/fixed.so
 bench/fixed.so: bench/fixed.c src/include/weft/weft.h src/include/weft/rc.h
 	$(AM_V_CC)$(MKDIR_P) bench && $(CC) $(EXAMPLE_CFLAGS) -I$(top_srcdir)/src/include -shared -o $@ $(srcdir)/bench/fixed.c
 
+# What bench/run builds of its peers.
+clean-local: bench-clean
+.PHONY: bench-clean
+bench-clean:
+	rm -rf bench/made
+
 EXTRA_DIST += bench/run bench/fixed.c \
 	bench/lib/__init__.py bench/lib/bench.py bench/lib/cases.py bench/lib/load.py bench/lib/ours.py \
 	bench/lib/peers_fastcgi.py bench/lib/peers_http.py bench/lib/plot.py bench/lib/results.py bench/lib/subject.py \

@@ -49,7 +49,7 @@ class Bench:
 
     def compile(self, name, source, command, sources=(), **environment):
         """Make a peer's program in the build's folder, where its source is newer: command -o name sources."""
-        kept = os.path.join(self.options.build, "bench", "peers", name)
+        kept = os.path.join(self.options.build, "bench", "made", name)
         if not os.path.exists(kept) or os.path.getmtime(kept) < os.path.getmtime(source):
             os.makedirs(os.path.dirname(kept), exist_ok=True)
             done = subprocess.run([*command, "-o", kept, *sources], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

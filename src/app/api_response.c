@@ -124,19 +124,19 @@ weft_fail(struct weft_request *rq)
 int
 weft_fault(const struct weft_request *rq)
 {
-	return rq->fault.rc;
+	return rq->fault_rc;
 }
 
 const char *
 weft_fault_code(const struct weft_request *rq)
 {
-	return rq->fault.code;
+	return fail_code(rq);
 }
 
 const char *
 weft_fault_text(const struct weft_request *rq)
 {
-	return rq->fault.text;
+	return fail_text(rq);
 }
 
 const char *

@@ -24,6 +24,12 @@ struct loop;
 struct module;
 struct router;
 
+/*
+ * Bytes of a request's room: the struct and the first block of its arena.  With the page of its stack that it touches while it
+ * waits, and what a connection of its own takes, that is two pages.  20 of them fill a slab of rooms.
+ */
+enum { APP_ROOM = 3264 };
+
 enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128 };
 
 /* One route of a module, as the router's target. */
@@ -78,10 +84,12 @@ struct weft_request {
 	struct app *app;
 	const struct app_route *route;
 	const char *path;		/* decoded, below the prefix; made when asked for */
+	const char **var_names;		/* terminated; made when asked for */
 	struct app_param *param;	/* of the route, decoded */
 	unsigned nparams;
-	int fault_status;		/* of weft_fail(); 0: after fault.rc */
-	struct fault fault;		/* of the last call that failed */
+	enum weft_rc fault_rc;		/* of the last call that failed; WEFT_OK: none has */
+	int fault_status;		/* of weft_fail(); 0: after fault_rc */
+	struct fault *fault;		/* what was said of it; in the arena.  NULL: nothing, or no memory was left for it */
 	const char *fault_pool;		/* its pool; NULL: none */
 	LIST_HEAD(, weft_call) calls;
 	struct app_defer *defers;

@@ -8,9 +8,8 @@
  * own.  A call is done when its sync has come: what fails at commit (deferred
  * constraints) is told too.
  *
- * libpq before 17 sends at each sync; from 17 on all statements of a turn go
- * out with one write.  Either way the end of the turn flushes what the kernel
- * did not take.
+ * All statements of a turn go out with one write, at its end, and with further
+ * ones where the kernel does not take all of it.
  *
  * Statements that change what the next one on the connection would see
  * (transactions, SET, LISTEN, cursors) are refused: connections are shared.
@@ -312,7 +311,9 @@ static enum weft_rc
 postgres_send(struct conn *c, struct call *call)
 {
 	struct postgres *d = c->driver_data;
-	const char *word = sql_session_word(call->sql);
+	const struct stmt *prepared = postgres_prepared(d, call);
+	/* What is prepared has been looked at before. */
+	const char *word = prepared == NULL ? sql_session_word(call->sql) : NULL;
 	struct postgres_slot *s;
 	enum weft_rc rc;
 
@@ -332,7 +333,7 @@ postgres_send(struct conn *c, struct call *call)
 	s->call = call;
 	if (d->draining) {
 		TAILQ_INSERT_TAIL(&d->held, s, link);
-	} else if (postgres_put(d, s) != 0) {
+	} else if (postgres_put(d, s, prepared) != 0) {
 		postgres_slot_free(d, s);
 		return WEFT_NOT_SENT;
 	}

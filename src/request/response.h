@@ -55,9 +55,12 @@ enum response_state { RESPONSE_OPEN, RESPONSE_STREAMING, RESPONSE_DONE };
 
 enum { RESPONSE_HEAD_MAX = 8192, RESPONSE_BUFFER = 16384, RESPONSE_PIECE = 65536, RESPONSE_LOG_MAX = 32768 };
 
+/* A field as it is sent; in the arena. */
 struct response_field {
 	struct response_field *next;
-	const char *name, *value;	/* in the arena */
+	size_t name;			/* bytes of the name */
+	size_t len;			/* of the line */
+	char line[];			/* "Name: value\r\n" */
 };
 
 /* A line for the web server's log that waits until the head is sent. */

@@ -2,9 +2,9 @@
 /*
  * One way of a request through a worker, so that somebody outside (callgrind, strace) can
  * count what it costs: a worker without a master, in this process, and in children
- * a web server that sends N requests over one kept connection, one after the other, and a Redis.
+ * a web server that sends N requests over one kept connection, one after the other or ten at a time, and a back end.
  *
- *	path fixed|redis|sqlite N [DATABASE]
+ *	path fixed|redis|redis10|postgres|postgres10|sqlite N [DATABASE]
  *
  * It fails when an answer is not the one expected.
  */
@@ -21,6 +21,8 @@
 
 #include <weft/weft.h>
 
+#include "path_back.h"
+
 #include "app/app.h"
 #include "base/must.h"
 #include "cli/bench_load.h"
@@ -28,7 +30,10 @@
 #include "loop/listen.h"
 #include "loop/loop.h"
 
-static char path_folder[] = "/tmp/weft-path.XXXXXX", path_web[64], path_redis[64];
+/* libpq is told the folder only. */
+#define PATH_SOCKET ".s.PGSQL.5432"
+
+static char path_folder[] = "/tmp/weft-path.XXXXXX", path_web[64], path_socket[64];
 static struct fcgi_conns *path_conns;
 
 static void
@@ -74,12 +79,19 @@ path_row(struct weft_request *rq)
 
 static const struct path_kind {
 	const char *name;
+	unsigned ids;			/* requests at a time */
 	struct weft_route route;
 	const char *uri, *body;
+	const char *pool;		/* NULL: asks nobody */
+	const char *url;		/* a format for the place: the folder where PATH_SOCKET is, or the database's file */
+	void (*back)(int listener);	/* NULL: needs no process */
 } path_kinds[] = {
-	{ "fixed", { "GET", "/fixed", path_fixed, 0, 0 }, "/fixed", "Hello, World!" },
-	{ "redis", { "GET", "/get", path_get, 0, 0 }, "/get?key=k1", "Hello, Redis!" },
-	{ "sqlite", { "GET", "/row", path_row, 0, 0 }, "/row?id=1", "7" },
+	{ "fixed", 1, { "GET", "/fixed", path_fixed, 0, 0 }, "/fixed", "Hello, World!", NULL, NULL, NULL },
+	{ "redis", 1, { "GET", "/get", path_get, 0, 0 }, "/get?key=k1", "Hello, Redis!", "cache", "redis+unix://%s/" PATH_SOCKET, path_be_redis },
+	{ "redis10", 10, { "GET", "/get", path_get, 0, 0 }, "/get?key=k1", "Hello, Redis!", "cache", "redis+unix://%s/" PATH_SOCKET, path_be_redis },
+	{ "postgres", 1, { "GET", "/row", path_row, 0, 0 }, "/row?id=1", "7", "db", "postgresql:///db?user=weft&host=%s", path_be_postgres },
+	{ "postgres10", 10, { "GET", "/row", path_row, 0, 0 }, "/row?id=1", "7", "db", "postgresql:///db?user=weft&host=%s", path_be_postgres },
+	{ "sqlite", 1, { "GET", "/row", path_row, 0, 0 }, "/row?id=1", "7", "db", "sqlite:%s", NULL },
 };
 
 /* ---- the children ---- */
@@ -109,33 +121,12 @@ path_fork(void)
 	return pid;
 }
 
-/* A Redis to which every command is GET but those that a connection begins with. */
-static void
-path_be_redis(int listener)
-{
-	int fd = accept(listener, NULL, NULL);
-	char in[4096];
-	ssize_t n;
-
-	while ((n = read(fd, in, sizeof in - 1)) > 0) {
-		in[n] = '\0';
-		for (const char *at = in; (at = strchr(at, '*')) != NULL; at++) {
-			const char *reply = strstr(at, "\r\nGET\r\n") != NULL ? "$13\r\nHello, Redis!\r\n"
-			    : strstr(at, "\r\nPING\r\n") != NULL ? "+PONG\r\n" : "+OK\r\n";
-
-			if (write(fd, reply, strlen(reply)) < 0)
-				_exit(1);
-		}
-	}
-	_exit(0);
-}
-
 static void
 path_be_front(const struct path_kind *kind, uint64_t requests)
 {
 	static struct bench_result res;
 	struct bench_opts o = {
-		.uri = kind->uri, .requests = requests, .connections = 1, .ids = 1, .expect = BENCH_EXPECT_BODY,
+		.uri = kind->uri, .requests = requests, .connections = 1, .ids = kind->ids, .expect = BENCH_EXPECT_BODY,
 		.expect_body = kind->body, .expect_len = strlen(kind->body),
 	};
 	struct bench_address to;
@@ -158,24 +149,26 @@ path_on_accept(void *arg, int fd)
 }
 
 static void
-path_add_pool(struct app *a, const char *name, const char *url)
+path_add_pool(struct app *a, const struct path_kind *kind, const char *where)
 {
-	struct pool_conf conf = { .name = name, .url = url, .max = 1, .min = 1 };
-	char error[256];
-	struct pool *p = pool_open(a->loop, &conf, error, sizeof error);
+	char error[256], url[160];
+	struct pool_conf conf = { .name = kind->pool, .url = url, .max = 1, .min = 1 };
+	struct pool *p;
 
+	snprintf(url, sizeof url, kind->url, where);
+	p = pool_open(a->loop, &conf, error, sizeof error);
 	if (p == NULL || app_add_pool(a, p) != 0)
 		path_fail(error);
 }
 
 /* One connection: serve until it has come and gone. */
 static void
-path_serve(const struct path_kind *kind, int listening, const char *database)
+path_serve(const struct path_kind *kind, int listening, const char *where)
 {
 	struct loop *l = loop_new(NULL);
 	struct timeline_ring *ring = calloc(1, sizeof *ring);
 	struct listener *listener;
-	char error[256], url[160];
+	char error[256];
 	struct app a;
 
 	if (l == NULL || ring == NULL || app_init(&a, l) != 0)
@@ -184,12 +177,8 @@ path_serve(const struct path_kind *kind, int listening, const char *database)
 	a.front.request.ring = ring;
 	if (app_add_route(&a, NULL, "", &kind->route, error, sizeof error) != 0)
 		path_fail(error);
-	snprintf(url, sizeof url, "redis+unix://%s", path_redis);
-	if (strcmp(kind->name, "redis") == 0)
-		path_add_pool(&a, "cache", url);
-	snprintf(url, sizeof url, "sqlite:%s", database);
-	if (strcmp(kind->name, "sqlite") == 0)
-		path_add_pool(&a, "db", url);
+	if (kind->pool != NULL)
+		path_add_pool(&a, kind, where);
 	path_conns = fcgi_conns_new(&a.front);
 	listener = listener_new(l, listening, path_on_accept, NULL);
 	if (path_conns == NULL || listener == NULL)
@@ -209,32 +198,38 @@ int
 main(int argc, char **argv)
 {
 	const struct path_kind *kind = NULL;
-	int web, redis, status;
+	int web, status;
+	pid_t front, back = 0;
 	uint64_t requests;
-	pid_t front, back;
 
 	for (size_t i = 0; argc >= 3 && i < sizeof path_kinds / sizeof path_kinds[0]; i++)
 		if (strcmp(argv[1], path_kinds[i].name) == 0)
 			kind = &path_kinds[i];
 	requests = kind == NULL ? 0 : strtoull(argv[2], NULL, 10);
 	if (requests == 0)
-		path_fail("usage: path fixed|redis|sqlite N [DATABASE]");
+		path_fail("usage: path fixed|redis|redis10|postgres|postgres10|sqlite N [DATABASE]");
 	if (mkdtemp(path_folder) == NULL)
 		path_fail(strerror(errno));
 	snprintf(path_web, sizeof path_web, "%s/web", path_folder);
-	snprintf(path_redis, sizeof path_redis, "%s/redis", path_folder);
+	snprintf(path_socket, sizeof path_socket, "%s/" PATH_SOCKET, path_folder);
 	web = path_listener(path_web);
-	redis = path_listener(path_redis);
-	if ((back = path_fork()) == 0)
-		path_be_redis(redis);
+	if (kind->back != NULL) {
+		int listener = path_listener(path_socket);
+
+		if ((back = path_fork()) == 0)
+			kind->back(listener);
+		close(listener);
+	}
 	if ((front = path_fork()) == 0)
 		path_be_front(kind, requests);
-	path_serve(kind, web, argc > 3 ? argv[3] : ":memory:");
-	kill(back, SIGKILL);
-	waitpid(back, NULL, 0);
+	path_serve(kind, web, kind->back != NULL ? path_folder : argc > 3 ? argv[3] : ":memory:");
+	if (back > 0) {
+		kill(back, SIGKILL);
+		waitpid(back, NULL, 0);
+		unlink(path_socket);
+	}
 	waitpid(front, &status, 0);
 	unlink(path_web);
-	unlink(path_redis);
 	rmdir(path_folder);
 	return status == 0 ? 0 : 1;
 }

@@ -110,7 +110,7 @@ WEFT_API const char *weft_header(const struct weft_request *rq, const char *name
 /* Returns a variable of the CGI environment as the web server sent it ("REMOTE_ADDR"), NULL when it is not there.  The first, where it is repeated. */
 WEFT_API const char *weft_var(const struct weft_request *rq, const char *name);
 
-/* Returns the n-th variable of the environment, counted from 0, as *name and *value; WEFT_INVALID behind the last. */
+/* Returns the n-th variable of the environment, counted from 0, as *name and *value; WEFT_INVALID behind the last, WEFT_SYSTEM without memory. */
 WEFT_API int weft_var_at(const struct weft_request *rq, size_t n, const char **name, const char **value);
 
 /*
