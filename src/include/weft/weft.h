@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define WEFT_ABI_MAJOR 1	/* another one is refused when a module is loaded */
-#define WEFT_ABI_MINOR 1	/* grows when something is added; older modules still load */
+#define WEFT_ABI_MINOR 2	/* grows when something is added; older modules still load */
 
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
