@@ -5,6 +5,7 @@
  */
 #include <weft/weft.h>
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,10 @@ _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT
 static void
 api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind)
 {
-	*c = (struct weft_call){ .rq = rq };
+	/* All but the call itself, and the fault, of which call_init clears what is read. */
+	memset((char *)c + offsetof(struct weft_call, rq), 0, sizeof *c - offsetof(struct weft_call, rq));
 	call_init(&c->call, kind, &rq->rq.arena, &c->fault);
+	c->rq = rq;
 }
 
 static void
@@ -61,6 +64,20 @@ api_finish(struct weft_request *rq, struct weft_call *c)
 	if (call_wait(&c->call, CLOCK_NEVER) == WEFT_OK)
 		return WEFT_OK;
 	return fail_note_call(rq, c);
+}
+
+/* As strtoll: but nearly all numbers are a few digits and nothing else, and no locale has anything to say of them. */
+static long long
+api_number(const char *text)
+{
+	const char *at = text[0] == '-' ? text + 1 : text, *first = at;
+	long long n = 0;
+
+	while (*at >= '0' && *at <= '9' && at - first < 18)
+		n = n * 10 + (*at++ - '0');
+	if (*at != '\0' || at == first)
+		return strtoll(text, NULL, 10);
+	return first > text ? -n : n;
 }
 
 static struct weft_call *
@@ -199,7 +216,7 @@ weft_reply_int(const struct weft_reply *reply)
 		return 0;
 	if (reply->kind == REPLY_INT)
 		return reply->integer;
-	return reply->kind == REPLY_TEXT ? strtoll(reply->text.at, NULL, 10) : 0;
+	return reply->kind == REPLY_TEXT ? api_number(reply->text.at) : 0;
 }
 
 size_t
@@ -386,7 +403,7 @@ weft_rows_int(const struct weft_rows *rows, size_t row, unsigned column)
 {
 	const char *text = weft_rows_text(rows, row, column);
 
-	return text == NULL ? 0 : strtoll(text, NULL, 10);
+	return text == NULL ? 0 : api_number(text);
 }
 
 double

@@ -57,9 +57,8 @@ api_json_next(struct weft_request *rq, const char *key)
 	j->has_more = true;
 	if (key == NULL)
 		return WEFT_OK;
-	if (!jsontext_is_utf8(span_str(key)))
+	if (jsontree_put_text(rs, span_str(key)) == WEFT_INVALID)
 		return api_json_refuse(rq, "a key that is no UTF-8");
-	(void)jsontree_put_text(rs, span_str(key));
 	return response_write(rs, SPAN(":"));
 }
 
@@ -128,11 +127,10 @@ weft_json_text(struct weft_request *rq, const char *key, const char *text)
 	if (text == NULL)
 		return api_json_piece(rq, key, SPAN("null"));
 	rc = api_json_next(rq, key);
-	if (rc == WEFT_OK && !jsontext_is_utf8(span_str(text)))
-		rc = api_json_refuse(rq, "a string that is no UTF-8");
-	if (rc == WEFT_OK)
-		rc = jsontree_put_text(&rq->rq.response, span_str(text));
-	return rc;
+	if (rc != WEFT_OK)
+		return rc;
+	rc = jsontree_put_text(&rq->rq.response, span_str(text));
+	return rc == WEFT_INVALID ? (int)api_json_refuse(rq, "a string that is no UTF-8") : (int)rc;
 }
 
 int

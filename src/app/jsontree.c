@@ -49,8 +49,14 @@ jsontree_is_good(json_t *value, unsigned depth)
 enum weft_rc
 jsontree_put_text(struct response *rs, struct span text)
 {
+	bool is_simple = jsontext_is_simple(text);
+
+	if (!is_simple && !jsontext_is_utf8(text))
+		return WEFT_INVALID;
 	(void)response_write(rs, SPAN("\""));
-	while (text.len > 0)
+	if (is_simple)
+		(void)response_write(rs, text);
+	while (!is_simple && text.len > 0)
 		(void)response_write(rs, jsontext_next(&text));
 	return response_write(rs, SPAN("\""));
 }

@@ -15,7 +15,7 @@ struct weft_request;
 /* The whole answer: weft_json().  Returns WEFT_OK; WEFT_INVALID, noted, when it is no value or too deep; else as response_write. */
 int jsontree_answer(struct weft_request *rq, const struct json_t *value);
 
-/* Write a text, which is UTF-8, as a string with its quotes.  As response_write. */
+/* Write a text as a string with its quotes.  Returns WEFT_INVALID when it is no UTF-8: nothing is written then; else as response_write. */
 enum weft_rc jsontree_put_text(struct response *rs, struct span text);
 
 #endif

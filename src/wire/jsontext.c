@@ -113,6 +113,23 @@ jsontext_plain(struct span in)
 	}
 }
 
+bool
+jsontext_is_simple(struct span in)
+{
+	size_t n = 0;
+
+	for (; in.len - n >= 8; n += 8) {
+		uint64_t word = jsontext_word(in.at + n);
+
+		if ((word & JSONTEXT_ONES * 0x80) != 0 || jsontext_word_is_suspect(word))
+			return false;
+	}
+	for (; n < in.len; n++)
+		if (jsontext_has_escape(in.at[n]) || (in.at[n] & 0x80) != 0)
+			return false;
+	return true;
+}
+
 struct span
 jsontext_next(struct span *in)
 {

@@ -12,6 +12,9 @@
 /* Returns true when the bytes are UTF-8, as all JSON is: shortest forms, no surrogates, nothing above U+10FFFF.  NUL is a character. */
 bool jsontext_is_utf8(struct span in);
 
+/* Returns true when it is UTF-8 without anything to escape, as far as a quick look tells: all that is not ASCII is left to the others. */
+bool jsontext_is_simple(struct span in);
+
 /*
  * Take the next piece off the front of a text that is to stand between the quotes of a string: either bytes that stand for
  * themselves, as many as there are, or an escape.  The pieces one behind the other are the text, escaped; no byte becomes

@@ -65,6 +65,7 @@ every_byte_at_every_place(void **state)
 			text[at] = (char)c;
 			got = jsontext_all(out, sizeof out, (struct span){ text, sizeof text - 1 });
 			assert_memory_equal(got.at, text, at);
+			assert_int_equal(jsontext_is_simple((struct span){ text, sizeof text - 1 }), c >= 0x20 && c != '"' && c != '\\' && c < 0x80);
 			assert_int_equal(got.at[at], c < 0x20 || c == '"' || c == '\\' ? '\\' : text[at]);
 			assert_int_equal(c < 0x20 || c == '"' || c == '\\', got.len > sizeof text - 1);
 			assert_memory_equal(got.at + got.len - (sizeof text - 2 - at), text + at + 1, sizeof text - 2 - at);
@@ -115,6 +116,8 @@ what_is_utf8(void **state)
 			memset(text, 'x', sizeof text);
 			memcpy(text + before, cases[i].bytes.at, cases[i].bytes.len);
 			assert_int_equal(jsontext_is_utf8((struct span){ text, before + cases[i].bytes.len }), cases[i].is_utf8);
+			if (!cases[i].is_utf8)
+				assert_false(jsontext_is_simple((struct span){ text, before + cases[i].bytes.len }));
 			assert_int_equal(jsontext_is_utf8((struct span){ text, before + cases[i].bytes.len + 9 }), cases[i].is_utf8);
 		}
 	assert_true(jsontext_is_utf8((struct span){ NULL, 0 }));
