@@ -186,12 +186,13 @@ te_queries(struct weft_request *rq)
 /* ---- updates ---- */
 
 /*
- * All rows of a request in one statement, for PostgreSQL and SQLite alike: an object of JSON is a parameter that holds any
- * number of values.  In order of the ids, so that two requests which lock the same rows do not wait for each other.
+ * All rows of a request in one statement, for PostgreSQL and SQLite alike: an object of JSON is one parameter that holds any
+ * number of values.  An UPDATE that is joined with them reads the whole table, in whatever order it lies, and two of those may
+ * lock each other out for ever.  What is inserted in order of the ids, each into its place, cannot.
  */
-static const char te_update[] = "UPDATE world SET randomnumber = new.number FROM "
-    "(SELECT CAST(key AS integer) AS id, CAST(CAST(value AS text) AS integer) AS number FROM json_each($1) ORDER BY 1) AS new "
-    "WHERE world.id = new.id";
+static const char te_update[] = "INSERT INTO world (id, randomnumber) "
+    "SELECT CAST(key AS integer), CAST(CAST(value AS text) AS integer) FROM json_each($1) WHERE true ORDER BY 1 "
+    "ON CONFLICT (id) DO UPDATE SET randomnumber = excluded.randomnumber";
 
 /* Returns {"7":4242,"8":1,…}; NULL when memory is refused. */
 static const char *
