@@ -234,20 +234,26 @@ weft_reply_at(const struct weft_reply *reply, size_t n)
 /* ---- SQL ---- */
 
 /* The public value as the back layer's, which borrows the caller's bytes. */
-static struct value
-api_value(struct weft_value v)
+static void
+api_value(struct value *to, const struct weft_value *v)
 {
-	switch (v.type) {
+	switch (v->type) {
 	case 1:
-		return (struct value){ .kind = VALUE_INT, .as.integer = v.integer };
+		to->kind = VALUE_INT;
+		to->as.integer = v->integer;
+		break;
 	case 2:
-		return (struct value){ .kind = VALUE_REAL, .as.real = v.real };
+		to->kind = VALUE_REAL;
+		to->as.real = v->real;
+		break;
 	case 3:
-		return (struct value){ .kind = VALUE_TEXT, .as.bytes = { v.bytes, v.len } };
 	case 4:
-		return (struct value){ .kind = VALUE_BYTES, .as.bytes = { v.bytes, v.len } };
+		to->kind = v->type == 3 ? VALUE_TEXT : VALUE_BYTES;
+		to->as.bytes = (struct span){ v->bytes, v->len };
+		break;
 	default:
-		return (struct value){ .kind = VALUE_NULL };
+		to->kind = VALUE_NULL;
+		break;
 	}
 }
 
@@ -266,7 +272,7 @@ api_sql_take(struct weft_call *c, const char *sql, const struct weft_value *valu
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		out[i] = api_value(value[i]);
+		api_value(&out[i], &value[i]);
 	c->call.values = out;
 	c->call.nvalues = (unsigned)n;
 }
