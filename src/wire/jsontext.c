@@ -76,58 +76,56 @@ jsontext_escape(char c)
 	return c == '"' ? SPAN("\\\"") : SPAN("\\\\");
 }
 
-static inline bool
-jsontext_has_escape(char c)
+/* The high bit of the lowest byte that is below n, which is at most 128, is set; other high bits above it may be. */
+static inline uint64_t
+jsontext_word_below(uint64_t word, unsigned n)
 {
-	return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+	return (word - JSONTEXT_ONES * n) & ~word & JSONTEXT_ONES * 0x80;
 }
 
-/* True when one of eight bytes is below n, which is at most 128. */
-static inline bool
-jsontext_word_has_below(uint64_t word, unsigned n)
+/* The same of the bytes that have an escape. */
+static inline uint64_t
+jsontext_word_suspects(uint64_t word)
 {
-	return ((word - JSONTEXT_ONES * n) & ~word & JSONTEXT_ONES * 0x80) != 0;
+	return jsontext_word_below(word, 0x20) | jsontext_word_below(word ^ JSONTEXT_ONES * '"', 1) |
+	    jsontext_word_below(word ^ JSONTEXT_ONES * '\\', 1);
 }
 
-/* True when one of eight bytes has an escape. */
-static inline bool
-jsontext_word_is_suspect(uint64_t word)
+/* Up to eight bytes; where there are fewer, the others are letters. */
+static inline uint64_t
+jsontext_word_of(struct span in)
 {
-	return jsontext_word_has_below(word, 0x20) || jsontext_word_has_below(word ^ JSONTEXT_ONES * '"', 1) ||
-	    jsontext_word_has_below(word ^ JSONTEXT_ONES * '\\', 1);
+	uint64_t word = JSONTEXT_ONES * 'x';
+
+	if (in.len >= sizeof word)
+		memcpy(&word, in.at, sizeof word);
+	else
+		memcpy(&word, in.at, in.len);
+	return le64toh(word);
 }
 
-/* Returns how many bytes stand for themselves. */
+/* Returns how many bytes stand for themselves.  Eight at a time. */
 static size_t
 jsontext_plain(struct span in)
 {
-	size_t n = 0;
+	for (size_t n = 0; n < in.len; n += 8) {
+		uint64_t suspects = jsontext_word_suspects(jsontext_word_of(span_skip(in, n)));
 
-	for (;;) {
-		while (in.len - n >= 8 && !jsontext_word_is_suspect(jsontext_word(in.at + n)))
-			n += 8;
-		for (size_t end = in.len - n < 8 ? in.len : n + 8; n < end; n++)
-			if (jsontext_has_escape(in.at[n]))
-				return n;
-		if (n == in.len)
-			return n;
+		if (suspects != 0)
+			return n + (size_t)__builtin_ctzll(suspects) / 8;
 	}
+	return in.len;
 }
 
 bool
 jsontext_is_simple(struct span in)
 {
-	size_t n = 0;
+	for (size_t n = 0; n < in.len; n += 8) {
+		uint64_t word = jsontext_word_of(span_skip(in, n));
 
-	for (; in.len - n >= 8; n += 8) {
-		uint64_t word = jsontext_word(in.at + n);
-
-		if ((word & JSONTEXT_ONES * 0x80) != 0 || jsontext_word_is_suspect(word))
+		if (((word & JSONTEXT_ONES * 0x80) | jsontext_word_suspects(word)) != 0)
 			return false;
 	}
-	for (; n < in.len; n++)
-		if (jsontext_has_escape(in.at[n]) || (in.at[n] & 0x80) != 0)
-			return false;
 	return true;
 }
 
