@@ -187,8 +187,8 @@ te_queries(struct weft_request *rq)
 
 /*
  * All rows of a request in one statement, for PostgreSQL and SQLite alike: an object of JSON is one parameter that holds any
- * number of values.  An UPDATE that is joined with them reads the whole table, in whatever order it lies, and two of those may
- * lock each other out for ever.  What is inserted in order of the ids, each into its place, cannot.
+ * number of values.  An UPDATE that is joined with them may read the whole table, in the order in which it lies, and then two
+ * of them lock each other out.  What is inserted in order of the ids, each into its place, does not.
  */
 static const char te_update[] = "INSERT INTO world (id, randomnumber) "
     "SELECT CAST(key AS integer), CAST(CAST(value AS text) AS integer) FROM json_each($1) WHERE true ORDER BY 1 "

@@ -126,7 +126,8 @@ what_is_utf8(void **state)
 static void
 integers(void **state)
 {
-	static const long long numbers[] = { 0, 7, -7, 10, 999, 1000, -1000, 1234567, 12345678, 99999999, 100000000, 123456789, -99999999, LLONG_MAX, LLONG_MIN };
+	static const long long numbers[] = { 0, 7, -7, 10, 999, 1000, -1000, 1234567, 12345678, 99999999, 100000000, 123456789,
+		-99999999, LLONG_MAX, LLONG_MIN };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
