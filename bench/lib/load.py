@@ -3,6 +3,7 @@
 
 Each takes (bench, case, subject), begins with a plain request whose answer is compared, and returns what it found as
 a dictionary: cpu (of a request) and p50, p99 (of latency) in microseconds, pss in KiB, per_second, answered.
+wrk's has cpu_front as well, the first process's share of cpu: that is the web server's, where one stands in front.
 """
 import encodings.idna   # noqa: F401  (Python loads it when it connects, which may be too late for who is www-data now)
 import json
@@ -48,7 +49,7 @@ def start(argv):
 
 def fastcgi(bench, case, subject):
     variables = subject.variables(case)
-    check(case, subject, lambda uri: fcgi.ask(subject.address.partition(":")[2], uri, **variables).body.decode())
+    check(case, subject, lambda uri: fcgi.ask(subject.socket, uri, **variables).body.decode())
     argv = [bench.words["WEFT"], "bench", "-a", subject.address, "-P", str(subject.process.pid), "-j",
             "-t", str(bench.options.seconds), "-k", str(case.connections), "-u", subject.uri(case)]
     argv += [] if case.is_kept else ["-K"]
@@ -80,15 +81,15 @@ def http(bench, case, subject):
     argv = ["wrk", "-t", "1", "-c", str(case.connections), "-d", f"{bench.options.seconds + 10:.0f}",
             "-s", bench.program("wrk.lua"), f"http://{subject.address}/", "--",
             subject.uri(case), "keep" if case.is_kept else "close", str(ROWS)]
-    before = tree.cpu(subject.pids())
+    before = [tree.cpu([pid]) for pid in subject.pids()]
     wrk = start(argv)
     time.sleep(bench.options.seconds)
     wrk.send_signal(signal.SIGINT)
     out, err = finish(wrk, 30)
-    used = tree.cpu(subject.pids()) - before
+    used = [tree.cpu([pid]) - was for pid, was in zip(subject.pids(), before)]
     found = json.loads(err.splitlines()[-1])
     if found["errors"] or not found["answered"]:
         raise Failure(f"wrk: {out}")
-    return {"cpu": used / found["answered"] * 1e6, "pss": tree.pss(subject.pids()),
-            "per_second": found["answered"] / found["seconds"],
+    return {"cpu": sum(used) / found["answered"] * 1e6, "cpu_front": used[0] / found["answered"] * 1e6,
+            "pss": tree.pss(subject.pids()), "per_second": found["answered"] / found["seconds"],
             "p50": found["p50"], "p99": found["p99"], "answered": found["answered"]}

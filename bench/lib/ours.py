@@ -2,7 +2,7 @@
 """weft itself, and the floor that it is measured against."""
 import os
 
-from lib.place import wait_until
+from lib.place import free_port, wait_until
 from lib.weft import Weft
 
 from .cases import BODY
@@ -12,6 +12,7 @@ WEFT_CONF = """\
 workers = 1
 control = "@RUN@/control.sock"
 listen "web" { address = "unix:@RUN@/web.sock"  mode = "0666" }
+listen "tcp" { address = "127.0.0.1:@PORT@" }
 module "fixed" { file = "@MODULES@/fixed.so" }
 module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
 pool "cache" { url = "redis+unix://@REDIS@"  min = 2  max = 8 }
@@ -22,8 +23,8 @@ pool "db" { url = "@POSTGRES@"  min = 8  max = 16 }
 class Floor(Subject):
     """The least that a responder can do.  Where others ask a back end its answer is the fixed one, without any."""
     name = "floor"
-    uris = {"fixed": "/"}
     passes = "fastcgi"
+    uris = {"fixed": "/"}
 
     def takes(self, case):
         return True
@@ -36,25 +37,39 @@ class Floor(Subject):
 
     def start(self):
         place = self.make_place("floor")
-        socket = place.path("floor.sock")
-        self.process = self.spawn(place, [self.bench.program("floor"), socket])
-        wait_until(lambda: os.path.exists(socket), "floor listens")
-        self.address = f"unix:{socket}"
+        self.socket = place.path("floor.sock")
+        self.process = self.spawn(place, [self.bench.program("floor"), self.socket])
+        self.address = f"unix:{self.socket}"
+        wait_until(lambda: os.path.exists(self.socket), "floor listens")
 
 
 class WeftServer(Subject):
-    name = "weft"
+    name = room = "weft"
+    conf = WEFT_CONF
     passes = "fastcgi"
     uris = {"fixed": "/fixed", "redis": "/app/probe?op=redis&key=k", "row": "/app/probe?op=sql&id=%r"}
 
     def start(self):
-        weft = Weft(self.make_place(self.name.replace(" ", "-")), WEFT_CONF).start()
-        self.address, self.process = f"unix:{weft.socket}", weft.process
+        self.port = free_port()
+        weft = Weft(self.make_place(self.room), self.conf, PORT=self.port).start()
+        self.socket, self.process = weft.socket, weft.process
+        self.address = f"unix:{self.socket}"
 
 
-class WeftProbe(Subject):
-    """A server of the same kind, with a handler that reads its query."""
-    name = "weft probe"
+class WeftTcp(WeftServer):
+    """Over loopback, as the peers that speak HTTP are."""
+    name, room = "weft TCP", "weft-tcp"
+    uris = {"fixed": "/fixed"}
+    passes = None
+
+    def start(self):
+        super().start()
+        self.address = f"127.0.0.1:{self.port}"
+
+
+class WeftProbe(WeftServer):
+    """With a handler that reads its query."""
+    name, room = "weft probe", "weft-probe"
     uris = {"fixed": "/app/probe?op=ok"}
 
     def takes(self, case):
@@ -62,5 +77,3 @@ class WeftProbe(Subject):
 
     def body(self, case):
         return "ok"
-
-    start = WeftServer.start

@@ -24,13 +24,14 @@ class Subject:
     def __init__(self, bench):
         self.bench = bench
         self.address = None     # of weft bench -a, or HOST:PORT for HTTP
+        self.socket = None      # the path of a unix socket, where it speaks FastCGI
         self.process = None
 
     def prepare(self):
         """Read and build what is needed, with the privileges and in the folder of who calls."""
 
     def start(self):
-        """Start it; then address and process are set."""
+        """Start it; then address, socket and process are set."""
         raise NotImplementedError
 
     def pids(self):

@@ -2,9 +2,7 @@
 /* The exported API: the answer, its errors, and the log. */
 #include <weft/weft.h>
 
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/app.h"
@@ -74,20 +72,12 @@ weft_printf(struct weft_request *rq, const char *fmt, ...)
 int
 weft_html(struct weft_request *rq, const char *text)
 {
-	char out[1024];
 	struct span in = span_str(text);
+	enum weft_rc rc = WEFT_OK;
 
-	/* No character grows to more than 6 bytes. */
-	while (in.len > 0) {
-		struct span piece = { in.at, in.len < sizeof out / 6 ? in.len : sizeof out / 6 };
-		size_t n = html_escape(out, sizeof out, piece);
-		enum weft_rc rc = response_write(&rq->rq.response, (struct span){ out, n });
-
-		if (rc != WEFT_OK)
-			return rc;
-		in = span_skip(in, piece.len);
-	}
-	return WEFT_OK;
+	while (in.len > 0 && rc == WEFT_OK)
+		rc = response_write(&rq->rq.response, html_next(&in));
+	return rc;
 }
 
 int
@@ -128,21 +118,6 @@ int
 weft_fail(struct weft_request *rq)
 {
 	return fail_answer_last(rq);
-}
-
-int
-weft_json(struct weft_request *rq, const struct json_t *value)
-{
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-	enum weft_rc rc;
-
-	if (text == NULL)
-		return fail_note(rq, WEFT_INVALID, 0, "weft_json: a value that is no JSON");
-	rc = response_set(&rq->rq.response, "Content-Type", "application/json");
-	if (rc == WEFT_OK)
-		rc = response_write(&rq->rq.response, span_str(text));
-	free(text);
-	return rc;
 }
 
 int

@@ -12,6 +12,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include <weft/rc.h>
@@ -23,6 +24,7 @@
 #include "fiber/fiber.h"
 
 struct conn;
+struct lease;
 struct pool;
 struct weft_reply;
 struct weft_rows;
@@ -48,11 +50,12 @@ struct call {
 	unsigned char retried;		/* the pool's: it was on a connection that died before it was sent */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
 	struct pool *pool;
+	struct lease *lease;		/* the connection that it goes down, and no other; NULL: any */
 	struct conn *conn;		/* while CALL_SENT */
 	void *slot;			/* the driver's place for it in the connection's pipeline, while CALL_SENT */
 	struct fiber *waiter;		/* woken when it is done, or moves on from the queue; NULL: nobody waits now */
 	struct arena *arena;		/* where the result is built; the asker's */
-	usec asked;			/* when it was submitted */
+	usec asked;			/* when it was submitted: the time of that turn (loop_lately) */
 	usec deadline;			/* absolute: while queued the queue's, once sent the call's */
 	TAILQ_ENTRY(call) link;		/* the pool's queue, while CALL_QUEUED */
 
@@ -61,6 +64,8 @@ struct call {
 	const struct value *values;
 	unsigned nvalues;
 	struct span redis;		/* CALL_REDIS: the command in the protocol's form (RESP), whole */
+	uint32_t hash;			/* the pool's: what it is told apart by from other statements (sql_hash) */
+	usec pace;			/* the pool's: how long it is expected to take */
 
 	/* What came back, in the arena; valid as long as it.  NULL unless rc is WEFT_OK. */
 	struct weft_reply *reply;

@@ -12,6 +12,11 @@
  * reply has not been owed for longer than POOL_SLOW.  Else the queue, first come, first served.
  * Arrivals never overtake those who wait.
  *
+ * Before all this: what is known to be quick (pool_pace.c), and can be expected to be answered within POOL_NEAR, joins
+ * those of the same turn, POOL_TOGETHER at most (with shares_slow POOL_SPREAD): one write then does for all, wakes one
+ * process of the back end's, and brings their replies with one read.  And where none is idle it joins the one that owes least
+ * before a new connection is opened.
+ *
  * A connection that has answered takes from the queue: one call when its reply took longer than POOL_SLOW
  * (what is slow is not piled up), else its fair share.
  *
@@ -34,8 +39,10 @@ struct pool;
 struct driver;
 
 #define POOL_SLOW (5 * USEC_PER_MSEC)
+#define POOL_NEAR (USEC_PER_MSEC / 2)
 #define POOL_GRACE USEC_PER_SEC
-enum { POOL_SPREAD = 64 };
+#define POOL_LENT_LONG (30 * USEC_PER_SEC)	/* a connection that is lent for longer is logged, once */
+enum { POOL_SPREAD = 64, POOL_TOGETHER = 8 };
 
 struct pool_conf {
 	const char *name;		/* "cache"; copied */
@@ -87,7 +94,7 @@ struct loop *pool_loop(const struct pool *p);
 
 /* What a pool is doing, for status pages. */
 struct pool_stat {
-	unsigned open, connecting, busy, queued;	/* now */
+	unsigned open, connecting, busy, lent, queued;	/* now; lent ones are open and busy */
 	unsigned down;					/* 1: the breaker is open */
 	unsigned long long calls, failed, timeouts, busy_refused, connects, losses;	/* since the start */
 };

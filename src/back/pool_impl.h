@@ -3,10 +3,10 @@
 #define BACK_POOL_IMPL_H
 
 /*
- * The inside of a pool, shared by pool.c (calls: queue and choice), pool_conn.c
- * (connections: birth, death, back-off, the timer) and call.c.  Nobody else includes it.
+ * The inside of a pool, shared by pool.c (calls: queue and choice), pool_pace.c (how long
+ * they take), pool_conn.c (connections: birth, death, back-off, the timer) and call.c.  Nobody else includes it.
  *
- * Every conn is on one list: connecting, owing[how many replies it owes], or dying (of no
+ * Every conn is on one list: connecting, owing[how many replies it owes], lent, cleaning, or dying (of no
  * use, waiting for the driver to say so).
  */
 
@@ -24,6 +24,14 @@ struct timer;
 TAILQ_HEAD(call_list, call);
 TAILQ_HEAD(conn_list, conn);
 
+enum { POOL_PACES = 256 };
+
+/* What is known of the statements of one number: of the last one. */
+struct pool_pace {
+	uint32_t hash;
+	usec sixteen;
+};
+
 struct pool {
 	struct loop *loop;
 	const struct driver *driver;
@@ -37,10 +45,11 @@ struct pool {
 	unsigned queued;
 	struct call *taken;		/* the last call taken back from the connection that is being closed */
 
-	struct conn_list connecting, dying;
+	struct conn_list connecting, lent, cleaning, dying;
 	struct conn_list *owing;	/* READY ones, by replies owed: 0 (idle) to depth; the latest used first */
 	unsigned least;			/* no READY one owes less */
-	unsigned nconnecting, nready, ndying;
+	struct conn *latest;		/* READY, and given a call last of all; NULL: gone */
+	unsigned nconnecting, nready, nlent, ndying;	/* nlent: those in cleaning, too */
 	unsigned inflight;
 
 	struct timer *timer;
@@ -59,9 +68,24 @@ struct pool {
 	usec said;			/* when a lost connection was last logged */
 	unsigned unsaid;		/* and how many since */
 	struct pool_stat stat;
+	struct pool_pace pace[POOL_PACES];
 };
 
-/* ---- pool.c, for call.c and pool_conn.c ---- */
+/* ---- lease.c ---- */
+
+/* c is lent to l from now on; it is on the pool's list of those. */
+void lease_begin(struct lease *l, struct conn *c);
+
+/* Its connection is gone. */
+void lease_lost(struct lease *l);
+
+/* Log who has a connection for too long.  Returns when to look again. */
+usec lease_look(struct lease *l, usec now);
+
+/* ---- pool.c, for call.c, lease.c and pool_conn.c ---- */
+
+/* Begin a call that is submitted.  Returns WEFT_OK; else it is done: of a wrong kind, or the pool is down. */
+enum weft_rc pool_begin(struct pool *p, struct call *c);
 
 /* Take a call out of the queue. */
 void pool_unqueue(struct pool *p, struct call *c);
@@ -90,6 +114,17 @@ enum weft_rc pool_final_rc(const struct pool *p, enum weft_rc rc);
 /* Returns why the pool lost its last connection, with the place; valid until the next call. */
 const char *pool_reason(const struct pool *p);
 
+/* ---- pool_pace.c ---- */
+
+/* Set c->pace, by what is known of such calls. */
+void pool_expect(struct pool *p, struct call *c);
+
+/* The reply of a call that was sent has come, or will not be waited for: it took from when the connection began with it until now. */
+void pool_learn(struct pool *p, const struct call *c);
+
+/* Returns true when c can be expected to have its reply soon (POOL_NEAR) behind what conn owes. */
+bool pool_is_near(const struct pool *p, const struct conn *conn, const struct call *c);
+
 /* ---- pool_conn.c, for pool.c ---- */
 
 /* Open as many connections as the queue and min ask for, within max and back-off. */
@@ -100,6 +135,12 @@ bool pool_may_grow(const struct pool *p);
 
 /* The driver's send() found the connection unusable: no further call goes down it. */
 void pool_set_aside(struct pool *p, struct conn *c);
+
+/* Lend an idle connection to the call that is a place in the queue. */
+void pool_lend(struct pool *p, struct conn *c, struct call *place);
+
+/* A connection was given back in this state. */
+void pool_clean(struct pool *p, struct conn *c, enum conn_clean how);
 
 /* Close all connections. */
 void pool_drop_all(struct pool *p);

@@ -311,7 +311,9 @@ static enum weft_rc
 postgres_send(struct conn *c, struct call *call)
 {
 	struct postgres *d = c->driver_data;
-	const char *word = sql_session_word(call->sql);
+	const struct stmt *prepared = postgres_prepared(d, call);
+	/* What is prepared has been looked at before. */
+	const char *word = prepared == NULL ? sql_session_word(call->sql) : NULL;
 	struct postgres_slot *s;
 	enum weft_rc rc;
 
@@ -331,7 +333,7 @@ postgres_send(struct conn *c, struct call *call)
 	s->call = call;
 	if (d->draining) {
 		TAILQ_INSERT_TAIL(&d->held, s, link);
-	} else if (postgres_put(d, s) != 0) {
+	} else if (postgres_put(d, s, prepared) != 0) {
 		postgres_slot_free(d, s);
 		return WEFT_NOT_SENT;
 	}

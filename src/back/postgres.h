@@ -28,6 +28,7 @@
 #include <libpq-fe.h>
 
 #include "back/driver.h"
+#include "back/sqltext.h"
 #include "back/stmts.h"
 #include "base/buf.h"
 #include "loop/loop.h"
@@ -38,6 +39,7 @@ struct resolved;
 enum {
 	POSTGRES_DEPTH = 64,			/* statements owed on a connection */
 	POSTGRES_PREPARED = 256,		/* statements kept prepared on a connection */
+	POSTGRES_NAME_MAX = 1 + SQL_INTEGER_MAX,	/* of one of them */
 	POSTGRES_VALUES = 65535,		/* of a statement; the protocol's limit */
 	POSTGRES_RESULT_MAX = 64 * 1024 * 1024,	/* bytes that a result may take on the wire */
 	POSTGRES_STEPS = 256,			/* reads and writes of a start-up, which takes a dozen */
@@ -156,8 +158,14 @@ void postgres_connect(struct postgres *d);
 /* Returns WEFT_OK when the call's values can be sent; else its fault is filled. */
 enum weft_rc postgres_values_check(struct call *c);
 
-/* Hand the slot's statement to libpq and append it to `sent`.  Returns 0; -1: the connection is dead, the slot in no list. */
-int postgres_put(struct postgres *d, struct postgres_slot *s);
+/* Returns what the call's statement is prepared as; NULL when it is not yet. */
+struct stmt *postgres_prepared(struct postgres *d, const struct call *c);
+
+/*
+ * Hand the slot's statement, which is prepared so (postgres_prepared), to libpq and append it to `sent`.
+ * Returns 0; -1: the connection is dead, the slot in no list.
+ */
+int postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared);
 
 /* The server has lost, or must lose, what the slot's statement was prepared as. */
 void postgres_unprepare(struct postgres *d, const struct postgres_slot *s);

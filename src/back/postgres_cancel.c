@@ -125,7 +125,7 @@ postgres_drain_end(struct postgres *d)
 	timer_set(d->timer, CLOCK_NEVER);
 	while (!d->dead && (s = TAILQ_FIRST(&d->held)) != NULL) {
 		TAILQ_REMOVE(&d->held, s, link);
-		if (postgres_put(d, s) != 0)
+		if (postgres_put(d, s, postgres_prepared(d, s->call)) != 0)
 			TAILQ_INSERT_HEAD(&d->held, s, link);
 	}
 }

@@ -15,7 +15,6 @@
  */
 #include "back/postgres.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,7 +110,7 @@ postgres_bind_value(struct postgres_bind *b, unsigned i, const struct value *v)
 		b->at[i] = NULL;
 		break;
 	case VALUE_INT:
-		snprintf(to, SQL_REAL_MAX, "%lld", v->as.integer);
+		sql_integer(v->as.integer, to);
 		break;
 	case VALUE_REAL:
 		sql_real(v->as.real, to);
@@ -164,6 +163,14 @@ postgres_put_sync(struct postgres *d)
 #endif
 }
 
+/* What a statement is called on the server. */
+static void
+postgres_name(char out[POSTGRES_NAME_MAX], unsigned number)
+{
+	out[0] = 'w';
+	sql_integer(number, out + 1);
+}
+
 static void
 postgres_put_end(struct postgres *d, struct postgres_slot *s)
 {
@@ -182,13 +189,13 @@ postgres_put_failed(struct postgres *d)
 static int
 postgres_deallocate(struct postgres *d, unsigned number)
 {
-	char text[40];
+	char text[16 + POSTGRES_NAME_MAX] = "DEALLOCATE ";
 	struct postgres_slot *s = postgres_slot_new(d);
 
 	if (s == NULL)
 		return -1;
 	s->owner = POSTGRES_OURS;
-	snprintf(text, sizeof text, "DEALLOCATE w%u", number);
+	postgres_name(text + strlen(text), number);
 	if (!PQsendQueryParams(d->pg, text, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
 		postgres_slot_free(d, s);
 		return -1;
@@ -197,66 +204,65 @@ postgres_deallocate(struct postgres *d, unsigned number)
 	return 0;
 }
 
+struct stmt *
+postgres_prepared(struct postgres *d, const struct call *c)
+{
+	return stmts_find(&d->stmts, c->sql, c->hash, postgres_values_shape(c));
+}
+
 /*
- * Find or make the prepared statement of a call.
+ * Make the prepared statement of a call, unless its text is too long: then s->number stays 0, and it is executed without a name.
  *
- * Returns  0 with *number set, 0 when it is to be executed without a name; -1 when libpq fails
+ * Returns  0; -1 when libpq fails
  */
 static int
-postgres_prepare(struct postgres *d, struct postgres_slot *s, unsigned *number)
+postgres_prepare(struct postgres *d, struct postgres_slot *s)
 {
 	const struct call *c = s->call;
-	uint64_t shape = postgres_values_shape(c);
-	struct stmt *t = stmts_find(&d->stmts, c->sql, shape), *old;
-	char name[16];
+	struct stmt *old = stmts_surplus(&d->stmts), *t;
+	char name[POSTGRES_NAME_MAX];
 
-	*number = 0;
-	if (t != NULL) {
-		*number = t->number;
-		return 0;
-	}
 	if (strlen(c->sql) > STMTS_TEXT_MAX)
 		return 0;
-	old = stmts_surplus(&d->stmts);
 	if (old != NULL) {
 		if (postgres_deallocate(d, old->number) != 0)
 			return -1;
 		stmts_remove(&d->stmts, old);
 	}
-	t = stmts_add(&d->stmts, c->sql, shape);
+	t = stmts_add(&d->stmts, c->sql, c->hash, postgres_values_shape(c));
 	if (t == NULL)
 		return 0;
-	*number = t->number = ++d->number;
+	s->number = t->number = ++d->number;
 	s->preparing = true;
-	snprintf(name, sizeof name, "w%u", t->number);
+	postgres_name(name, t->number);
 	return PQsendPrepare(d->pg, name, c->sql, (int)c->nvalues, d->bind.type) ? 0 : -1;
 }
 
 static int
-postgres_put_call(struct postgres *d, struct postgres_slot *s)
+postgres_put_call(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
 {
 	const struct call *c = s->call;
 	struct postgres_bind *b = &d->bind;
 	int n = (int)c->nvalues;
-	char name[16];
+	char name[POSTGRES_NAME_MAX];
 
 	s->preparing = false;
-	s->number = 0;
+	s->number = prepared == NULL || s->retried ? 0 : prepared->number;
 	if (postgres_bind(b, c) != 0)
 		return -1;
 	/* The second try goes without a name: nobody can deallocate that.  The next call prepares it anew. */
-	if (!s->retried && postgres_prepare(d, s, &s->number) != 0)
+	if (s->number == 0 && !s->retried && postgres_prepare(d, s) != 0)
 		return -1;
 	if (s->number == 0)
 		return PQsendQueryParams(d->pg, c->sql, n, b->type, b->at, b->len, b->format, 0) ? 0 : -1;
-	snprintf(name, sizeof name, "w%u", s->number);
+	postgres_name(name, s->number);
 	return PQsendQueryPrepared(d->pg, name, n, b->at, b->len, b->format, 0) ? 0 : -1;
 }
 
 int
-postgres_put(struct postgres *d, struct postgres_slot *s)
+postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
 {
-	if (postgres_put_call(d, s) != 0 || !postgres_put_sync(d))
+	if (postgres_put_call(d, s, prepared) != 0 || !postgres_put_sync(d))
 		return postgres_put_failed(d);
 	d->live++;
 	postgres_put_end(d, s);
@@ -269,7 +275,7 @@ postgres_put(struct postgres *d, struct postgres_slot *s)
 void
 postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 {
-	struct stmt *t = s->call == NULL ? NULL : stmts_find(&d->stmts, s->call->sql, postgres_values_shape(s->call));
+	struct stmt *t = s->call == NULL ? NULL : postgres_prepared(d, s->call);
 
 	/* It may have been prepared anew already, after the failure of one before this in the pipeline. */
 	if (t == NULL || t->number != s->number)

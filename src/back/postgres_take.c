@@ -46,16 +46,31 @@ postgres_copy_bytea(char *to, const char *at, size_t len)
 	return n;
 }
 
+/* How many bytes the names and values of a result take, each with a NUL behind it.  NULL has no length. */
 static size_t
 postgres_rows_size(const PGresult *r, int rows, int columns)
 {
-	size_t size = 0;
+	size_t size = (size_t)rows * (size_t)columns;
 
+	for (int j = 0; j < columns; j++)
+		size += strlen(PQfname(r, j)) + 1;
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < columns; j++)
-			if (!PQgetisnull(r, i, j))
-				size += (size_t)PQgetlength(r, i, j) + 1;
+			size += (size_t)PQgetlength(r, i, j);
 	return size;
+}
+
+static char *
+postgres_names_copy(struct weft_rows *out, const PGresult *r, char *to)
+{
+	for (unsigned j = 0; j < out->columns; j++) {
+		const char *name = PQfname(r, (int)j);
+		size_t size = strlen(name) + 1;
+
+		out->name[j] = memcpy(to, name, size);
+		to += size;
+	}
+	return to;
 }
 
 static void
@@ -67,7 +82,7 @@ postgres_rows_copy(struct weft_rows *out, const PGresult *r, char *to)
 		for (int j = 0; j < (int)out->columns; j++, cell++) {
 			size_t len = (size_t)PQgetlength(r, i, j);
 
-			if (PQgetisnull(r, i, j))
+			if (len == 0 && PQgetisnull(r, i, j))
 				continue;
 			cell->at = to;
 			if (PQftype(r, j) == POSTGRES_OID_BYTEA)
@@ -86,7 +101,7 @@ postgres_affected(PGresult *r)
 	const char *status = PQcmdStatus(r);
 
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-		if (strncmp(status, verbs[i], strlen(verbs[i])) == 0)
+		if (status[0] == verbs[i][0] && strncmp(status, verbs[i], strlen(verbs[i])) == 0)
 			return strtoll(PQcmdTuples(r), NULL, 10);
 	return 0;
 }
@@ -101,12 +116,7 @@ postgres_rows(struct arena *a, PGresult *r)
 	if (bytes == NULL)
 		return NULL;
 	out->affected = postgres_affected(r);
-	for (int j = 0; j < columns; j++) {
-		out->name[j] = arena_strdup(a, span_str(PQfname(r, j)));
-		if (out->name[j] == NULL)
-			return NULL;
-	}
-	postgres_rows_copy(out, r, bytes);
+	postgres_rows_copy(out, r, postgres_names_copy(out, r, bytes));
 	return out;
 }
 
@@ -191,7 +201,7 @@ postgres_try_again(struct postgres *d, struct postgres_slot *s)
 	PQclear(s->result);
 	s->result = NULL;
 	s->retried = true;
-	if (d->dead || postgres_put(d, s) != 0)
+	if (d->dead || postgres_put(d, s, NULL) != 0)
 		TAILQ_INSERT_HEAD(&d->held, s, link);
 }
 
@@ -236,7 +246,7 @@ postgres_take_sync(struct postgres *d)
 		postgres_try_again(d, s);
 		return;
 	}
-	d->stale |= s->result != NULL && strcmp(postgres_error_code(s->result), "25006") == 0;
+	d->stale |= postgres_is_error(s->result) && strcmp(postgres_error_code(s->result), "25006") == 0;
 	if (call != NULL)
 		postgres_finish(call, s->result);
 	postgres_slot_free(d, s);

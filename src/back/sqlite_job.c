@@ -151,7 +151,7 @@ sqlite_keep(struct sqlite *d, const char *sql, sqlite3_stmt *s)
 		sqlite3_finalize(t->data);
 		stmts_remove(&d->stmts, t);
 	}
-	t = stmts_add(&d->stmts, sql, 0);
+	t = stmts_add(&d->stmts, sql, sql_hash(sql), 0);
 	if (t != NULL)
 		t->data = s;
 	return t != NULL;
@@ -161,7 +161,7 @@ sqlite_keep(struct sqlite *d, const char *sql, sqlite3_stmt *s)
 static sqlite3_stmt *
 sqlite_prepare(struct sqlite *d, const char *sql, bool *kept)
 {
-	struct stmt *t = stmts_find(&d->stmts, sql, 0);
+	struct stmt *t = stmts_find(&d->stmts, sql, sql_hash(sql), 0);
 	sqlite3_stmt *s = NULL;
 	const char *tail;
 
@@ -274,7 +274,7 @@ sqlite_add_value(struct sqlite_answer *a, sqlite3_stmt *s, int column)
 
 	switch (sqlite3_column_type(s, column)) {
 	case SQLITE_INTEGER:
-		sqlite_add_cell(a, number, snprintf(number, sizeof number, "%lld", sqlite3_column_int64(s, column)));
+		sqlite_add_cell(a, number, (long long)sql_integer(sqlite3_column_int64(s, column), number));
 		break;
 	case SQLITE_FLOAT:
 		sql_real(sqlite3_column_double(s, column), number);

@@ -98,6 +98,44 @@ sql_session_word(const char *sql)
 	return NULL;
 }
 
+/* Eight bytes at a time.  Texts come from the handlers' code, not from peers: no secret is needed. */
+uint32_t
+sql_hash(const char *sql)
+{
+	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+	size_t len = strlen(sql);
+	uint64_t h = len, word = 0;
+
+	for (; len >= sizeof word; sql += sizeof word, len -= sizeof word) {
+		memcpy(&word, sql, sizeof word);
+		h = (h ^ word) * odd;
+		h ^= h >> 32;
+	}
+	word = 0;
+	while (len > 0)
+		word = word << 8 | (unsigned char)sql[--len];
+	h = (h ^ word) * odd;
+	return (uint32_t)(h >> 32);
+}
+
+size_t
+sql_integer(long long x, char out[SQL_INTEGER_MAX])
+{
+	unsigned long long n = x < 0 ? 0 - (unsigned long long)x : (unsigned long long)x;
+	char digit[SQL_INTEGER_MAX];
+	size_t at = sizeof digit, len;
+
+	digit[--at] = '\0';
+	do
+		digit[--at] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	if (x < 0)
+		digit[--at] = '-';
+	len = sizeof digit - at;
+	memcpy(out, digit + at, len);
+	return len - 1;
+}
+
 void
 sql_real(double x, char out[SQL_REAL_MAX])
 {

@@ -9,8 +9,9 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
-enum { SQL_WORD_MAX = 16, SQL_REAL_MAX = 32 };
+enum { SQL_WORD_MAX = 16, SQL_INTEGER_MAX = 24, SQL_REAL_MAX = 32 };
 
 /*
  * Write the first word of a statement, in capitals, to out (cut at SQL_WORD_MAX - 1 bytes); blanks,
@@ -25,6 +26,12 @@ void sql_first_word(const char *sql, char out[SQL_WORD_MAX]);
  * Returns  the word which does so ("BEGIN"), static; NULL when the statement may be sent down a shared connection
  */
 const char *sql_session_word(const char *sql);
+
+/* Returns a number by which statements are told apart from most others. */
+uint32_t sql_hash(const char *sql);
+
+/* Write x to out, terminated.  Returns its length. */
+size_t sql_integer(long long x, char out[SQL_INTEGER_MAX]);
 
 /* Write x to out with as few digits as read back to the same number; "NaN", "Infinity", "-Infinity". */
 void sql_real(double x, char out[SQL_REAL_MAX]);

@@ -34,14 +34,14 @@ struct stmts {
 /* Begin empty; the driver holds at most max. */
 void stmts_init(struct stmts *s, unsigned max);
 
-/* Returns the statement, now the most recently used; NULL when it is not among them.  Valid until it is removed. */
-struct stmt *stmts_find(struct stmts *s, const char *text, uint64_t shape);
+/* Returns the statement, now the most recently used; NULL when it is not among them.  Valid until it is removed.  hash is the text's sql_hash. */
+struct stmt *stmts_find(struct stmts *s, const char *text, uint32_t hash, uint64_t shape);
 
 /* Returns the statement that has to be removed before another may be added; NULL while there is room. */
 struct stmt *stmts_surplus(struct stmts *s);
 
 /* Add one that is not there yet; there must be room.  Returns it; NULL out of memory, or when the text is over STMTS_TEXT_MAX. */
-struct stmt *stmts_add(struct stmts *s, const char *text, uint64_t shape);
+struct stmt *stmts_add(struct stmts *s, const char *text, uint32_t hash, uint64_t shape);
 
 /* Forget and free one. */
 void stmts_remove(struct stmts *s, struct stmt *t);

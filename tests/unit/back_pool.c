@@ -254,7 +254,148 @@ redis_spreads_before_it_opens_more(void **state)
 	test_forget(a, 700);
 }
 
-/* Whatever comes and goes, the least loaded is chosen: against a count made anew each time. */
+/* Have the pool learn that this statement takes so long. */
+static void
+test_teach(const char *sql, usec took)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		struct ask a;
+
+		ask_init(&a, pool, CALL_SQL);
+		a.call.sql = sql;
+		ask_submit(&a);
+		back_skip(took);
+		for (unsigned k = 0; k < fake.count; k++)
+			if (fake.conn[k]->count > 0)
+				fake_reply(k);
+		assert_int_equal(a.call.rc, WEFT_OK);
+		ask_fini(&a);
+	}
+}
+
+static unsigned
+test_busy_connections(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < fake.count; i++)
+		n += fake.conn[i]->count > 0;
+	return n;
+}
+
+static void
+quick_calls_of_a_turn_go_together(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	test_teach("SELECT 1", 20);
+	a = test_asks(40, CALL_SQL);
+	test_submit_all(a, POOL_TOGETHER);
+	assert_int_equal(test_busy_connections(), 1);
+	ask_submit(&a[POOL_TOGETHER]);
+	assert_int_equal(test_busy_connections(), 2);
+	/* The next turn begins with an idle one. */
+	back_skip(1);
+	test_submit_all(a + 9, 3);
+	assert_int_equal(test_busy_connections(), 3);
+	/* What is not known goes alone, and nothing joins it. */
+	a[12].call.sql = "SELECT 2";
+	ask_submit(&a[12]);
+	assert_int_equal(test_busy_connections(), 4);
+	test_submit_all(a + 13, 2);
+	assert_int_equal(test_busy_connections(), 5);
+	test_forget(a, 40);
+}
+
+static void
+what_takes_long_goes_alone(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	/* Two can be answered within POOL_NEAR, three cannot. */
+	test_teach("SELECT 1", POOL_NEAR / 5 * 2);
+	a = test_asks(20, CALL_SQL);
+	test_submit_all(a, 3);
+	assert_int_equal(test_busy_connections(), 2);
+	/* One slow answer is remembered. */
+	back_skip(USEC_PER_SEC);
+	while (test_busy_connections() > 0)
+		for (unsigned i = 0; i < 8; i++)
+			if (fake.conn[i]->count > 0)
+				fake_reply(i);
+	test_submit_all(a + 3, 4);
+	assert_int_equal(test_busy_connections(), 4);
+	test_forget(a, 20);
+}
+
+static void
+what_was_given_up_counts_as_slow(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	test_teach("SELECT 1", 20);
+	a = test_asks(20, CALL_SQL);
+	ask_submit(&a[0]);
+	back_skip(USEC_PER_SEC);
+	call_abandon(&a[0].call, WEFT_TIMEOUT);
+	test_submit_all(a + 1, 4);
+	assert_int_equal(test_busy_connections(), 5);
+	test_forget(a, 20);
+}
+
+static void
+quick_calls_open_no_connection(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 2 });
+	fake_all_ready();
+	test_teach("SELECT 1", 20);
+	a = test_asks(20, CALL_SQL);
+	for (unsigned i = 0; i < 2 * POOL_TOGETHER; i++) {
+		ask_submit(&a[i]);
+		back_skip(1);
+	}
+	assert_int_equal(fake.opens, 2);
+	assert_int_equal(fake.conn[0]->count, POOL_TOGETHER);
+	assert_int_equal(fake.conn[1]->count, POOL_TOGETHER);
+	ask_submit(&a[2 * POOL_TOGETHER]);
+	assert_int_equal(fake.opens, 3);
+	test_forget(a, 20);
+}
+
+static void
+redis_commands_of_a_turn_go_together(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_redis, (struct pool_conf){ .max = 3, .min = 3 });
+	fake_all_ready();
+	a = test_asks(500, CALL_REDIS);
+	for (unsigned i = 0; i < 200; i++) {
+		ask_submit(&a[i]);
+		back_skip(4);
+		fake_reply(fake.conn[0]->count > 0 ? 0 : fake.conn[1]->count > 0 ? 1 : 2);
+	}
+	test_submit_all(a + 200, POOL_SPREAD);
+	assert_int_equal(test_busy_connections(), 1);
+	test_submit_all(a + 200 + POOL_SPREAD, 1);
+	assert_int_equal(test_busy_connections(), 2);
+	test_forget(a, 500);
+}
+
+/* Whatever comes and goes, each in a turn of its own, the least loaded is chosen: against a count made anew each time. */
 static void
 choice_is_the_least_loaded_always(void **state)
 {
@@ -276,6 +417,7 @@ choice_is_the_least_loaded_always(void **state)
 		}
 		for (i = 0; i < 9; i++)
 			least = fake.conn[i]->count < least ? fake.conn[i]->count : least;
+		back_skip(1);
 		ask_submit(&a[next]);
 		assert_int_equal(((struct fake_conn *)a[next].call.slot)->count, least + 1);
 		next++;
@@ -382,7 +524,8 @@ sent_call_has_its_own_time(void **state)
 static void
 test_make_ready(void *arg)
 {
-	assert_int_equal(fiber_sleep(USEC_PER_SEC), WEFT_OK);
+	/* It wakes before the queue's time is over, in the same turn. */
+	assert_int_equal(fiber_sleep(USEC_PER_SEC - 10 * USEC_PER_MSEC), WEFT_OK);
 	fake_all_ready();
 }
 
@@ -764,6 +907,11 @@ main(void)
 		T(burst_gives_each_idle_connection_one_call),
 		T(sql_opens_a_connection_a_call_up_to_max_then_shares_evenly),
 		T(sql_does_not_queue_behind_what_is_slow),
+		T(quick_calls_of_a_turn_go_together),
+		T(what_takes_long_goes_alone),
+		T(what_was_given_up_counts_as_slow),
+		T(quick_calls_open_no_connection),
+		T(redis_commands_of_a_turn_go_together),
 		T(redis_spreads_before_it_opens_more),
 		T(choice_is_the_least_loaded_always),
 		T(queue_is_first_come_first_served_and_bounded),

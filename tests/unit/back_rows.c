@@ -113,18 +113,18 @@ stmts_forget_the_least_recently_used(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		snprintf(text, sizeof text, "SELECT %u", i);
 		assert_null(stmts_surplus(&s));
-		assert_null(stmts_find(&s, text, 0));
-		stmts_add(&s, text, 0)->number = i;
+		assert_null(stmts_find(&s, text, sql_hash(text), 0));
+		stmts_add(&s, text, sql_hash(text), 0)->number = i;
 	}
-	assert_int_equal(stmts_find(&s, "SELECT 0", 0)->number, 0);
-	assert_null(stmts_find(&s, "SELECT 0", 1));
+	assert_int_equal(stmts_find(&s, "SELECT 0", sql_hash("SELECT 0"), 0)->number, 0);
+	assert_null(stmts_find(&s, "SELECT 0", sql_hash("SELECT 0"), 1));
 	assert_string_equal(stmts_surplus(&s)->text, "SELECT 1");
 	stmts_remove(&s, stmts_surplus(&s));
-	assert_null(stmts_find(&s, "SELECT 1", 0));
+	assert_null(stmts_find(&s, "SELECT 1", sql_hash("SELECT 1"), 0));
 	assert_null(stmts_surplus(&s));
-	stmts_add(&s, "SELECT 0", 1)->number = 9;
-	assert_int_equal(stmts_find(&s, "SELECT 0", 0)->number, 0);
-	assert_int_equal(stmts_find(&s, "SELECT 0", 1)->number, 9);
+	stmts_add(&s, "SELECT 0", sql_hash("SELECT 0"), 1)->number = 9;
+	assert_int_equal(stmts_find(&s, "SELECT 0", sql_hash("SELECT 0"), 0)->number, 0);
+	assert_int_equal(stmts_find(&s, "SELECT 0", sql_hash("SELECT 0"), 1)->number, 9);
 	while (stmts_surplus(&s) != NULL)
 		stmts_remove(&s, stmts_surplus(&s));
 	while (!TAILQ_EMPTY(&s.used))
@@ -141,7 +141,7 @@ stmts_do_not_keep_a_huge_text(void **state)
 	(void)state;
 	memset(text, 'x', sizeof text - 1);
 	stmts_init(&s, 3);
-	assert_null(stmts_add(&s, text, 0));
+	assert_null(stmts_add(&s, text, sql_hash(text), 0));
 	assert_int_equal(s.count, 0);
 }
 

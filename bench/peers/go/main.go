@@ -21,8 +21,8 @@ import (
 	"github.com/jackc/pgx/v4/pgxpool"
 )
 
-// As many as the bench has connections: nobody waits for one.
-const connections = 64
+// Connections to each back end, that requests wait for: with one for each request it serves fewer.
+const connections = 16
 
 var (
 	cache *redis.Pool
@@ -69,8 +69,10 @@ func row(w http.ResponseWriter, r *http.Request) {
 func main() {
 	path := os.Getenv("BENCH_REDIS")
 	cache = &redis.Pool{
-		MaxIdle: connections,
-		Dial:    func() (redis.Conn, error) { return redis.Dial("unix", path) },
+		MaxIdle:   connections,
+		MaxActive: connections,
+		Wait:      true,
+		Dial:      func() (redis.Conn, error) { return redis.Dial("unix", path) },
 	}
 	config, err := pgxpool.ParseConfig(os.Getenv("BENCH_PG"))
 	if err == nil {

@@ -15,9 +15,7 @@
 #include <kore/seccomp.h>
 
 /* Its own filter lets libpq connect, but not look at the folder that holds the socket. */
-KORE_SECCOMP_FILTER("bench",
-    KORE_SYSCALL_ALLOW(newfstatat)
-)
+KORE_SECCOMP_FILTER("bench", KORE_SYSCALL_ALLOW(newfstatat))
 
 struct bench_row {
 	struct kore_pgsql sql;
