@@ -23,12 +23,6 @@ struct loop;
 struct module;
 struct router;
 
-/*
- * Bytes of a request's room: the struct and the first block of its arena.  With the page of its stack that it touches while it
- * waits, and what a connection of its own takes, that is two pages.  20 of them fill a slab of rooms.
- */
-enum { APP_ROOM = 3264 };
-
 enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128 };
 
 /* One route of a module, as the router's target. */
