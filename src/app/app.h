@@ -60,18 +60,6 @@ struct app_param {
 	const char *name, *value;
 };
 
-enum { APP_JSON_DEPTH = 64 };
-
-/* A JSON value that a handler writes piece by piece. */
-struct app_json {
-	uint64_t arrays;	/* bit n is set: the container that n others are around is an array */
-	unsigned depth;		/* containers that are open */
-	bool in_object;		/* the innermost is one: members have keys */
-	bool has_more;		/* something is in it already: a comma comes next */
-	bool is_begun;
-	enum weft_rc failed;	/* it cannot be completed */
-};
-
 /* What the handler's opaque pointer points to. */
 struct weft_request {
 	struct request rq;		/* first: fronts make and know only this */
@@ -87,7 +75,6 @@ struct weft_request {
 	const char *fault_pool;		/* its pool; NULL: none */
 	LIST_HEAD(, weft_call) calls;
 	struct app_defer *defers;
-	struct app_json json;
 };
 
 struct app {
