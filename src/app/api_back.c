@@ -5,6 +5,7 @@
  */
 #include <weft/weft.h>
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,9 @@ _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT
 static void
 api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind)
 {
-	*c = (struct weft_call){ .rq = rq };
+	/* All but the room for a fault's text, which is large and mostly remains unread. */
+	memset(&c->rq, 0, sizeof *c - offsetof(struct weft_call, rq));
+	c->rq = rq;
 	call_init(&c->call, kind, &rq->rq.arena, &c->fault);
 }
 
