@@ -16,11 +16,10 @@
  * too, are those of the web server in front.  The benchmark's pipelining of /plaintext is a matter between it and
  * its clients: FastCGI has no such thing.
  *
- * Build: cc -std=c11 -D_DEFAULT_SOURCE -fPIC -shared $(pkg-config --cflags weft jansson) -o techempower.so techempower.c $(pkg-config --libs jansson)
+ * Build: cc -std=c11 -D_DEFAULT_SOURCE -fPIC -shared $(pkg-config --cflags weft) -o techempower.so techempower.c
  */
 #include <weft/weft.h>
 
-#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,36 +85,23 @@ te_draw_distinct(struct te_world *world, size_t n)
 
 /* ---- JSON ---- */
 
-static json_t *
-te_object(struct te_world world)
-{
-	return json_pack("{s:i, s:i}", "id", world.id, "randomNumber", world.number);
-}
-
-/* The whole answer.  Takes the value, NULL where memory was refused. */
 static int
-te_answer(struct weft_request *rq, json_t *value)
+te_put(struct weft_request *rq, struct te_world world)
 {
-	int rc;
-
-	if (value == NULL)
-		return weft_error(rq, 500, "out of memory");
-	rc = weft_json(rq, value);
-	json_decref(value);
-	return rc;
+	weft_json_object(rq, NULL);
+	weft_json_int(rq, "id", world.id);
+	weft_json_int(rq, "randomNumber", world.number);
+	return weft_json_end(rq);
 }
 
 static int
-te_answer_all(struct weft_request *rq, const struct te_world *world, size_t n)
+te_answer(struct weft_request *rq, const struct te_world *world, size_t n)
 {
-	json_t *all = json_array();
-
+	weft_json_array(rq, NULL);
 	for (size_t i = 0; i < n; i++)
-		if (json_array_append_new(all, te_object(world[i])) != 0) {
-			json_decref(all);
-			return te_answer(rq, NULL);
-		}
-	return te_answer(rq, all);
+		te_put(rq, world[i]);
+	/* Once a piece has failed, later ones fail too: the last one's result is enough. */
+	return weft_json_end(rq);
 }
 
 /* ---- rows ---- */
@@ -182,7 +168,7 @@ te_db(struct weft_request *rq)
 	if (weft_sql(rq, "db", &rows, te_select, WEFT_INT(world.id)) != WEFT_OK)
 		return weft_fail(rq);
 	rc = te_take(rq, rows, &world);
-	return rc == WEFT_OK ? te_answer(rq, te_object(world)) : rc;
+	return rc == WEFT_OK ? te_put(rq, world) : rc;
 }
 
 static int
@@ -194,7 +180,7 @@ te_queries(struct weft_request *rq)
 
 	te_draw(world, n);
 	rc = te_read(rq, te_select, world, n);
-	return rc == WEFT_OK ? te_answer_all(rq, world, n) : rc;
+	return rc == WEFT_OK ? te_answer(rq, world, n) : rc;
 }
 
 /* ---- updates ---- */
@@ -241,7 +227,7 @@ te_updates(struct weft_request *rq)
 		return weft_error(rq, 500, "out of memory");
 	if (weft_sql(rq, "db", NULL, te_update, WEFT_TEXT(numbers)) != WEFT_OK)
 		return weft_fail(rq);
-	return te_answer_all(rq, world, n);
+	return te_answer(rq, world, n);
 }
 
 /* ---- fortunes ---- */
@@ -358,15 +344,23 @@ te_cached(struct weft_request *rq)
 	if (rc != WEFT_OK)
 		return rc;
 	te_fill_cache(rq, world + found, n - found);
-	return te_answer_all(rq, world, n);
+	return te_answer(rq, world, n);
 }
 
 /* ---- without a back end ---- */
 
+struct te_message {
+	const char *message;
+};
+
 static int
 te_json(struct weft_request *rq)
 {
-	return te_answer(rq, json_pack("{s:s}", "message", "Hello, World!"));
+	struct te_message answer = { "Hello, World!" };
+
+	weft_json_object(rq, NULL);
+	weft_json_text(rq, "message", answer.message);
+	return weft_json_end(rq);
 }
 
 static int

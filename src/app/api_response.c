@@ -100,6 +100,7 @@ weft_redirect(struct weft_request *rq, int status, const char *location)
 	}
 	if (location == NULL)
 		return WEFT_INVALID;
+	rq->json = (struct app_json){ .depth = 0 };
 	rc = response_clear(rs);
 	if (rc == WEFT_OK)
 		rc = response_status(rs, status, NULL);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include <weft/weft.h>
@@ -59,6 +60,18 @@ struct app_param {
 	const char *name, *value;
 };
 
+enum { APP_JSON_DEPTH = 64 };
+
+/* A JSON value that a handler writes piece by piece. */
+struct app_json {
+	uint64_t arrays;	/* bit n is set: the container that n others are around is an array */
+	unsigned depth;		/* containers that are open */
+	bool in_object;		/* the innermost is one: members have keys */
+	bool has_more;		/* something is in it already: a comma comes next */
+	bool is_begun;
+	enum weft_rc failed;	/* it cannot be completed */
+};
+
 /* What the handler's opaque pointer points to. */
 struct weft_request {
 	struct request rq;		/* first: fronts make and know only this */
@@ -74,6 +87,7 @@ struct weft_request {
 	const char *fault_pool;		/* its pool; NULL: none */
 	LIST_HEAD(, weft_call) calls;
 	struct app_defer *defers;
+	struct app_json json;
 };
 
 struct app {

@@ -2,6 +2,8 @@
 #include "wire/jsontext.h"
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define JSONTEXT_ONES (UINT64_MAX / 255)
 
@@ -57,7 +59,7 @@ jsontext_is_utf8(struct span in)
 
 /* ---- strings ---- */
 
-/* What stands for c; empty where c stands for itself. */
+/* What stands for a character that does not stand for itself. */
 static struct span
 jsontext_escape(char c)
 {
@@ -70,7 +72,13 @@ jsontext_escape(char c)
 
 	if ((unsigned char)c < sizeof control / sizeof control[0])
 		return span_str(control[(unsigned char)c]);
-	return c == '"' ? SPAN("\\\"") : c == '\\' ? SPAN("\\\\") : SPAN("");
+	return c == '"' ? SPAN("\\\"") : SPAN("\\\\");
+}
+
+static inline bool
+jsontext_has_escape(char c)
+{
+	return (unsigned char)c < 0x20 || c == '"' || c == '\\';
 }
 
 /* True when one of eight bytes is below n, which is at most 128. */
@@ -98,7 +106,7 @@ jsontext_plain(struct span in)
 		while (in.len - n >= 8 && !jsontext_word_is_suspect(jsontext_word(in.at + n)))
 			n += 8;
 		for (size_t end = in.len - n < 8 ? in.len : n + 8; n < end; n++)
-			if (jsontext_escape(in.at[n]).len > 0)
+			if (jsontext_has_escape(in.at[n]))
 				return n;
 		if (n == in.len)
 			return n;
@@ -134,4 +142,26 @@ jsontext_integer(char out[JSONTEXT_INTEGER_MAX], long long n)
 		*--at = '-';
 	memcpy(out, at, (size_t)(end - at));
 	return (size_t)(end - at);
+}
+
+size_t
+jsontext_real(char out[JSONTEXT_REAL_MAX], double n)
+{
+	size_t len;
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(out, JSONTEXT_REAL_MAX, "%.*g", digits, n);
+		if (strtod(out, NULL) == n)
+			break;
+	}
+	len = strlen(out);
+	if (strspn(out, "-0123456789") == len) {
+		memcpy(out + len, ".0", 2);
+		return len + 2;
+	}
+	/* A module may have set a locale with a comma. */
+	for (size_t i = 0; i < len; i++)
+		if (strchr("-+e0123456789", out[i]) == NULL)
+			out[i] = '.';
+	return len;
 }

@@ -21,9 +21,15 @@ bool jsontext_is_utf8(struct span in);
  */
 struct span jsontext_next(struct span *in);
 
-enum { JSONTEXT_INTEGER_MAX = 20 };
+enum { JSONTEXT_INTEGER_MAX = 20, JSONTEXT_REAL_MAX = 32 };
 
 /* Write the digits of n, with a sign if it is negative, not terminated.  Returns how many bytes. */
 size_t jsontext_integer(char out[JSONTEXT_INTEGER_MAX], long long n);
+
+/*
+ * Write n, which must be finite, with as few digits as read back to the same number, and so that it is seen not to be
+ * whole by kind: 1.0.  Returns how many bytes.
+ */
+size_t jsontext_real(char out[JSONTEXT_REAL_MAX], double n);
 
 #endif

@@ -115,7 +115,7 @@ refuses_bad_tables(void **state)
 	(void)state;
 	refuses(path_of("symbol"), "no weft module: it has no symbol weft_module (WEFT_MODULE in its source makes one)");
 	refuses(path_of("major"), "built for version 2 of the module interface, this server has 1: build it anew");
-	refuses(path_of("minor"), "built for version 1.1 of the module interface, this server has 1.0: it needs a newer weft");
+	refuses(path_of("minor"), "built for version 1.3 of the module interface, this server has 1.2: it needs a newer weft");
 	refuses(path_of("empty"), "its route table is empty");
 	refuses(path_of("small"), "its route table is malformed");
 	refuses(path_of("method"), "route 2 has no method");

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* The exported API: answers, errors, JSON, and the log. */
+/* The exported API: answers, errors, and the log. */
 #include "tests/unit/app_rig.h"
 
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,117 +240,7 @@ tells_the_client_no_text(void **state)
 	answer_free(&a);
 }
 
-/* ---- JSON, the logs ---- */
-
-static void
-write_json(struct weft_request *rq)
-{
-	json_t *v = json_pack("{s:i, s:[s, n]}", "id", 7, "list", "\303\244\"<");
-
-	assert_non_null(v);
-	assert_int_equal(weft_json(rq, v), WEFT_OK);
-	json_decref(v);
-}
-
-/* What is written is what jansson writes. */
-static json_t *json_given;
-
-static void
-write_given_json(struct weft_request *rq)
-{
-	assert_int_equal(weft_json(rq, json_given), WEFT_OK);
-}
-
-static void
-json_is_as_jansson_writes_it(void **state)
-{
-	static const char *const texts[] = {
-		"[]", "{}", "[{}, [], [[]], null, true, false]", "\"\"", "0", "-9223372036854775808", "9223372036854775807",
-		"[1.0, -0.5, 1e300, 1e-7, 0.1]", "{\"b\": 1, \"a\": {\"\": [1, {\"x\": \"y\"}]}, \"\\u00e9\\n\\\"\": null}",
-		"[\"a\\u0000b\\u001f\\u007f \\\"\\\\ \\/ \\ud83e\\uddf6\", \"\\b\\f\\n\\r\\t\"]",
-	};
-	struct rig *r = *state;
-
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		struct answer a;
-		char *want;
-
-		json_given = json_loads(texts[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-		want = json_dumps(json_given, JSON_COMPACT | JSON_ENCODE_ANY);
-		assert_non_null(want);
-		ask(r, &a, write_given_json);
-		answer_is(&a, 200, want);
-		answer_free(&a);
-		free(want);
-		json_decref(json_given);
-	}
-}
-
-/* So many arrays in each other. */
-static json_t *
-nested(unsigned n)
-{
-	json_t *v = json_integer(1);
-
-	while (n-- > 0)
-		v = json_pack("[o]", v);
-	return v;
-}
-
-static void
-refuse_json(struct weft_request *rq, json_t *v)
-{
-	assert_non_null(v);
-	assert_int_equal(weft_json(rq, v), WEFT_INVALID);
-	json_decref(v);
-}
-
-static void
-write_no_json(struct weft_request *rq)
-{
-	json_t *ring = json_array(), *inner = json_array();
-
-	json_array_append_new(ring, inner);
-	json_array_append(inner, ring);
-	assert_int_equal(weft_json(rq, ring), WEFT_INVALID);
-	json_array_clear(inner);
-	json_decref(ring);
-
-	refuse_json(rq, json_pack("[o]", json_string_nocheck("\303")));
-	json_given = json_object();
-	json_object_set_new_nocheck(json_given, "\303", json_null());
-	refuse_json(rq, json_given);
-	refuse_json(rq, nested(128));
-	assert_int_equal(weft_json(rq, NULL), WEFT_INVALID);
-	assert_int_equal(weft_fail(rq), WEFT_OK);
-}
-
-static void
-write_deep_json(struct weft_request *rq)
-{
-	json_t *v = nested(127);
-
-	assert_int_equal(weft_json(rq, v), WEFT_OK);
-	json_decref(v);
-}
-
-static void
-answers_with_json(void **state)
-{
-	struct rig *r = *state;
-	struct answer a;
-
-	ask(r, &a, write_json);
-	answer_is(&a, 200, "{\"id\":7,\"list\":[\"\303\244\\\"<\",null]}");
-	assert_non_null(strstr(answer_text(&a), "\r\nContent-Type: application/json\r\n"));
-	answer_free(&a);
-	ask(r, &a, write_no_json);
-	answer_is(&a, 500, "500 Internal Server Error\n");
-	answer_free(&a);
-	ask(r, &a, write_deep_json);
-	assert_int_equal(strlen(answer_body(&a)), 2 * 127 + 1);
-	answer_free(&a);
-}
+/* ---- the logs ---- */
 
 static void
 log_some(struct weft_request *rq)
@@ -410,8 +299,6 @@ main(void)
 		RIG_TEST(refuses_bad_redirects),
 		RIG_TEST(errors_replace_what_was_written),
 		RIG_TEST(tells_the_client_no_text),
-		RIG_TEST(answers_with_json),
-		RIG_TEST(json_is_as_jansson_writes_it),
 		RIG_TEST(logs),
 		RIG_TEST(writes_fail_when_the_client_has_left),
 	};

@@ -135,6 +135,28 @@ integers(void **state)
 	}
 }
 
+static void
+reals(void **state)
+{
+	static const struct {
+		double n;
+		const char *want;
+	} cases[] = {
+		{ 0, "0.0" }, { -0.0, "-0.0" }, { 1, "1.0" }, { -12, "-12.0" }, { 0.1, "0.1" }, { 1.0 / 3, "0.3333333333333333" },
+		{ 1e15, "1e+15" }, { 123456789012345, "123456789012345.0" }, { 5e-324, "4.94065645841247e-324" },
+		{ 1.7976931348623157e308, "1.7976931348623157e+308" }, { 2.5, "2.5" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char out[JSONTEXT_REAL_MAX + 1];
+		size_t len = jsontext_real(out, cases[i].n);
+
+		out[len] = '\0';
+		assert_string_equal(out, cases[i].want);
+	}
+}
+
 int
 main(void)
 {
@@ -143,6 +165,7 @@ main(void)
 		cmocka_unit_test(every_byte_at_every_place),
 		cmocka_unit_test(what_is_utf8),
 		cmocka_unit_test(integers),
+		cmocka_unit_test(reals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
