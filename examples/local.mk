@@ -17,6 +17,7 @@ examples/techempower.so: examples/techempower/techempower.c
 # What a module needs beyond weft's headers.
 example_waterfall = -Iexamples/waterfall
 example_shop = $(JANSSON_CFLAGS) $(JANSSON_LIBS)
+example_techempower = $(JANSSON_CFLAGS) $(JANSSON_LIBS)
 
 # A page as a C string.
 $(EXAMPLE_PAGE): examples/waterfall/page.html

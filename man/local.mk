@@ -9,7 +9,6 @@ dist_man_MANS += \
 	man/weft_body.3 \
 	man/weft_fault.3 \
 	man/weft_input.3 \
-	man/weft_json.3 \
 	man/weft_module.3 \
 	man/weft_redis.3 \
 	man/weft_request.3 \
@@ -35,9 +34,7 @@ MAN_ALIASES = \
 	weft_role=weft_request weft_var=weft_request weft_var_at=weft_request \
 	weft_status=weft_response weft_set_header=weft_response weft_add_header=weft_response weft_set_variable=weft_response \
 	weft_write=weft_response weft_puts=weft_response weft_printf=weft_response weft_html=weft_response \
-	weft_flush=weft_response weft_redirect=weft_response \
-	weft_json_object=weft_json weft_json_array=weft_json weft_json_end=weft_json weft_json_text=weft_json \
-	weft_json_int=weft_json weft_json_real=weft_json weft_json_bool=weft_json \
+	weft_json=weft_response weft_flush=weft_response weft_redirect=weft_response \
 	weft_sql_start=weft_sql weft_sql_values=weft_sql weft_sql_n=weft_sql weft_sql_start_n=weft_sql \
 	weft_call_rows=weft_sql weft_value=weft_sql weft_value_text=weft_sql WEFT_TEXT=weft_sql \
 	WEFT_INT=weft_sql WEFT_REAL=weft_sql WEFT_BYTES=weft_sql WEFT_NULL_VALUE=weft_sql \

@@ -257,24 +257,17 @@ api_value(struct value *to, const struct weft_value *v)
 	}
 }
 
-/* Values are always in the arena: a call that was begun outlives the caller's arguments. */
-static void
-api_sql_take(struct weft_call *c, const char *sql, const struct weft_value *value, size_t n)
+/* Set what is asked; room, for n values, lives as long as the call.  Returns false when there are too many, or there is no room. */
+static bool
+api_sql_set(struct weft_call *c, const char *sql, struct value *room, size_t n)
 {
-	struct value *out;
-
 	c->call.sql = sql;
-	if (n == 0)
-		return;
-	out = n > WEFT_SQL_PARAMS_MAX ? NULL : arena_alloc(c->call.arena, n * sizeof *out);
-	if (out == NULL) {
-		api_call_fail(c, n > WEFT_SQL_PARAMS_MAX ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		api_value(&out[i], &value[i]);
-	c->call.values = out;
+	c->call.values = room;
 	c->call.nvalues = (unsigned)n;
+	if (n <= WEFT_SQL_PARAMS_MAX && room != NULL)
+		return true;
+	api_call_fail(c, n > WEFT_SQL_PARAMS_MAX ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
+	return false;
 }
 
 /* What was begun may be sent after its caller has gone on: keep copies of what it points to. */
@@ -297,13 +290,15 @@ api_sql_keep(struct weft_call *c)
 }
 
 static void
-api_sql_values(struct weft_call *c, const char *sql, int n, va_list ap)
+api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va_list ap)
 {
-	struct weft_value value[WEFT_SQL_PARAMS_MAX];
+	struct weft_value value;
 
-	for (int i = 0; i < n && i < WEFT_SQL_PARAMS_MAX; i++)
-		value[i] = va_arg(ap, struct weft_value);
-	api_sql_take(c, sql, value, (size_t)(n < 0 ? 0 : n));
+	if (api_sql_set(c, sql, room, n < 0 ? 0 : (size_t)n))
+		for (int i = 0; i < n; i++) {
+			value = va_arg(ap, struct weft_value);
+			api_value(&room[i], &value);
+		}
 }
 
 static int
@@ -319,12 +314,13 @@ api_sql_finish(struct weft_request *rq, struct weft_call *c, struct weft_rows **
 int
 weft_sql_n(struct weft_request *rq, const char *pool, struct weft_rows **rows, int n, const char *sql, ...)
 {
+	struct value room[WEFT_SQL_PARAMS_MAX];
 	struct weft_call c;
 	va_list ap;
 
 	api_call_init(&c, rq, CALL_SQL);
 	va_start(ap, sql);
-	api_sql_values(&c, sql, n, ap);
+	api_sql_args(&c, sql, room, n, ap);
 	va_end(ap);
 	api_submit(&c, pool);
 	return api_sql_finish(rq, &c, rows);
@@ -334,10 +330,13 @@ int
 weft_sql_values(struct weft_request *rq, const char *pool, struct weft_rows **rows, const char *sql,
     const struct weft_value *value, size_t n)
 {
+	struct value room[WEFT_SQL_PARAMS_MAX];
 	struct weft_call c;
 
 	api_call_init(&c, rq, CALL_SQL);
-	api_sql_take(&c, sql, value, n);
+	if (api_sql_set(&c, sql, room, n))
+		for (size_t i = 0; i < n; i++)
+			api_value(&room[i], &value[i]);
 	api_submit(&c, pool);
 	return api_sql_finish(rq, &c, rows);
 }
@@ -345,13 +344,14 @@ weft_sql_values(struct weft_request *rq, const char *pool, struct weft_rows **ro
 struct weft_call *
 weft_sql_start_n(struct weft_request *rq, const char *pool, int n, const char *sql, ...)
 {
+	size_t room = n < 0 || n > WEFT_SQL_PARAMS_MAX ? 0 : (size_t)n * sizeof(struct value);
 	struct weft_call *c = api_keep(rq, CALL_SQL);
 	va_list ap;
 
 	if (c == NULL)
 		return NULL;
 	va_start(ap, sql);
-	api_sql_values(c, sql, n, ap);
+	api_sql_args(c, sql, arena_alloc(c->call.arena, room), n, ap);
 	va_end(ap);
 	api_sql_keep(c);
 	api_submit(c, pool);

@@ -157,15 +157,6 @@ app_warm_end(struct app *a)
 	}
 }
 
-/* Did it leave JSON behind that is none?  Then nobody may take it for an answer. */
-static int
-app_json_outcome(struct weft_request *rq)
-{
-	if (rq->json.failed == WEFT_OK && rq->json.depth > 0)
-		return fail_note(rq, WEFT_INVALID, 0, "the handler did not end its JSON");
-	return rq->json.failed;
-}
-
 static void
 app_handle(struct weft_request *rq)
 {
@@ -180,8 +171,6 @@ app_handle(struct weft_request *rq)
 		fiber_set_deadline(rq->rq.fiber,
 		    clock_min(fiber_deadline(rq->rq.fiber), clock_add(rq->rq.begin, route->timeout)));
 	rc = route->handler(rq);
-	if (rc == WEFT_OK)
-		rc = app_json_outcome(rq);
 	/* A handler that gave up without a word: the answer follows from its result, and not from a
 	 * failure that it had got over before. */
 	if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_OPEN) {
@@ -264,7 +253,7 @@ app_init(struct app *a, struct loop *l)
 	a->authorizers = router_new();
 	a->front = (struct front_app){
 		.loop = l,
-		.request = { .fibers = loop_fibers(l), .struct_size = sizeof(struct weft_request), .room = APP_ROOM },
+		.request = { .fibers = loop_fibers(l), .struct_size = sizeof(struct weft_request) },
 		.start = app_begin,
 		.arg = a,
 	};

@@ -24,12 +24,6 @@ struct loop;
 struct module;
 struct router;
 
-/*
- * Bytes of a request's room: the struct and the first block of its arena.  With the page of its stack that it touches while it
- * waits, and what a connection of its own takes, that is two pages.  20 of them fill a slab of rooms.
- */
-enum { APP_ROOM = 3264 };
-
 enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128 };
 
 /* One route of a module, as the router's target. */
@@ -66,18 +60,6 @@ struct app_param {
 	const char *name, *value;
 };
 
-enum { APP_JSON_DEPTH = 64 };
-
-/* A JSON value that a handler writes piece by piece. */
-struct app_json {
-	uint64_t arrays;	/* bit n is set: the container that n others are around is an array */
-	unsigned depth;		/* containers that are open */
-	bool in_object;		/* the innermost is one: members have keys */
-	bool has_more;		/* something is in it already: a comma comes next */
-	bool is_begun;
-	enum weft_rc failed;	/* it cannot be completed */
-};
-
 /* What the handler's opaque pointer points to. */
 struct weft_request {
 	struct request rq;		/* first: fronts make and know only this */
@@ -93,7 +75,6 @@ struct weft_request {
 	const char *fault_pool;		/* its pool; NULL: none */
 	LIST_HEAD(, weft_call) calls;
 	struct app_defer *defers;
-	struct app_json json;
 };
 
 struct app {

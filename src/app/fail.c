@@ -97,7 +97,6 @@ fail_answer(struct weft_request *rq, int status, const char *text)
 {
 	struct response *rs = &rq->rq.response;
 
-	rq->json = (struct app_json){ .depth = 0 };
 	if (response_clear(rs) != WEFT_OK) {
 		/* Part of an answer is out: nobody may take it for the whole. */
 		response_abort(rs);

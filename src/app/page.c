@@ -13,7 +13,6 @@
 
 #include "app/app.h"
 #include "app/fail.h"
-#include "app/jsontree.h"
 #include "base/buf.h"
 #include "request/timeline.h"
 
@@ -142,7 +141,7 @@ static int
 page_status_json(struct weft_request *rq)
 {
 	json_t *all = page_status(rq->app);
-	int rc = all == NULL ? fail_note(rq, WEFT_SYSTEM, 0, "status: out of memory") : jsontree_answer(rq, all);
+	int rc = all == NULL ? fail_note(rq, WEFT_SYSTEM, 0, "status: out of memory") : weft_json(rq, all);
 
 	json_decref(all);
 	return rc;

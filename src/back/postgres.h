@@ -28,7 +28,6 @@
 #include <libpq-fe.h>
 
 #include "back/driver.h"
-#include "back/sqltext.h"
 #include "back/stmts.h"
 #include "base/buf.h"
 #include "loop/loop.h"
@@ -39,7 +38,6 @@ struct resolved;
 enum {
 	POSTGRES_DEPTH = 64,			/* statements owed on a connection */
 	POSTGRES_PREPARED = 256,		/* statements kept prepared on a connection */
-	POSTGRES_NAME_MAX = 1 + SQL_INTEGER_MAX,	/* of one of them */
 	POSTGRES_VALUES = 65535,		/* of a statement; the protocol's limit */
 	POSTGRES_RESULT_MAX = 64 * 1024 * 1024,	/* bytes that a result may take on the wire */
 	POSTGRES_STEPS = 256,			/* reads and writes of a start-up, which takes a dozen */
@@ -162,8 +160,10 @@ enum weft_rc postgres_values_check(struct call *c);
 struct stmt *postgres_prepared(struct postgres *d, const struct call *c);
 
 /*
- * Hand the slot's statement, which is prepared so (postgres_prepared), to libpq and append it to `sent`.
- * Returns 0; -1: the connection is dead, the slot in no list.
+ * Hand the slot's statement to libpq and append it to `sent`.  prepared is what it is prepared as (postgres_prepared); NULL: to be
+ * prepared now, or on a second try not at all.
+ *
+ * Returns  0; -1: the connection is dead, the slot in no list.
  */
 int postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared);
 

@@ -165,8 +165,9 @@ postgres_put_sync(struct postgres *d)
 
 /* What a statement is called on the server. */
 static void
-postgres_name(char out[POSTGRES_NAME_MAX], unsigned number)
+postgres_name(char out[STMTS_NAME_MAX], unsigned number)
 {
+	_Static_assert(1 + SQL_INTEGER_MAX <= STMTS_NAME_MAX, "a letter and any number");
 	out[0] = 'w';
 	sql_integer(number, out + 1);
 }
@@ -189,7 +190,7 @@ postgres_put_failed(struct postgres *d)
 static int
 postgres_deallocate(struct postgres *d, unsigned number)
 {
-	char text[16 + POSTGRES_NAME_MAX] = "DEALLOCATE ";
+	char text[16 + STMTS_NAME_MAX] = "DEALLOCATE ";
 	struct postgres_slot *s = postgres_slot_new(d);
 
 	if (s == NULL)
@@ -211,16 +212,15 @@ postgres_prepared(struct postgres *d, const struct call *c)
 }
 
 /*
- * Make the prepared statement of a call, unless its text is too long: then s->number stays 0, and it is executed without a name.
+ * Make the prepared statement of a call.
  *
- * Returns  0; -1 when libpq fails
+ * Returns  0 with *out, NULL when its text is too long: it is to be executed without a name; -1 when libpq fails
  */
 static int
-postgres_prepare(struct postgres *d, struct postgres_slot *s)
+postgres_prepare(struct postgres *d, struct postgres_slot *s, const struct stmt **out)
 {
 	const struct call *c = s->call;
 	struct stmt *old = stmts_surplus(&d->stmts), *t;
-	char name[POSTGRES_NAME_MAX];
 
 	if (strlen(c->sql) > STMTS_TEXT_MAX)
 		return 0;
@@ -232,10 +232,11 @@ postgres_prepare(struct postgres *d, struct postgres_slot *s)
 	t = stmts_add(&d->stmts, c->sql, c->hash, postgres_values_shape(c));
 	if (t == NULL)
 		return 0;
-	s->number = t->number = ++d->number;
+	*out = t;
+	t->number = ++d->number;
+	postgres_name(t->name, t->number);
 	s->preparing = true;
-	postgres_name(name, t->number);
-	return PQsendPrepare(d->pg, name, c->sql, (int)c->nvalues, d->bind.type) ? 0 : -1;
+	return PQsendPrepare(d->pg, t->name, c->sql, (int)c->nvalues, d->bind.type) ? 0 : -1;
 }
 
 static int
@@ -244,19 +245,18 @@ postgres_put_call(struct postgres *d, struct postgres_slot *s, const struct stmt
 	const struct call *c = s->call;
 	struct postgres_bind *b = &d->bind;
 	int n = (int)c->nvalues;
-	char name[POSTGRES_NAME_MAX];
 
 	s->preparing = false;
-	s->number = prepared == NULL || s->retried ? 0 : prepared->number;
+	s->number = 0;
 	if (postgres_bind(b, c) != 0)
 		return -1;
 	/* The second try goes without a name: nobody can deallocate that.  The next call prepares it anew. */
-	if (s->number == 0 && !s->retried && postgres_prepare(d, s) != 0)
+	if (prepared == NULL && !s->retried && postgres_prepare(d, s, &prepared) != 0)
 		return -1;
-	if (s->number == 0)
+	if (prepared == NULL)
 		return PQsendQueryParams(d->pg, c->sql, n, b->type, b->at, b->len, b->format, 0) ? 0 : -1;
-	postgres_name(name, s->number);
-	return PQsendQueryPrepared(d->pg, name, n, b->at, b->len, b->format, 0) ? 0 : -1;
+	s->number = prepared->number;
+	return PQsendQueryPrepared(d->pg, prepared->name, n, b->at, b->len, b->format, 0) ? 0 : -1;
 }
 
 int

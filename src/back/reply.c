@@ -119,7 +119,7 @@ redis_piece_convert(struct redis_pieces *p, const char **fmt, va_list *ap)
 	struct span *s = &p->at[p->count];
 
 	f += length == 'L' ? 2 : length == 'l';
-	*fmt = f + 1;
+	*fmt = f + (*f != '\0');
 	if (*f == 'd' || *f == 'i')
 		return redis_piece_signed(p, length, ap);
 	if (*f == 'u')

@@ -122,18 +122,16 @@ size_t
 sql_integer(long long x, char out[SQL_INTEGER_MAX])
 {
 	unsigned long long n = x < 0 ? 0 - (unsigned long long)x : (unsigned long long)x;
-	char digit[SQL_INTEGER_MAX];
-	size_t at = sizeof digit, len;
+	size_t len = x < 0 ? 2 : 1, at;
 
-	digit[--at] = '\0';
+	for (unsigned long long more = n; more >= 10; more /= 10)
+		len++;
+	out[0] = '-';
+	out[at = len] = '\0';
 	do
-		digit[--at] = (char)('0' + n % 10);
+		out[--at] = (char)('0' + n % 10);
 	while ((n /= 10) > 0);
-	if (x < 0)
-		digit[--at] = '-';
-	len = sizeof digit - at;
-	memcpy(out, digit + at, len);
-	return len - 1;
+	return len;
 }
 
 void

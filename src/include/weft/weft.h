@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define WEFT_ABI_MAJOR 1	/* another one is refused when a module is loaded */
-#define WEFT_ABI_MINOR 2	/* grows when something is added; older modules still load */
+#define WEFT_ABI_MINOR 1	/* grows when something is added; older modules still load */
 
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -130,7 +130,7 @@ WEFT_API int weft_body(struct weft_request *rq, const char **bytes, size_t *len)
  */
 WEFT_API long weft_body_read(struct weft_request *rq, void *buf, size_t size) WEFT_CHECK;
 
-/* ---- the response (weft_response(3), weft_json(3)) --------------------------- */
+/* ---- the response (weft_response(3)) --------------------------------------- */
 
 /* Set the status, 200 when it is not called.  reason NULL: the usual one.  Returns WEFT_OK, or WEFT_INVALID (not 200..599, or the head is sent). */
 WEFT_API int weft_status(struct weft_request *rq, int status, const char *reason);
@@ -186,32 +186,6 @@ WEFT_API int weft_fail(struct weft_request *rq);
 
 /* The whole answer: a JSON value, with Content-Type application/json.  The value stays the caller's: json_decref() it.  Returns as weft_write. */
 WEFT_API int weft_json(struct weft_request *rq, const struct json_t *value);
-
-/*
- * The whole answer: a JSON value that is written as it is made, without a tree; the first call sets Content-Type.
- * Objects and arrays are begun and ended; what is between is in them.
- *
- * key      the member's name where this goes into an object, else NULL
- * Returns  as weft_write; WEFT_INVALID: a key where none may be or none where one must, bytes that are no UTF-8, an end without
- *          a beginning, a second value, more than 64 in each other.  Later calls fail too, and the answer is a 500
- */
-WEFT_API int weft_json_object(struct weft_request *rq, const char *key);
-WEFT_API int weft_json_array(struct weft_request *rq, const char *key);
-
-/* End the innermost object or array. */
-WEFT_API int weft_json_end(struct weft_request *rq);
-
-/* Put a string; NULL is null. */
-WEFT_API int weft_json_text(struct weft_request *rq, const char *key, const char *text);
-
-/* Put a number. */
-WEFT_API int weft_json_int(struct weft_request *rq, const char *key, long long n);
-
-/* Put a number; one that is infinite or none is WEFT_INVALID. */
-WEFT_API int weft_json_real(struct weft_request *rq, const char *key, double n);
-
-/* Put true, or false for 0. */
-WEFT_API int weft_json_bool(struct weft_request *rq, const char *key, int is_true);
 
 /* ---- memory and cleaning up (weft_alloc(3)) ------------------------------ */
 
