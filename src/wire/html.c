@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "wire/html.h"
 
-#include <endian.h>
 #include <stdint.h>
 
 /* What stands for c; empty where c stands for itself. */
@@ -26,45 +25,40 @@ html_entity(char c)
 
 #define HTML_ONES (UINT64_MAX / 255)
 
-/* The high bit of the lowest byte that is c, apart from the bits in but, is set; other high bits above it may be. */
-static inline uint64_t
+/* True when a byte of the word is c, apart from the bits in but. */
+static inline bool
 html_word_has(uint64_t word, unsigned char c, unsigned char but)
 {
 	word = (word & HTML_ONES * (uint8_t)~but) ^ HTML_ONES * c;
-	return (word - HTML_ONES) & ~word & HTML_ONES * 0x80;
+	return ((word - HTML_ONES) & ~word & HTML_ONES * 0x80) != 0;
 }
 
-/* As html_word_has, for the bytes that have an entity.  " & ' and < > differ in few bits; '#' is taken for one of the first three. */
-static inline uint64_t
-html_word_suspects(uint64_t word)
+/* True when one of eight bytes may have an entity.  " & ' and < > differ in few bits; with the first three '#' is taken for one. */
+static inline bool
+html_word_is_suspect(const char *at)
 {
-	return html_word_has(word, '"', '"' ^ '\'') | html_word_has(word, '<', '<' ^ '>');
+	uint64_t word;
+
+	memcpy(&word, at, sizeof word);
+	return html_word_has(word, '"', '"' ^ '\'') || html_word_has(word, '<', '<' ^ '>');
 }
 
-/* Returns how many bytes stand for themselves.  Eight at a time. */
+/* Returns how many bytes stand for themselves. */
 static size_t
 html_plain(struct span in)
 {
 	size_t n = 0;
 
-	while (n < in.len) {
-		uint64_t word = 0, suspects;
-
-		if (in.len - n >= sizeof word)
-			memcpy(&word, in.at + n, sizeof word);
-		else
-			memcpy(&word, in.at + n, in.len - n);
-		suspects = html_word_suspects(le64toh(word));
-		if (suspects == 0) {
-			n += sizeof word;
-			continue;
-		}
-		n += (size_t)__builtin_ctzll(suspects) / 8;
-		if (html_entity(in.at[n]).len > 0)
+	for (;;) {
+		/* Most text is letters: eight at a time. */
+		while (in.len - n >= 8 && !html_word_is_suspect(in.at + n))
+			n += 8;
+		for (size_t end = in.len - n < 8 ? in.len : n + 8; n < end; n++)
+			if (html_entity(in.at[n]).len > 0)
+				return n;
+		if (n == in.len)
 			return n;
-		n++;
 	}
-	return in.len;
 }
 
 struct span
