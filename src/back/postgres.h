@@ -62,6 +62,7 @@ struct postgres_slot {
 	enum postgres_owner owner;
 	struct call *call;		/* NULL: abandoned, or ours */
 	unsigned number;		/* of the prepared statement it executes; 0: unnamed */
+	bool is_held;			/* it is in `held` */
 	bool preparing;			/* the answer to its Parse has not come yet */
 	bool retried;			/* this is its second try: the first found what was prepared lost */
 	unsigned long long seq;		/* which statement of the connection it is */
@@ -89,9 +90,9 @@ struct postgres {
 	struct resolve *resolve;
 	unsigned steps;			/* of the start-up */
 	struct watch *watch;
-	struct loop_task task;		/* at the end of the turn: flush, or tell the pool of the death */
+	struct loop_task task;		/* at the end of the turn: give to libpq and flush, or tell the pool of the death */
 	struct postgres_slots sent;	/* given to libpq, oldest first */
-	struct postgres_slots held;	/* nothing sent of them: they wait for a cancel to be over */
+	struct postgres_slots held;	/* not given to libpq yet: for the end of the turn, or until a cancel is over */
 	struct postgres_slots spare;
 	unsigned live, lost;
 	unsigned long long seq;
@@ -125,7 +126,7 @@ void postgres_die(struct postgres *d, const char *code, const char *fmt, ...) __
 /* As postgres_die, with the reason that libpq gives. */
 void postgres_die_of_libpq(struct postgres *d);
 
-/* Flush at the end of this turn. */
+/* Put what is held, and flush, at the end of this turn. */
 void postgres_flush_later(struct postgres *d);
 
 /* The watch's callback of a connection that is ready. */
@@ -153,19 +154,12 @@ void postgres_connect(struct postgres *d);
 
 /* ---- postgres_put.c ---- */
 
-/* Returns WEFT_OK when the call's values can be sent; else its fault is filled. */
-enum weft_rc postgres_values_check(struct call *c);
-
-/* Returns what the call's statement is prepared as; NULL when it is not yet. */
-struct stmt *postgres_prepared(struct postgres *d, const struct call *c);
-
 /*
- * Hand the slot's statement to libpq and append it to `sent`.  prepared is what it is prepared as (postgres_prepared); NULL: to be
- * prepared now, or on a second try not at all.
+ * Give all that is held to libpq, unless a cancel is under way; what cannot be sent is refused.
  *
- * Returns  0; -1: the connection is dead, the slot in no list.
+ * Returns  true when the connection has been closed meanwhile, as postgres_release
  */
-int postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared);
+bool postgres_put_held(struct postgres *d);
 
 /* The server has lost, or must lose, what the slot's statement was prepared as. */
 void postgres_unprepare(struct postgres *d, const struct postgres_slot *s);

@@ -30,7 +30,7 @@ postgres_values_refuse(struct call *c, unsigned i, const char *why)
 	return WEFT_INVALID;
 }
 
-enum weft_rc
+static enum weft_rc
 postgres_values_check(struct call *c)
 {
 	if (c->nvalues > POSTGRES_VALUES)
@@ -177,7 +177,6 @@ postgres_put_end(struct postgres *d, struct postgres_slot *s)
 {
 	s->seq = ++d->seq;
 	TAILQ_INSERT_TAIL(&d->sent, s, link);
-	postgres_flush_later(d);
 }
 
 static int
@@ -205,7 +204,7 @@ postgres_deallocate(struct postgres *d, unsigned number)
 	return 0;
 }
 
-struct stmt *
+static struct stmt *
 postgres_prepared(struct postgres *d, const struct call *c)
 {
 	return stmts_find(&d->stmts, c->sql, c->hash, postgres_values_shape(c));
@@ -259,7 +258,11 @@ postgres_put_call(struct postgres *d, struct postgres_slot *s, const struct stmt
 	return PQsendQueryPrepared(d->pg, prepared->name, n, b->at, b->len, b->format, 0) ? 0 : -1;
 }
 
-int
+/*
+ * Hand the slot's statement, which is prepared so (NULL: not yet, or not to be used), to libpq and append it to `sent`.
+ * Returns 0; -1: the connection is dead, the slot in no list.
+ */
+static int
 postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
 {
 	if (postgres_put_call(d, s, prepared) != 0 || !postgres_put_sync(d))
@@ -270,6 +273,43 @@ postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *pre
 	if (d->bind.text.size > 65536)
 		buf_fini(&d->bind.text);
 	return 0;
+}
+
+/* May it be sent?  What is prepared has been looked at before. */
+static enum weft_rc
+postgres_check_call(struct call *c, const struct stmt *prepared)
+{
+	const char *word = prepared == NULL ? sql_session_word(c->sql) : NULL;
+
+	if (word == NULL)
+		return postgres_values_check(c);
+	call_explain(c, WEFT_INVALID, NULL, "%s changes the state of the connection, which is shared with other requests", word);
+	return WEFT_INVALID;
+}
+
+bool
+postgres_put_held(struct postgres *d)
+{
+	struct postgres_slot *s;
+
+	postgres_hold(d);
+	while (!d->closed && !d->dead && !d->draining && (s = TAILQ_FIRST(&d->held)) != NULL) {
+		struct call *c = s->call;
+		const struct stmt *prepared = s->retried ? NULL : postgres_prepared(d, c);
+		enum weft_rc rc = postgres_check_call(c, prepared);
+
+		TAILQ_REMOVE(&d->held, s, link);
+		s->is_held = false;
+		if (rc != WEFT_OK) {
+			postgres_slot_free(d, s);
+			call_finish(c, rc, NULL, NULL);
+			conn_gave(d->conn);
+		} else if (postgres_put(d, s, prepared) != 0) {
+			s->is_held = true;
+			TAILQ_INSERT_HEAD(&d->held, s, link);
+		}
+	}
+	return postgres_release(d);
 }
 
 void
@@ -284,6 +324,7 @@ postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 	/* The server may have it still: its plan is stale, or the error was not about it. */
 	if (!s->preparing && postgres_deallocate(d, s->number) != 0)
 		postgres_put_failed(d);
+	postgres_flush_later(d);
 }
 
 void
