@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/api_call.h"
 #include "app/app.h"
 #include "app/fail.h"
 #include "back/reply.h"
@@ -20,8 +21,7 @@
 _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT == (int)REPLY_TEXT,
     "one numbering of replies");
 
-/* Begin a call.  On failure it is done at once. */
-static void
+void
 api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind)
 {
 	/* All but the call itself, and the fault, of which call_init clears what is read. */
@@ -30,7 +30,7 @@ api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind)
 	c->rq = rq;
 }
 
-static void
+void
 api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const char *what)
 {
 	c->call.state = CALL_DONE;
@@ -94,14 +94,13 @@ api_keep(struct weft_request *rq, enum call_kind kind)
 
 /* ---- Redis ---- */
 
-static void
-api_redis_ask(struct weft_call *c, const char *pool, const char *fmt, va_list ap)
+void
+api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap)
 {
 	enum weft_rc rc = redis_command_vformat(c->call.arena, fmt, ap, &c->call.redis);
 
 	if (rc != WEFT_OK)
 		api_call_fail(c, rc, "command \"%s\" cannot be made", fmt);
-	api_submit(c, pool);
 }
 
 static int
@@ -122,8 +121,9 @@ weft_redis(struct weft_request *rq, const char *pool, struct weft_reply **reply,
 
 	api_call_init(&c, rq, CALL_REDIS);
 	va_start(ap, fmt);
-	api_redis_ask(&c, pool, fmt, ap);
+	api_redis_vformat(&c, fmt, ap);
 	va_end(ap);
+	api_submit(&c, pool);
 	return api_redis_finish(rq, &c, reply);
 }
 
@@ -180,8 +180,9 @@ weft_redis_start(struct weft_request *rq, const char *pool, const char *fmt, ...
 	if (c == NULL)
 		return NULL;
 	va_start(ap, fmt);
-	api_redis_ask(c, pool, fmt, ap);
+	api_redis_vformat(c, fmt, ap);
 	va_end(ap);
+	api_submit(c, pool);
 	return c;
 }
 
@@ -270,6 +271,14 @@ api_sql_set(struct weft_call *c, const char *sql, struct value *room, size_t n)
 	return false;
 }
 
+void
+api_sql_take(struct weft_call *c, const char *sql, struct value *room, const struct weft_value *value, size_t n)
+{
+	if (api_sql_set(c, sql, room, n))
+		for (size_t i = 0; i < n; i++)
+			api_value(&room[i], &value[i]);
+}
+
 /* What was begun may be sent after its caller has gone on: keep copies of what it points to. */
 static void
 api_sql_keep(struct weft_call *c)
@@ -289,7 +298,7 @@ api_sql_keep(struct weft_call *c)
 		api_call_fail(c, WEFT_SYSTEM, "%s: out of memory", "statement");
 }
 
-static void
+void
 api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va_list ap)
 {
 	struct weft_value value;
@@ -334,9 +343,7 @@ weft_sql_values(struct weft_request *rq, const char *pool, struct weft_rows **ro
 	struct weft_call c;
 
 	api_call_init(&c, rq, CALL_SQL);
-	if (api_sql_set(&c, sql, room, n))
-		for (size_t i = 0; i < n; i++)
-			api_value(&room[i], &value[i]);
+	api_sql_take(&c, sql, room, value, n);
 	api_submit(&c, pool);
 	return api_sql_finish(rq, &c, rows);
 }

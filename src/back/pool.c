@@ -297,14 +297,11 @@ pool_begin(struct pool *p, struct call *c)
 	must(c->state == CALL_NEW && !p->closing);
 	c->pool = p;
 	c->asked = loop_lately(p->loop);
+	c->hash = c->kind == CALL_SQL && c->sql != NULL ? sql_hash(c->sql) : 1;
 	p->stat.calls++;
 	if (c->kind != p->driver->kind) {
 		call_finish(c, WEFT_INVALID, NULL, "a pool of %s does not take this call", p->driver->name);
 		return WEFT_INVALID;
-	}
-	if (p->down) {
-		call_finish(c, WEFT_DOWN, p->code, "%s", pool_reason(p));
-		return WEFT_DOWN;
 	}
 	return WEFT_OK;
 }
@@ -314,9 +311,12 @@ pool_submit(struct pool *p, struct call *c)
 {
 	struct conn *conn;
 
-	c->hash = c->kind == CALL_SQL && c->sql != NULL ? sql_hash(c->sql) : 1;
 	if (pool_begin(p, c) != WEFT_OK)
 		return;
+	if (p->down) {
+		call_finish(c, WEFT_DOWN, p->code, "%s", pool_reason(p));
+		return;
+	}
 	if (c->lease == NULL)
 		pool_expect(p, c);
 	while (p->queued == 0 && (conn = pool_pick(p, c)) != NULL)
@@ -364,6 +364,12 @@ enum call_kind
 pool_kind(const struct pool *p)
 {
 	return p->driver->kind;
+}
+
+const char *
+pool_begin_sql(const struct pool *p)
+{
+	return p->driver->begin == NULL ? NULL : p->driver->begin(&p->url);
 }
 
 const char *

@@ -84,7 +84,7 @@ usec lease_look(struct lease *l, usec now);
 
 /* ---- pool.c, for call.c, lease.c and pool_conn.c ---- */
 
-/* Begin a call that is submitted.  Returns WEFT_OK; else it is done: of a wrong kind, or the pool is down. */
+/* Begin a call that is submitted.  Returns WEFT_OK; else it is done: of a wrong kind. */
 enum weft_rc pool_begin(struct pool *p, struct call *c);
 
 /* Take a call out of the queue. */

@@ -13,7 +13,8 @@
  * ones where the kernel does not take all of it.
  *
  * Statements that change what the next one on the connection would see
- * (transactions, SET, LISTEN, cursors) are refused: connections are shared.
+ * (transactions, SET, LISTEN, cursors) are refused where the connection is shared; where it is lent,
+ * it is made as it was before when it is given back.
  */
 #include "back/postgres.h"
 
@@ -316,8 +317,11 @@ postgres_send(struct conn *c, struct call *call)
 	struct postgres *d = c->driver_data;
 	struct postgres_slot *s;
 
-	if (d->dead || !d->ready)
+	if (d->dead || !d->ready) {
+		if (call->lease != NULL)
+			call_explain(call, WEFT_NOT_SENT, d->why.code, "the connection that was lent is gone: %s", d->why.text);
 		return WEFT_NOT_SENT;
+	}
 	s = postgres_slot_new(d);
 	if (s == NULL)
 		return WEFT_SYSTEM;
@@ -349,6 +353,13 @@ postgres_abandon(struct conn *c, struct call *call)
 	postgres_cancel_step(d);
 }
 
+static const char *
+postgres_begin(const struct back_url *url)
+{
+	(void)url;
+	return "BEGIN";
+}
+
 const struct driver driver_postgres = {
 	.name = "postgresql",
 	.schemes = (const char *const[]){ "postgresql", "postgres", NULL },
@@ -360,5 +371,7 @@ const struct driver driver_postgres = {
 	.open = postgres_open,
 	.send = postgres_send,
 	.abandon = postgres_abandon,
+	.clean = postgres_clean,
+	.begin = postgres_begin,
 	.close = postgres_close,
 };

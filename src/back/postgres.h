@@ -11,6 +11,7 @@
  *	postgres_gather.c   no write for each of them, where libpq would
  *	postgres_take.c     results out of the pipeline: rows, errors
  *	postgres_cancel.c   statements that nobody waits for any more
+ *	postgres_lease.c    what may be sent down a connection that is shared, or lent; and how that is made as it was
  *
  * Invariants.  Every slot in `sent` owes exactly one sync, in that order.  `live`
  * counts those of them whose call is still wanted, `lost` those whose call was
@@ -54,6 +55,7 @@ enum {
 enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
+	POSTGRES_WASH,		/* likewise, and without it the connection is of no use */
 };
 
 /* One statement and its sync in the pipeline. */
@@ -64,7 +66,8 @@ struct postgres_slot {
 	unsigned number;		/* of the prepared statement it executes; 0: unnamed */
 	bool is_held;			/* it is in `held` */
 	bool preparing;			/* the answer to its Parse has not come yet */
-	bool retried;			/* this is its second try: the first found what was prepared lost */
+	bool unnamed;			/* never as a prepared statement: it is of a borrower's session, or the second try
+					   after what it was prepared as was found lost */
 	unsigned long long seq;		/* which statement of the connection it is */
 	PGresult *result;		/* what came so far: its rows, or the error that counts */
 };
@@ -109,6 +112,9 @@ struct postgres {
 	unsigned ungiven;		/* replies that have come but are not given while draining */
 	usec drain_until;
 	struct timer *timer;		/* ends the draining */
+
+	bool tainted;			/* its borrower may have changed its session: nothing more is prepared, nor used that was */
+	bool washing;			/* given back, and not yet as it was */
 
 	bool ready;
 	bool stale;			/* to be closed once nothing is owed */
@@ -161,6 +167,12 @@ void postgres_connect(struct postgres *d);
  */
 bool postgres_put_held(struct postgres *d);
 
+/* Hand a statement of the driver's own to libpq, without values.  Returns 0; -1: the connection is dead. */
+int postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql);
+
+/* The server has no prepared statements any more, or will not have them before anything else is sent. */
+void postgres_forget_prepared(struct postgres *d);
+
 /* The server has lost, or must lose, what the slot's statement was prepared as. */
 void postgres_unprepare(struct postgres *d, const struct postgres_slot *s);
 
@@ -179,5 +191,30 @@ void postgres_cancel_step(struct postgres *d);
 
 /* The connection closes: the thread, if one runs, is left to end alone. */
 void postgres_cancel_detach(struct postgres *d);
+
+/* ---- postgres_lease.c ---- */
+
+/*
+ * May the call's statement, which is not prepared or whose connection is tainted, be sent?  Notes what it does to its borrower's connection.
+ *
+ * unnamed  set when it must not be prepared
+ * Returns  WEFT_OK; else its fault is filled
+ */
+enum weft_rc postgres_look(struct postgres *d, struct call *c, bool *unnamed);
+
+/* A sync has come on a connection that is not shared: is a transaction open? */
+void postgres_see_transaction(struct postgres *d);
+
+/* Returns true when a statement that failed for what it was prepared as may be sent again: nothing else depends on it. */
+bool postgres_may_try_again(const struct postgres *d);
+
+/* Returns true when it was to commit, and the server has rolled back. */
+bool postgres_is_uncommitted(const struct call *c, const PGresult *r);
+
+/* The driver's clean(). */
+enum conn_clean postgres_clean(struct conn *c);
+
+/* Something was answered or cancelled while it is washed: go on with that.  May close the connection (hold). */
+void postgres_wash_step(struct postgres *d);
 
 #endif

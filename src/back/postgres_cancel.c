@@ -138,6 +138,9 @@ postgres_give(struct postgres *d)
 void
 postgres_cancel_step(struct postgres *d)
 {
+	/* Read before: when it is not washed, giving may close it. */
+	bool washing = d->washing;
+
 	if (d->dead)
 		return;
 	if (d->live == 0 && d->lost > 0 && d->cancel == NULL) {
@@ -149,6 +152,8 @@ postgres_cancel_step(struct postgres *d)
 		postgres_drain_end(d);
 	}
 	postgres_give(d);
+	if (washing)
+		postgres_wash_step(d);
 }
 
 void

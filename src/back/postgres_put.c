@@ -187,21 +187,37 @@ postgres_put_failed(struct postgres *d)
 }
 
 static int
-postgres_deallocate(struct postgres *d, unsigned number)
+postgres_send_own(struct postgres *d, enum postgres_owner owner, const char *sql)
 {
-	char text[16 + STMTS_NAME_MAX] = "DEALLOCATE ";
 	struct postgres_slot *s = postgres_slot_new(d);
 
 	if (s == NULL)
 		return -1;
-	s->owner = POSTGRES_OURS;
-	postgres_name(text + strlen(text), number);
-	if (!PQsendQueryParams(d->pg, text, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
+	s->owner = owner;
+	if (!PQsendQueryParams(d->pg, sql, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
 		postgres_slot_free(d, s);
 		return -1;
 	}
 	postgres_put_end(d, s);
 	return 0;
+}
+
+int
+postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql)
+{
+	if (postgres_send_own(d, owner, sql) != 0)
+		return postgres_put_failed(d);
+	postgres_flush_later(d);
+	return 0;
+}
+
+static int
+postgres_deallocate(struct postgres *d, unsigned number)
+{
+	char text[16 + STMTS_NAME_MAX] = "DEALLOCATE ";
+
+	postgres_name(text + strlen(text), number);
+	return postgres_send_own(d, POSTGRES_OURS, text);
 }
 
 static struct stmt *
@@ -250,7 +266,7 @@ postgres_put_call(struct postgres *d, struct postgres_slot *s, const struct stmt
 	if (postgres_bind(b, c) != 0)
 		return -1;
 	/* The second try goes without a name: nobody can deallocate that.  The next call prepares it anew. */
-	if (prepared == NULL && !s->retried && postgres_prepare(d, s, &prepared) != 0)
+	if (prepared == NULL && !s->unnamed && postgres_prepare(d, s, &prepared) != 0)
 		return -1;
 	if (prepared == NULL)
 		return PQsendQueryParams(d->pg, c->sql, n, b->type, b->at, b->len, b->format, 0) ? 0 : -1;
@@ -277,14 +293,15 @@ postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *pre
 
 /* May it be sent?  What is prepared has been looked at before. */
 static enum weft_rc
-postgres_check_call(struct call *c, const struct stmt *prepared)
+postgres_check_call(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
 {
-	const char *word = prepared == NULL ? sql_session_word(c->sql) : NULL;
+	enum weft_rc rc = postgres_values_check(s->call);
+	bool unnamed = false;
 
-	if (word == NULL)
-		return postgres_values_check(c);
-	call_explain(c, WEFT_INVALID, NULL, "%s changes the state of the connection, which is shared with other requests", word);
-	return WEFT_INVALID;
+	if (rc == WEFT_OK && (prepared == NULL || d->tainted))
+		rc = postgres_look(d, s->call, &unnamed);
+	s->unnamed |= unnamed;
+	return rc;
 }
 
 bool
@@ -295,8 +312,8 @@ postgres_put_held(struct postgres *d)
 	postgres_hold(d);
 	while (!d->closed && !d->dead && !d->draining && (s = TAILQ_FIRST(&d->held)) != NULL) {
 		struct call *c = s->call;
-		const struct stmt *prepared = s->retried ? NULL : postgres_prepared(d, c);
-		enum weft_rc rc = postgres_check_call(c, prepared);
+		const struct stmt *prepared = s->unnamed ? NULL : postgres_prepared(d, c);
+		enum weft_rc rc = postgres_check_call(d, s, prepared);
 
 		TAILQ_REMOVE(&d->held, s, link);
 		s->is_held = false;
@@ -304,7 +321,7 @@ postgres_put_held(struct postgres *d)
 			postgres_slot_free(d, s);
 			call_finish(c, rc, NULL, NULL);
 			conn_gave(d->conn);
-		} else if (postgres_put(d, s, prepared) != 0) {
+		} else if (postgres_put(d, s, s->unnamed ? NULL : prepared) != 0) {
 			s->is_held = true;
 			TAILQ_INSERT_HEAD(&d->held, s, link);
 		}
@@ -328,11 +345,17 @@ postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 }
 
 void
-postgres_put_fini(struct postgres *d)
+postgres_forget_prepared(struct postgres *d)
 {
 	struct stmt *t;
 
 	while ((t = TAILQ_FIRST(&d->stmts.used)) != NULL)
 		stmts_remove(&d->stmts, t);
+}
+
+void
+postgres_put_fini(struct postgres *d)
+{
+	postgres_forget_prepared(d);
 	postgres_bind_fini(&d->bind);
 }

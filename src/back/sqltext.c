@@ -66,6 +66,17 @@ sql_first_word(const char *sql, char out[SQL_WORD_MAX])
 	(void)sql_take_word(sql, out);
 }
 
+static bool
+sql_is_among(const char *word, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (word[0] == words[i][0] && strcmp(word, words[i]) == 0)
+			return true;
+	return false;
+}
+
+#define SQL_IS_AMONG(word, words) sql_is_among((word), (words), sizeof(words) / sizeof *(words))
+
 /* CREATE [OR REPLACE] [GLOBAL | LOCAL] {TEMP | TEMPORARY} …: it stays with the connection. */
 static bool
 sql_creates_temporary(const char *sql)
@@ -97,6 +108,112 @@ sql_session_word(const char *sql)
 			return words[i];
 	if (word[0] == 'C' && sql_creates_temporary(sql))
 		return "CREATE TEMPORARY";
+	return NULL;
+}
+
+/* A name anywhere in a text, in small letters, cut at size; behind it *sql.  Empty at the end of the text. */
+static void
+sql_next_name(const char **sql, char *out, size_t size)
+{
+	const char *s = *sql;
+	size_t n = 0;
+
+	while (*s != '\0' && !isalpha((unsigned char)*s) && *s != '_')
+		s++;
+	for (; isalnum((unsigned char)*s) || *s == '_' || *s == '$'; s++)
+		if (n < size - 1)
+			out[n++] = (char)tolower((unsigned char)*s);
+	out[n] = '\0';
+	*sql = s;
+}
+
+/* The character that a name is used with: '(' calls it, '.' names something in it; quotes do not count. */
+static char
+sql_use(const char *s)
+{
+	s += *s == '"';
+	while (isspace((unsigned char)*s))
+		s++;
+	return *s;
+}
+
+const char *
+sql_session_call(const char *sql)
+{
+	static const char *const calls[] = {
+		"dblink_connect", "dblink_connect_u", "pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock",
+		"pg_try_advisory_lock_shared", "set_config",
+	};
+	char name[40], before[sizeof name] = "";
+
+	for (sql_next_name(&sql, name, sizeof name); name[0] != '\0'; sql_next_name(&sql, name, sizeof name)) {
+		for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+			if (name[0] == calls[i][0] && strcmp(name, calls[i]) == 0 && sql_use(sql) == '(')
+				return calls[i];
+		if (strcmp(name, "pg_temp") == 0 && sql_use(sql) == '.')
+			return "pg_temp";
+		if (strcmp(before, "into") == 0 && (strcmp(name, "temp") == 0 || strcmp(name, "temporary") == 0))
+			return "INTO TEMPORARY";
+		memcpy(before, name, sizeof name);
+	}
+	return NULL;
+}
+
+/* SET {LOCAL | TRANSACTION | CONSTRAINTS} …, behind the SET: over with the transaction. */
+static bool
+sql_sets_transaction(const char *sql)
+{
+	static const char *const kinds[] = { "CONSTRAINTS", "LOCAL", "TRANSACTION" };
+	char word[SQL_WORD_MAX];
+
+	sql = sql_take_word(sql, word);
+	return SQL_IS_AMONG(word, kinds) && isspace((unsigned char)*sql);
+}
+
+enum sql_trace
+sql_trace(const char *sql)
+{
+	/* In a block, a procedure or a library there may be anything. */
+	static const char *const opaque[] = { "CALL", "DEALLOCATE", "DO", "EXECUTE", "LOAD" };
+	static const char *const passing[] = {
+		"ABORT", "BEGIN", "CLOSE", "COMMIT", "END", "FETCH", "LOCK", "MOVE", "RELEASE", "ROLLBACK", "SAVEPOINT", "START",
+	};
+	char word[SQL_WORD_MAX];
+	const char *behind = sql_take_word(sql, word);
+
+	if (SQL_IS_AMONG(word, opaque) || sql_session_call(sql) != NULL)
+		return SQL_LEAVES_STATE;
+	if (SQL_IS_AMONG(word, passing) || (strcmp(word, "SET") == 0 && sql_sets_transaction(behind)))
+		return SQL_LEAVES_TRANSACTION;
+	return sql_session_word(sql) == NULL ? SQL_LEAVES_NOTHING : SQL_LEAVES_STATE;
+}
+
+/* ROLLBACK [WORK | TRANSACTION] TO …, behind the ROLLBACK. */
+static bool
+sql_goes_back_to(const char *sql)
+{
+	char word[SQL_WORD_MAX];
+
+	sql = sql_take_word(sql, word);
+	if (strcmp(word, "WORK") == 0 || strcmp(word, "TRANSACTION") == 0)
+		sql_first_word(sql, word);
+	return strcmp(word, "TO") == 0;
+}
+
+const char *
+sql_transaction_word(const char *sql)
+{
+	static const char *const words[] = { "ABORT", "BEGIN", "COMMIT", "END", "ROLLBACK", "START" };
+	char word[SQL_WORD_MAX], kind[SQL_WORD_MAX];
+	const char *behind = sql_take_word(sql, word);
+
+	if (strcmp(word, "PREPARE") == 0) {
+		sql_first_word(behind, kind);
+		return strcmp(kind, "TRANSACTION") == 0 ? "PREPARE TRANSACTION" : NULL;
+	}
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(word, words[i]) == 0)
+			return strcmp(word, "ROLLBACK") == 0 && sql_goes_back_to(behind) ? NULL : words[i];
 	return NULL;
 }
 
