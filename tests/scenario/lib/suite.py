@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 
+from . import stalls
 from .backends import Postgres, Redis
 from .place import Failure, Place
 
@@ -70,6 +71,7 @@ class Suite:
         self.passed = self.failed = 0
         self.failed_folders = set()
         self.closed_groups = set()      # those whose stage did not open
+        stalls.look_out(relax)
 
     def backend(self, kind):
         """A Redis or Postgres that runs."""
@@ -86,9 +88,18 @@ class Suite:
         return self.backend(Postgres)
 
     def close_stage(self):
-        wrong = self.stage.close() if self.stage is not None else []
+        wrong = []
+        if self.stage is not None:
+            wrong = self.stage.close()
+            self.check_stalls()
         self.stage = self.group = None
         return wrong
+
+    def check_stalls(self):
+        """Whatever a scenario does, nothing holds a loop up."""
+        found = stalls.find(self.stage.place.folder, self.words["WEFT"])
+        if found:
+            self.report("not ok", f"{self.group or 'it'} is not held up", "\n".join(found[:5]), 0.0)
 
     def open_stage(self, group, kind, arguments):
         if self.group == group and self.stage.is_healthy():
