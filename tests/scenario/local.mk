@@ -16,5 +16,5 @@ EXTRA_DIST += \
 
 # They take minutes and want real servers, so they are not part of make check: make scenario ARGS='-k nginx'
 .PHONY: scenario
-scenario: all
+scenario: all support
 	$(top_srcdir)/tests/scenario/run --build $(abs_top_builddir) $(ARGS)
