@@ -48,6 +48,9 @@ class Stage:
         return self.place.stop_all()
 
 
+SOAK = 20           # times as long a scenario may take in a soak
+
+
 def scenario(stage, *arguments, name=None, limit=30):
     """Register a scenario.  limit: seconds that it may take, before --relax."""
 
@@ -59,11 +62,13 @@ def scenario(stage, *arguments, name=None, limit=30):
 
 
 class Suite:
-    def __init__(self, folder, words, relax, keep):
+    def __init__(self, folder, words, relax, keep, soak=False):
+        """soak: scenarios that can be long are."""
         self.folder = folder
         self.words = words
         self.relax = relax
         self.keep = keep
+        self.soak = soak
         self.backends = {}
         self.stage = None
         self.group = None
@@ -115,12 +120,14 @@ class Suite:
         self.group = group
 
     def run_one(self, name, group, kind, arguments, function, limit):
+        seconds = limit * self.relax * (SOAK if self.soak else 1)
+
         def on_alarm(*_):
-            raise TimedOut(f"not done within {limit * self.relax:.0f} s")
+            raise TimedOut(f"not done within {seconds:.0f} s")
 
         began = time.monotonic()
         signal.signal(signal.SIGALRM, on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, limit * self.relax)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             self.open_stage(group, kind, arguments)
             function(self.stage)
