@@ -9,6 +9,7 @@
  *	length             how many bytes of body came
  *	big&n=N            N bytes
  *	sleep&ms=N         wait N milliseconds, on a timer
+ *	compute&ms=N       N milliseconds in which nobody else is served: what a handler should not do
  *	stderr&n=N         N bytes to the web server's error log
  *	pid                the worker's process id
  *	redis&key=K        GET K from the pool "cache"
@@ -29,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PROBE_PIECE = 65536 };
@@ -109,6 +111,17 @@ probe_sleep(struct weft_request *rq)
 	if (weft_sleep(rq, ms) != WEFT_OK)
 		return weft_fail(rq);
 	return weft_printf(rq, "slept %ld ms", ms);
+}
+
+static int
+probe_compute(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+	clock_t end = clock() + ms * CLOCKS_PER_SEC / 1000;
+
+	while (clock() < end)
+		continue;
+	return weft_printf(rq, "computed %ld ms", ms);
 }
 
 static int
@@ -209,7 +222,7 @@ static const struct {
 	weft_handler *fn;
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
-	{ "sleep", probe_sleep }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
+	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
 	{ "sql", probe_sql }, { "wait", probe_wait }, { "token", probe_token }, { "insert", probe_insert },
 };
 
@@ -224,7 +237,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep stderr pid redis sql wait token insert");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis sql wait token insert");
 }
 
 static int

@@ -12,99 +12,115 @@ from scenarios.back import Back, check_all, ms, others_go_on
 
 QUICK = 0.020           # seconds: what those may take who need nobody
 
-TWO = """\
-pool "cache" { url = "@CACHE@"  connect_timeout = "500ms"  queue_timeout = "1s" }
-pool "db" { url = "@DB@"  connect_timeout = "500ms"  queue_timeout = "1s" }
-"""
 GET, ROW = "op=redis&key=scenario", "op=sql&id=7"
 
 
 def two_pools(cache, db):
-    return TWO.replace("@CACHE@", cache).replace("@DB@", db)
+    """Each has what it needs before a fault begins."""
+    return "".join(f'pool "{name}" {{ url = "{url}"  min = 4  connect_timeout = "500ms"  queue_timeout = "1s" }}\n'
+                   for name, url in (("cache", cache), ("db", db)))
 
 
-def ask_in_vain(stage, seconds=2.5):
-    """Requests that need what cannot be reached are told so in time; the others do not notice."""
-    found = {}
-
-    def fault():
-        users = [Askers(stage.weft, query, query[3:6], k=200, r=100) for query in (GET, ROW)]
-        time.sleep(seconds)
-        found["users"] = [result for each in users for result in each.end()]
-
-    others_go_on(stage, fault, QUICK)
-    slowest = percentile(found["users"], 1)
+def ask_in_vain(stage, seconds=2.0):
+    """Requests that need what cannot be reached are told so in time."""
+    users = [Askers(stage.weft, query, query[3:6], k=200, r=100) for query in (GET, ROW)]
+    time.sleep(seconds)
+    results = [result for each in users for result in each.end()]
+    slowest = percentile(results, 1)
     connects = {pool["name"]: pool["connects"] for pool in stage.weft.status()["pools"]}
-    print(f"# told within {ms(slowest)}: {tally(found['users'])}; connects: {connects}")
-    check_all(found["users"], 503, "who needs it")
+    print(f"# told within {ms(slowest)}: {tally(results)}; connects: {connects}")
+    check_all(results, 503, "who needs it")
     check(slowest < 1.0 + 0.1 * stage.relax, f"one was told after {ms(slowest)}")
+
+
+def wait_served(stage):
+    began = time.monotonic()
+    wait_until(lambda: stage.weft.ask(GET).code == 200 and stage.weft.ask(ROW).code == 200, "both are used again",
+               2 * stage.relax)
+    print(f"# served {ms(time.monotonic() - began)} after it was over")
+
+
+def through_tcp(stage):
+    """Returns proxies before Redis and PostgreSQL; weft goes through them."""
+    cache, cache_url = stage.redis_proxy(tcp=True)
+    db, db_url = stage.postgres_proxy(tcp=True)
+    stage.redis.ask("SET", "scenario", "shuttle")
+    stage.serve(two_pools(cache_url, db_url))
+    stage.answers(GET, ROW)
+    wait_until(lambda: all(pool["open"] >= 4 for pool in stage.weft.status()["pools"]), "the pools are full")
+    return cache, db
+
+
+def serve_nowhere(stage):
+    conf = stage.place.write("resolv.conf", "nameserver 127.0.0.1\n")
+    stage.serve(two_pools("redis://redis.example.org:6379", "postgresql://u@sql.example.org/d"),
+                launcher=[stage.place.words["SUPPORT"] + "/nowhere", conf])
 
 
 @scenario(Back, limit=60)
 def names_that_nobody_looks_up(stage):
-    conf = stage.place.write("resolv.conf", "nameserver 127.0.0.1\n")
-    stage.serve(two_pools("redis://redis.example.org:6379", "postgresql://u@sql.example.org/d"),
-                launcher=[stage.place.words["SUPPORT"] + "/nowhere", conf])
-    ask_in_vain(stage)
+    serve_nowhere(stage)
+    others_go_on(stage, lambda: ask_in_vain(stage), QUICK)
+    stage.weft.kill()       # look-ups under way would hold up its end
 
 
-def tcp_proxies(stage):
-    """Returns two, before Redis and PostgreSQL, and pools that go through them."""
-    cache, cache_url = stage.redis_proxy(tcp=True)
-    db, db_url = stage.postgres_proxy(tcp=True)
-    stage.redis.ask("SET", "scenario", "shuttle")
-    return cache, db, two_pools(cache_url, db_url)
-
-
-def check_cure(stage, proxies):
-    for proxy in proxies:
-        proxy.tell("clear")
-    cured = time.monotonic()
-    wait_until(lambda: stage.weft.ask(GET).code == 200 and stage.weft.ask(ROW).code == 200, "both are used again",
-               2 * stage.relax)
-    print(f"# served {ms(time.monotonic() - cured)} after it is over")
-    stage.wait_idle()
+def fill_backlog(port):
+    """Returns the connections that do it: with a backlog of 0 no more than one is taken."""
+    full = []
+    for _ in range(4):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", port))
+        full.append(sock)
+    return full
 
 
 @scenario(Back, limit=60)
 def connections_whose_packets_are_dropped(stage):
     """A listener with a full backlog: SYN after SYN gets no answer."""
-    cache, db, pools = tcp_proxies(stage)
-    full = []
-    for proxy in (cache, db):
-        proxy.tell("pause", "on")
-        for _ in range(4):
-            sock = socket.socket()
-            sock.setblocking(False)
-            sock.connect_ex(("127.0.0.1", proxy.port))
-            full.append(sock)
-    stage.serve(pools)
-    ask_in_vain(stage)
-    for sock in full:
-        sock.close()
-    check_cure(stage, (cache, db))
+    proxies = through_tcp(stage)
+
+    def fault():
+        full = []
+        for proxy in proxies:
+            proxy.tell("pause", "on")
+            full += fill_backlog(proxy.port)
+            proxy.tell("end", "reset")
+        ask_in_vain(stage)
+        for sock in full:
+            sock.close()
+        for proxy in proxies:
+            proxy.tell("clear")
+        wait_served(stage)
+
+    others_go_on(stage, fault, QUICK)
+    stage.wait_idle()
 
 
 @scenario(Back, limit=60)
 def handshakes_that_hang(stage):
     """Whoever listens takes the connection and says nothing."""
-    cache, db, pools = tcp_proxies(stage)
-    for proxy in (cache, db):
-        proxy.tell("hole", "on")
-    stage.serve(pools)
-    ask_in_vain(stage)
-    for proxy in (cache, db):
-        proxy.tell("end", "close")
-    check_cure(stage, (cache, db))
+    proxies = through_tcp(stage)
+
+    def fault():
+        for proxy in proxies:
+            proxy.tell("hole", "on")
+            proxy.tell("end", "close")
+        ask_in_vain(stage)
+        for proxy in proxies:
+            proxy.tell("clear")
+            proxy.tell("end", "close")
+        wait_served(stage)
+
+    others_go_on(stage, fault, QUICK)
+    stage.wait_idle()
 
 
 @scenario(Back, limit=60)
 def bytes_that_come_one_by_one(stage):
-    """Replies in pieces of a byte: slow, and right."""
-    cache, db, pools = tcp_proxies(stage)
-    stage.serve(pools)
-    stage.answers(GET, ROW)
-    for proxy in (cache, db):
+    """Slow, and right."""
+    proxies = through_tcp(stage)
+    for proxy in proxies:
         proxy.tell("dribble", "down", 1000)
 
     def fault():
@@ -112,7 +128,10 @@ def bytes_that_come_one_by_one(stage):
         check_all(ask(stage.weft, GET, name="keys", n=50, k=4), 200, "keys")
 
     others_go_on(stage, fault, QUICK)
-    check_cure(stage, (cache, db))
+    for proxy in proxies:
+        proxy.tell("clear")
+    wait_served(stage)
+    stage.wait_idle()
 
 
 # ---- everything at once ----
