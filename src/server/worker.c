@@ -23,6 +23,7 @@
 #include "front/fcgi_conn.h"
 #include "loop/listen.h"
 #include "loop/loop.h"
+#include "loop/stall.h"
 #include "server/config.h"
 #include "server/link.h"
 #include "server/sandbox.h"
@@ -31,6 +32,7 @@
 
 enum {
 	WORKER_END_SECONDS = 10,
+	WORKER_STALL_MS_MAX = 3600000,
 	WORKER_ACCEPTS = 1	/* in a turn, where there are other workers: they may be about to wake, and what was accepted is counted first */
 };
 
@@ -52,6 +54,7 @@ struct worker {
 	struct link *link;
 	LIST_HEAD(, worker_listen) listens;
 	struct timer *drain_timer;
+	struct stall *stall;		/* NULL: nobody watches over the loop */
 	usec drain_until;		/* 0: not draining */
 };
 
@@ -294,6 +297,20 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 	return 0;
 }
 
+/* Watch over the loop when the environment asks for it. */
+static void
+worker_watch_stalls(struct worker *w)
+{
+	const char *ms = getenv("WEFT_STALL_MS");
+	long limit = ms == NULL ? 0 : strtol(ms, NULL, 10);
+
+	if (limit <= 0 || limit > WORKER_STALL_MS_MAX)
+		return;
+	w->stall = stall_start(w->loop, limit * USEC_PER_MSEC);
+	if (w->stall == NULL)
+		log_warn("stalls are not looked for errno=%d", errno);
+}
+
 /* Everything is told to end; what still runs is cancelled and gets a moment for it. */
 static void
 worker_end(struct worker *w)
@@ -338,7 +355,9 @@ worker_run(const struct worker_start *start, int sock)
 	}
 	link_send(w.link, &m);
 	log_info("ready routes=%zu pools=%zu", w.app.nroutes, w.app.npools);
+	worker_watch_stalls(&w);
 	loop_run(w.loop);
+	stall_stop(&w.stall);
 	worker_end(&w);
 	log_info("ended");
 	return 0;
