@@ -6,6 +6,8 @@
 #include <weft/weft.h>
 
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@
 #include "app/fail.h"
 #include "back/reply.h"
 #include "back/rows.h"
+#include "back/sqltext.h"
 
 _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT == (int)REPLY_TEXT,
     "one numbering of replies");
@@ -21,10 +24,10 @@ _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT
 static void
 api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind)
 {
-	/* All but the room for a fault's text, which is large and mostly remains unread. */
-	memset(&c->rq, 0, sizeof *c - offsetof(struct weft_call, rq));
-	c->rq = rq;
+	/* All but the call itself, and the fault, of which call_init clears what is read. */
+	memset((char *)c + offsetof(struct weft_call, rq), 0, sizeof *c - offsetof(struct weft_call, rq));
 	call_init(&c->call, kind, &rq->rq.arena, &c->fault);
+	c->rq = rq;
 }
 
 static void
@@ -63,6 +66,20 @@ api_finish(struct weft_request *rq, struct weft_call *c)
 	return fail_note_call(rq, c);
 }
 
+/* As strtoll: but nearly all numbers are a few digits and nothing else, and no locale has anything to say of them. */
+static long long
+api_number(const char *text)
+{
+	const char *at = text[0] == '-' ? text + 1 : text, *first = at;
+	long long n = 0;
+
+	while (*at >= '0' && *at <= '9' && at - first < 18)
+		n = n * 10 + (*at++ - '0');
+	if (*at != '\0' || at == first)
+		return strtoll(text, NULL, 10);
+	return first > text ? -n : n;
+}
+
 static struct weft_call *
 api_keep(struct weft_request *rq, enum call_kind kind)
 {
@@ -87,21 +104,71 @@ api_redis_ask(struct weft_call *c, const char *pool, const char *fmt, va_list ap
 	api_submit(c, pool);
 }
 
+static int
+api_redis_finish(struct weft_request *rq, struct weft_call *c, struct weft_reply **reply)
+{
+	int rc = api_finish(rq, c);
+
+	if (reply != NULL)
+		*reply = rc == WEFT_OK ? c->call.reply : NULL;
+	return rc;
+}
+
 int
 weft_redis(struct weft_request *rq, const char *pool, struct weft_reply **reply, const char *fmt, ...)
 {
 	struct weft_call c;
 	va_list ap;
-	int rc;
 
 	api_call_init(&c, rq, CALL_REDIS);
 	va_start(ap, fmt);
 	api_redis_ask(&c, pool, fmt, ap);
 	va_end(ap);
-	rc = api_finish(rq, &c);
-	if (reply != NULL)
-		*reply = rc == WEFT_OK ? c.call.reply : NULL;
-	return rc;
+	return api_redis_finish(rq, &c, reply);
+}
+
+/* The bytes of a word.  at is NULL when memory for a number is refused. */
+static struct span
+api_redis_word(struct arena *a, const struct weft_value *v)
+{
+	char *number;
+
+	if (v->type != 1 && v->type != 2)
+		return (struct span){ v->len == 0 ? "" : v->bytes, v->len };
+	number = arena_alloc(a, SQL_REAL_MAX);
+	if (number == NULL)
+		return (struct span){ NULL, 0 };
+	if (v->type == 1)
+		return (struct span){ number, (size_t)snprintf(number, SQL_REAL_MAX, "%lld", v->integer) };
+	sql_real(v->real, number);
+	return span_str(number);
+}
+
+static enum weft_rc
+api_redis_words(struct call *call, const struct weft_value *word, size_t n)
+{
+	struct span *argv = n > SIZE_MAX / sizeof *argv ? NULL : arena_alloc(call->arena, n * sizeof *argv);
+
+	for (size_t i = 0; argv != NULL && i < n; i++) {
+		argv[i] = api_redis_word(call->arena, &word[i]);
+		if (argv[i].at == NULL)
+			argv = NULL;
+	}
+	return argv == NULL ? WEFT_SYSTEM : redis_command_args(call->arena, n, argv, &call->redis);
+}
+
+int
+weft_redis_values(struct weft_request *rq, const char *pool, struct weft_reply **reply, const struct weft_value *word, size_t n)
+{
+	struct weft_call c;
+	enum weft_rc rc;
+
+	api_call_init(&c, rq, CALL_REDIS);
+	rc = api_redis_words(&c.call, word, n);
+	if (rc != WEFT_OK)
+		api_call_fail(&c, rc, "a command %s", rc == WEFT_INVALID ? "without words" : "that memory is refused for");
+	api_submit(&c, pool);
+	return api_redis_finish(rq, &c, reply);
 }
 
 struct weft_call *
@@ -149,7 +216,7 @@ weft_reply_int(const struct weft_reply *reply)
 		return 0;
 	if (reply->kind == REPLY_INT)
 		return reply->integer;
-	return reply->kind == REPLY_TEXT ? strtoll(reply->text.at, NULL, 10) : 0;
+	return reply->kind == REPLY_TEXT ? api_number(reply->text.at) : 0;
 }
 
 size_t
@@ -167,20 +234,26 @@ weft_reply_at(const struct weft_reply *reply, size_t n)
 /* ---- SQL ---- */
 
 /* The public value as the back layer's, which borrows the caller's bytes. */
-static struct value
-api_value(struct weft_value v)
+static void
+api_value(struct value *to, const struct weft_value *v)
 {
-	switch (v.type) {
+	switch (v->type) {
 	case 1:
-		return (struct value){ .kind = VALUE_INT, .as.integer = v.integer };
+		to->kind = VALUE_INT;
+		to->as.integer = v->integer;
+		break;
 	case 2:
-		return (struct value){ .kind = VALUE_REAL, .as.real = v.real };
+		to->kind = VALUE_REAL;
+		to->as.real = v->real;
+		break;
 	case 3:
-		return (struct value){ .kind = VALUE_TEXT, .as.bytes = { v.bytes, v.len } };
 	case 4:
-		return (struct value){ .kind = VALUE_BYTES, .as.bytes = { v.bytes, v.len } };
+		to->kind = v->type == 3 ? VALUE_TEXT : VALUE_BYTES;
+		to->as.bytes = (struct span){ v->bytes, v->len };
+		break;
 	default:
-		return (struct value){ .kind = VALUE_NULL };
+		to->kind = VALUE_NULL;
+		break;
 	}
 }
 
@@ -219,9 +292,13 @@ api_sql_keep(struct weft_call *c)
 static void
 api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va_list ap)
 {
+	struct weft_value value;
+
 	if (api_sql_set(c, sql, room, n < 0 ? 0 : (size_t)n))
-		for (int i = 0; i < n; i++)
-			room[i] = api_value(va_arg(ap, struct weft_value));
+		for (int i = 0; i < n; i++) {
+			value = va_arg(ap, struct weft_value);
+			api_value(&room[i], &value);
+		}
 }
 
 static int
@@ -259,7 +336,7 @@ weft_sql_values(struct weft_request *rq, const char *pool, struct weft_rows **ro
 	api_call_init(&c, rq, CALL_SQL);
 	if (api_sql_set(&c, sql, room, n))
 		for (size_t i = 0; i < n; i++)
-			room[i] = api_value(value[i]);
+			api_value(&room[i], &value[i]);
 	api_submit(&c, pool);
 	return api_sql_finish(rq, &c, rows);
 }
@@ -332,7 +409,7 @@ weft_rows_int(const struct weft_rows *rows, size_t row, unsigned column)
 {
 	const char *text = weft_rows_text(rows, row, column);
 
-	return text == NULL ? 0 : strtoll(text, NULL, 10);
+	return text == NULL ? 0 : api_number(text);
 }
 
 double

@@ -85,13 +85,34 @@ weft_var(const struct weft_request *rq, const char *name)
 	return request_var(&rq->rq, span_str(name));
 }
 
-int
-weft_var_at(const struct weft_request *rq, size_t n, const char **name, const char **value)
+/* The names of all variables as strings: made once, when asked for.  NULL without memory. */
+static const char **
+api_var_names(struct weft_request *rq)
 {
+	const struct request *base = &rq->rq;
+	const char **names = arena_alloc(&rq->rq.arena, base->nvars * sizeof *names);
+
+	for (unsigned i = 0; names != NULL && i < base->nvars; i++) {
+		names[i] = arena_strdup(&rq->rq.arena, request_var_name(&base->var[i]));
+		if (names[i] == NULL)
+			return NULL;
+	}
+	return names;
+}
+
+int
+weft_var_at(const struct weft_request *crq, size_t n, const char **name, const char **value)
+{
+	struct weft_request *rq = (struct weft_request *)crq;
+
 	if (n >= rq->rq.nvars)
 		return WEFT_INVALID;
-	*name = rq->rq.var[n].name.at;
-	*value = rq->rq.var[n].value.at;
+	if (rq->var_names == NULL)
+		rq->var_names = api_var_names(rq);
+	if (rq->var_names == NULL)
+		return WEFT_SYSTEM;
+	*name = rq->var_names[n];
+	*value = request_var_value(&rq->rq.var[n]).at;
 	return WEFT_OK;
 }
 

@@ -79,8 +79,8 @@ weft_deadline(struct weft_request *rq, long ms)
 static void
 api_child_fault(struct weft_call *c)
 {
-	if (c->rq->fault.rc == c->call.rc) {
-		c->fault = c->rq->fault;
+	if (c->rq->fault_rc == c->call.rc && c->rq->fault != NULL) {
+		c->fault = *c->rq->fault;
 		c->status = c->rq->fault_status;
 		c->pool = c->rq->fault_pool;
 	} else {

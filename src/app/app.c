@@ -174,7 +174,7 @@ app_handle(struct weft_request *rq)
 	/* A handler that gave up without a word: the answer follows from its result, and not from a
 	 * failure that it had got over before. */
 	if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_OPEN) {
-		if (rq->fault.rc == WEFT_OK || (rc > 0 && rq->fault.rc != (enum weft_rc)rc))
+		if (rq->fault_rc == WEFT_OK || (rc > 0 && rq->fault_rc != (enum weft_rc)rc))
 			fail_note(rq, (enum weft_rc)rc, 0, "the handler returned %d (%s)", rc, fail_words((enum weft_rc)rc));
 		fail_answer_last(rq);
 	} else if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_STREAMING) {

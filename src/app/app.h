@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include <weft/weft.h>
@@ -65,10 +66,12 @@ struct weft_request {
 	struct app *app;
 	const struct app_route *route;
 	const char *path;		/* decoded, below the prefix; made when asked for */
+	const char **var_names;		/* terminated; made when asked for */
 	struct app_param *param;	/* of the route, decoded */
 	unsigned nparams;
-	int fault_status;		/* of weft_fail(); 0: after fault.rc */
-	struct fault fault;		/* of the last call that failed */
+	enum weft_rc fault_rc;		/* of the last call that failed; WEFT_OK: none has */
+	int fault_status;		/* of weft_fail(); 0: after fault_rc */
+	struct fault *fault;		/* what was said of it; in the arena.  NULL: nothing, or no memory was left for it */
 	const char *fault_pool;		/* its pool; NULL: none */
 	LIST_HEAD(, weft_call) calls;
 	struct app_defer *defers;

@@ -45,29 +45,51 @@ fail_words(enum weft_rc rc)
 	return fail_known(rc) ? fail_table[rc].words : "unknown result";
 }
 
+/* Another failure, of which nothing is said yet.  Most requests have none, so the place for its text is made for the first. */
+static void
+fail_begin(struct weft_request *rq, enum weft_rc rc, int status, const char *pool)
+{
+	rq->fault_rc = rc;
+	rq->fault_status = status;
+	rq->fault_pool = pool;
+	if (rq->fault == NULL)
+		rq->fault = arena_alloc(&rq->rq.arena, sizeof *rq->fault);
+}
+
 int
 fail_note(struct weft_request *rq, enum weft_rc rc, int status, const char *fmt, ...)
 {
-	char text[sizeof rq->fault.text];
+	char text[sizeof rq->fault->text];
 	va_list ap;
 
+	/* First: the arguments may be of the failure before. */
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	fault_set(&rq->fault, rc, NULL, "%s", text);
-	rq->fault_status = status;
-	rq->fault_pool = NULL;
+	fail_begin(rq, rc, status, NULL);
+	fault_set(rq->fault, rc, NULL, "%s", text);
 	return rc;
 }
 
 int
 fail_note_call(struct weft_request *rq, const struct weft_call *call)
 {
-	rq->fault = call->fault;
-	rq->fault.rc = call->call.rc;
-	rq->fault_status = call->status;
-	rq->fault_pool = call->call.pool == NULL ? call->pool : pool_name(call->call.pool);
+	fail_begin(rq, call->call.rc, call->status, call->call.pool == NULL ? call->pool : pool_name(call->call.pool));
+	if (rq->fault != NULL)
+		*rq->fault = call->fault;
 	return call->call.rc;
+}
+
+const char *
+fail_code(const struct weft_request *rq)
+{
+	return rq->fault == NULL ? "" : rq->fault->code;
+}
+
+const char *
+fail_text(const struct weft_request *rq)
+{
+	return rq->fault == NULL ? "" : rq->fault->text;
 }
 
 int
@@ -93,7 +115,7 @@ fail_answer(struct weft_request *rq, int status, const char *text)
 int
 fail_answer_last(struct weft_request *rq)
 {
-	enum weft_rc rc = rq->fault.rc;
+	enum weft_rc rc = rq->fault_rc;
 	int status = rq->fault_status != 0 ? rq->fault_status : fail_status(rc);
 	char text[160];
 
@@ -105,6 +127,6 @@ fail_answer_last(struct weft_request *rq)
 		snprintf(text, sizeof text, "%d %s", status, cgi_reason(status));
 	if (rc != WEFT_CANCELED)
 		log_info("request failed status=%d route=\"%s\" fault=\"%s%s%s\"", status, fiber_label(rq->rq.fiber),
-		    rq->fault.code, rq->fault.code[0] == '\0' ? "" : " ", rq->fault.text);
+		    fail_code(rq), fail_code(rq)[0] == '\0' ? "" : " ", fail_text(rq));
 	return fail_answer(rq, status, text);
 }

@@ -22,6 +22,10 @@ int fail_note(struct weft_request *rq, enum weft_rc rc, int status, const char *
 /* Note the fault of a pool's call that failed.  Returns its result. */
 int fail_note_call(struct weft_request *rq, const struct weft_call *call);
 
+/* Returns the back end's own code of the failure noted last, and what was said of it; "" where there is none. */
+const char *fail_code(const struct weft_request *rq);
+const char *fail_text(const struct weft_request *rq);
+
 /* Answer with a plain text; what was written and not sent is dropped.  A response that has begun is aborted.  Returns WEFT_OK. */
 int fail_answer(struct weft_request *rq, int status, const char *text);
 

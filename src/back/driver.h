@@ -13,7 +13,11 @@
  * A connection's life:
  *
  *	open() ─► CONN_CONNECTING ── conn_is_ready() ──► CONN_READY ── conn_is_dead() ─► close()
- *	              └──────────── conn_is_dead() ──────────────────────────┘
+ *	              │                                   │    ▲                           ▲
+ *	              │                                lent    clean(), conn_is_ready()    │
+ *	              │                                   ▼    │                           │
+ *	              │                                CONN_LENT, CONN_CLEANING ───────────┤
+ *	              └──────────── conn_is_dead() ────────────────────────────────────────┘
  */
 
 #include <stdbool.h>
@@ -26,13 +30,27 @@
 
 struct loop;
 
-enum conn_state { CONN_CONNECTING, CONN_READY, CONN_DEAD };
+enum conn_state {
+	CONN_CONNECTING,
+	CONN_READY,
+	CONN_LENT,		/* one borrower's own (lease.h) */
+	CONN_CLEANING,		/* given back; the driver makes it as it was */
+	CONN_DEAD,
+};
+
+/* How a connection that was lent comes back. */
+enum conn_clean {
+	CONN_CLEAN,		/* as it was: anybody's at once */
+	CONN_WASHING,		/* will be: conn_is_ready or conn_is_dead follows */
+	CONN_SPOILT,		/* close it */
+};
 
 struct conn {
 	enum conn_state state;
 	struct pool *pool;
 	const struct driver *driver;
 	void *driver_data;		/* the driver's own */
+	struct lease *lease;		/* while CONN_LENT: whose it is */
 	unsigned inflight;		/* replies owed on it, abandoned ones too; these four kept by conn_took and conn_gave */
 	usec busy_since;		/* when the oldest owed reply was asked for, or the last reply came; 0: idle */
 	usec given;			/* when it was given a call last; the same in all of a turn */
@@ -80,6 +98,13 @@ struct driver {
 	 */
 	void (*abandon)(struct conn *c, struct call *call);
 
+	/*
+	 * A borrower has given c back.  Its transaction is over and its settings, watches, subscriptions and
+	 * what else it left behind are gone before anybody else gets it.  Replies may still be owed, of calls that were
+	 * abandoned.  The pool closes a connection that takes longer than POOL_GRACE.  NULL: always closed.
+	 */
+	enum conn_clean (*clean)(struct conn *c);
+
 	/* Close and free driver_data, at once.  Calls still in its pipeline are finished first, oldest
 	   first: WEFT_UNKNOWN if any byte of them was sent, WEFT_NOT_SENT else; with fmt NULL the pool says why.
 	   The pool may call it from within conn_gave and conn_is_ready, so within the library's callback. */
@@ -88,7 +113,7 @@ struct driver {
 
 /* ---- what drivers tell the pool ---- */
 
-/* The connection may be used.  From the loop, never from within open(). */
+/* The connection may be used: it is connected, or clean again.  From the loop, never from within open() or clean(). */
 void conn_is_ready(struct conn *c);
 
 /*

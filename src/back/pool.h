@@ -41,6 +41,7 @@ struct driver;
 #define POOL_SLOW (5 * USEC_PER_MSEC)
 #define POOL_NEAR (USEC_PER_MSEC / 2)
 #define POOL_GRACE USEC_PER_SEC
+#define POOL_LENT_LONG (30 * USEC_PER_SEC)	/* a connection that is lent for longer is logged, once */
 enum { POOL_SPREAD = 64, POOL_TOGETHER = 8 };
 
 struct pool_conf {
@@ -93,7 +94,7 @@ struct loop *pool_loop(const struct pool *p);
 
 /* What a pool is doing, for status pages. */
 struct pool_stat {
-	unsigned open, connecting, busy, queued;	/* now */
+	unsigned open, connecting, busy, lent, queued;	/* now; lent ones are open and busy */
 	unsigned down;					/* 1: the breaker is open */
 	unsigned long long calls, failed, timeouts, busy_refused, connects, losses;	/* since the start */
 };

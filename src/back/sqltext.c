@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SQL_PLACES = 4 };	/* of numbers that are written without printf; with more of them it may write 1e-05 */
+
 /* Behind a comment that begins at s; block comments nest, as in PostgreSQL. */
 static const char *
 sql_skip_comment(const char *s)
@@ -134,9 +136,49 @@ sql_integer(long long x, char out[SQL_INTEGER_MAX])
 	return len;
 }
 
+/* Write n / scale, which is 10^places. */
+static void
+sql_decimal(long long n, int places, long long scale, char *out)
+{
+	long long rest = n % scale;
+
+	out += sql_integer(n / scale, out);
+	if (places == 0)
+		return;
+	*out++ = '.';
+	out[places] = '\0';
+	for (; places > 0; rest /= 10)
+		out[--places] = (char)('0' + rest % 10);
+}
+
+/* As sql_real, of a number with few places, as most are: printf's frames are so deep that a request would touch another page for it. */
+static bool
+sql_real_short(double x, char *out)
+{
+	double size = fabs(x);
+	long long scale = 1;
+
+	for (int places = 0; places <= SQL_PLACES; places++, scale *= 10) {
+		long long n;
+
+		if (!(size * (double)scale < 1e15))
+			return false;
+		n = (long long)(size * (double)scale + 0.5);
+		if ((double)n / (double)scale != size)
+			continue;
+		if (signbit(x))
+			*out++ = '-';
+		sql_decimal(n, places, scale, out);
+		return true;
+	}
+	return false;
+}
+
 void
 sql_real(double x, char out[SQL_REAL_MAX])
 {
+	if (sql_real_short(x, out))
+		return;
 	if (isnan(x)) {
 		strcpy(out, "NaN");
 		return;

@@ -60,8 +60,11 @@ arena_grow(struct arena *a, size_t len)
 
 	if (len > SIZE_MAX - sizeof *b - ARENA_ALIGN)
 		return -1;
-	if (a->limit != 0 && (size > a->limit || a->total > a->limit - size))
-		return -1;
+	if (a->limit != 0 && size > a->limit - a->total) {
+		size = a->limit - a->total;	/* the rest of what it may take */
+		if (size < len)
+			return -1;
+	}
 	b = malloc(sizeof *b + size);
 	if (b == NULL)
 		return -1;

@@ -22,7 +22,7 @@ struct arena {
 	size_t limit;			/* at most so many; 0: no limit */
 };
 
-enum { ARENA_BLOCK_MIN = 4096, ARENA_BLOCK_MAX = 65536 };
+enum { ARENA_BLOCK_MIN = 1024, ARENA_BLOCK_MAX = 65536 };
 
 /*
  * Begin an arena over the caller's memory.

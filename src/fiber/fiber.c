@@ -13,9 +13,9 @@
  * (fiber_make_ready); what comes later in the same turn finds the fiber READY
  * and changes nothing.
  *
- * A mapping, from its top: the room, struct fiber, the stack.  The room's
- * beginning, which is used most, is next to the struct and to the outermost
- * frames, so they share a page even where the room is large.
+ * A mapping, from its top: struct fiber, the stack.  They share a page, which
+ * is all that a fiber touches of it unless its frames are deep.  The room lies elsewhere, packed
+ * with those of other fibers (room.h); a small one, or a very large one, lies above the struct.
  *
  * The clock is read at a wait that has a deadline, and around one that is
  * traced.
@@ -27,7 +27,10 @@
 #include "base/must.h"
 #include "fiber/sched.h"
 
-enum { FIBER_ALIGN = 64 };	/* of the struct; a cache line */
+enum {
+	FIBER_ALIGN = 16,		/* of the struct, and of a room above it */
+	FIBER_ROOM_NEAR = 256		/* bytes: of a room up to that more is lost by packing than gained */
+};
 
 void
 fiber_unmake(struct fiber *f)
@@ -36,6 +39,8 @@ fiber_unmake(struct fiber *f)
 	struct stack stack = f->stack;
 
 	s->alive--;
+	if (f->slab != NULL)
+		room_put(&s->rooms, f->slab, f->room);
 	stack_put(&s->stacks, &stack);
 }
 
@@ -69,32 +74,49 @@ fiber_main(void *arg)
 	context_leave(&f->context, &f->sched->loop);
 }
 
-struct fiber *
-fiber_new(struct fiber_sched *s, size_t room)
+/* Make a fiber whose room is given, or, where it is NULL, the last bytes of its mapping. */
+static struct fiber *
+fiber_make(struct fiber_sched *s, size_t room, char *at, struct room_slab *slab)
 {
+	size_t above = fiber_struct_size() + (at != NULL ? 0 : (room + FIBER_ALIGN - 1) / FIBER_ALIGN * FIBER_ALIGN);
 	struct stack stack;
 	struct fiber *f;
-	size_t above;
 
-	if (s->alive >= s->max || room > SIZE_MAX / 8 || s->stack_size > SIZE_MAX / 8)
-		return NULL;
-	above = fiber_struct_size() + (room + FIBER_ALIGN - 1) / FIBER_ALIGN * FIBER_ALIGN;
-	/* One deadline each, so no wait can fail for want of memory. */
-	if (timerq_reserve(&s->timers, s->alive + 1) != 0)
-		return NULL;
 	if (stack_get(&s->stacks, s->stack_size + above, &stack) != 0)
 		return NULL;
 	f = (struct fiber *)(stack_top(&stack) - above);
-	*f = (struct fiber){ .sched = s, .deadline = CLOCK_NEVER, .stack = stack };
+	*f = (struct fiber){ .sched = s, .deadline = CLOCK_NEVER, .stack = stack, .room = at, .slab = slab };
+	if (at == NULL)
+		f->room = (char *)f + fiber_struct_size();
 	context_make(&f->context, stack.low, stack.size - above, fiber_main, f);
 	s->alive++;
+	return f;
+}
+
+struct fiber *
+fiber_new(struct fiber_sched *s, size_t room)
+{
+	struct room_slab *slab = NULL;
+	struct fiber *f;
+	char *at = NULL;
+
+	if (s->alive >= s->max || room > SIZE_MAX / 8 || s->stack_size > SIZE_MAX / 8)
+		return NULL;
+	/* One deadline each, so no wait can fail for want of memory. */
+	if (timerq_reserve(&s->timers, s->alive + 1) != 0)
+		return NULL;
+	if (room > FIBER_ROOM_NEAR && room <= ROOM_MAX && (at = room_get(&s->rooms, room, &slab)) == NULL)
+		return NULL;
+	f = fiber_make(s, room, at, slab);
+	if (f == NULL && at != NULL)
+		room_put(&s->rooms, slab, at);
 	return f;
 }
 
 void *
 fiber_room(struct fiber *f)
 {
-	return (char *)f + fiber_struct_size();
+	return f->room;
 }
 
 void

@@ -18,10 +18,10 @@
  *	while (!me.done && rc == WEFT_OK)
  *		rc = fiber_wait(WAIT_POOL, deadline);
  *
- * Memory: the room its owner asked for, and below it the fiber's struct, are at
- * the top of its stack's mapping, so a fiber costs no malloc, and its first
- * frames, its struct and the beginning of its room share a page or two.
- * Below the stack is a guard area.  Stacks are cached.
+ * Memory: a fiber's struct is at the top of its stack's mapping and shares a
+ * page with its first frames; below the stack is a guard area.  The room its
+ * owner asked for lies side by side with those of others.  Stacks and rooms are kept
+ * for the next fiber, so one costs no malloc.
  */
 
 #include <stdbool.h>
@@ -64,6 +64,12 @@ enum { FIBER_ROUNDS = 64 };
  */
 unsigned fiber_sched_run(struct fiber_sched *s);
 
+/* As fiber_sched_run, but at most so many times a fiber; the others stay ready. */
+unsigned fiber_sched_run_some(struct fiber_sched *s, unsigned most);
+
+/* Returns how many fibers are ready. */
+unsigned fiber_sched_ready(const struct fiber_sched *s);
+
 /* Returns when fiber_sched_run must be called next: 0 when a fiber is ready, CLOCK_NEVER when none waits for a time. */
 usec fiber_sched_next(const struct fiber_sched *s);
 
@@ -88,8 +94,8 @@ void fiber_sched_turn(struct fiber_sched *s, enum fiber_turn what);
 /*
  * Make a fiber that does not run yet.
  *
- * room     bytes at the top of its mapping which are the caller's until the
- *          fiber ends: fiber_room().  Not counted in stack_size
+ * room     bytes which are the caller's until the fiber ends: fiber_room().
+ *          Not counted in stack_size.  All rooms of the usual sizes get as large as the largest so far
  * Returns  the fiber, NULL when the limit is reached or memory is refused
  * Owns     the scheduler owns it from fiber_start on; before that, the caller
  *          may fiber_drop it

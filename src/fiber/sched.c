@@ -8,10 +8,11 @@
  * own stack, never to each other: the queue is looked at in one place, and an
  * ended fiber's stack is put away by somebody who does not stand on it.
  *
- * The clock is read once a turn, and only when any deadline is set.
+ * The clock is read once a turn, and only when any deadline is set or somebody asks (lately).
  */
 #include "fiber/sched.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -53,6 +54,7 @@ fiber_sched_new(const struct fiber_conf *conf)
 	s->stack_size = conf->stack_size != 0 ? conf->stack_size : FIBER_STACK_DEFAULT;
 	s->max = conf->max != 0 ? conf->max : FIBER_MAX_DEFAULT;
 	timerq_init(&s->timers);
+	room_pool_init(&s->rooms);
 	if (stack_pool_init(&s->stacks, conf->cache != 0 ? conf->cache : FIBER_CACHE_DEFAULT) != 0) {
 		free(s);
 		return NULL;
@@ -70,6 +72,7 @@ fiber_sched_free(struct fiber_sched **sp)
 		return;
 	must(s->alive == 0);
 	stack_pool_fini(&s->stacks);
+	room_pool_fini(&s->rooms);
 	timerq_fini(&s->timers);
 	free(s);
 }
@@ -89,13 +92,12 @@ fiber_sched_now(const struct fiber_sched *s)
 usec
 fiber_sched_lately(struct fiber_sched *s)
 {
+	if (s->has_lately)
+		return s->lately;
 	if (!s->in_turn)
 		return s->clock();
-	if (!s->has_lately) {
-		s->lately = s->clock();
-		s->has_lately = true;
-	}
-	return s->lately;
+	s->has_lately = true;
+	return s->lately = s->clock();
 }
 
 void
@@ -138,7 +140,7 @@ fiber_sched_expire(struct fiber_sched *s)
 
 	if (timerq_next(&s->timers) == CLOCK_NEVER)
 		return;
-	now = s->clock();
+	now = fiber_sched_lately(s);
 	while ((e = timerq_pop(&s->timers, now)) != NULL)
 		fiber_make_ready(fiber_of_timer(e), WEFT_TIMEOUT);
 }
@@ -156,7 +158,19 @@ fiber_resume(struct fiber *f)
 }
 
 unsigned
+fiber_sched_ready(const struct fiber_sched *s)
+{
+	return s->ready.count;
+}
+
+unsigned
 fiber_sched_run(struct fiber_sched *s)
+{
+	return fiber_sched_run_some(s, UINT_MAX);
+}
+
+unsigned
+fiber_sched_run_some(struct fiber_sched *s, unsigned most)
 {
 	unsigned ran = 0, round, left;
 
@@ -165,8 +179,8 @@ fiber_sched_run(struct fiber_sched *s)
 	fiber_sched_expire(s);
 	while (s->later.count > 0)
 		fiber_queue_add(&s->ready, fiber_queue_take(&s->later));
-	for (round = 0; round < FIBER_ROUNDS && s->ready.count > 0; round++) {
-		for (left = s->ready.count; left > 0; left--, ran++)
+	for (round = 0; round < FIBER_ROUNDS && s->ready.count > 0 && ran < most; round++) {
+		for (left = s->ready.count; left > 0 && ran < most; left--, ran++)
 			fiber_resume(fiber_queue_take(&s->ready));
 	}
 	return ran;

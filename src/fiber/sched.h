@@ -9,6 +9,7 @@
 
 #include "fiber/context.h"
 #include "fiber/fiber.h"
+#include "fiber/room.h"
 #include "fiber/stack.h"
 #include "fiber/timerq.h"
 
@@ -27,6 +28,7 @@ struct fiber_sched {
 	struct fiber_queue later;	/* those that have yielded twice in this turn */
 	struct timerq timers;
 	struct stack_pool stacks;
+	struct room_pool rooms;
 	usec (*clock)(void);
 	size_t stack_size;
 	unsigned max;
@@ -57,6 +59,8 @@ struct fiber {
 	void (*fn)(void *arg);
 	void *arg;
 	struct stack stack;
+	char *room;
+	struct room_slab *slab;		/* of the room; NULL: it lies above the struct */
 };
 
 /* The fiber that runs on this thread.  A fiber stays on its thread, so this may be kept in a register across a wait. */

@@ -26,7 +26,7 @@ struct stack_pool {
 };
 
 enum {
-	STACK_WARM = 64,	/* free stacks that keep their pages */
+	STACK_WARM = 128,	/* free stacks that keep their pages */
 	STACK_GUARD = 65536	/* bytes: more than one frame is likely to step over */
 };
 

@@ -19,7 +19,6 @@
 #include "front/fcgi_internal.h"
 #include "loop/loop.h"
 #include "request/body.h"
-#include "wire/fcgi_param.h"
 
 #define FCGI_PAGE(status, more, text) \
 	SPAN("Status: " status "\r\n" more "Content-Type: text/plain\r\n\r\n" text "\n")
@@ -149,18 +148,6 @@ fcgi_in_params(struct fcgi_conn *c, struct span bytes)
 		fcgi_in_reject(s, FCGI_PAGE("431 Request Header Fields Too Large", "", "The request's variables are too long."));
 }
 
-/* Give all pairs to the request.  Returns false when the stream ends within a pair. */
-static bool
-fcgi_in_add_vars(struct request *rq, struct span params)
-{
-	struct fcgi_param p;
-
-	while (fcgi_param_next(&params, &p) == FCGI_OK)
-		if (request_var_add(rq, p.name, p.value) == WEFT_TOO_LARGE)
-			return true;	/* it knows that it is bad */
-	return params.len == 0;
-}
-
 static void
 fcgi_in_start(struct fcgi_conn *c, struct fcgi_slot *s)
 {
@@ -172,7 +159,7 @@ fcgi_in_start(struct fcgi_conn *c, struct fcgi_slot *s)
 		fcgi_slot_end(s);
 		return;
 	}
-	if (!fcgi_in_add_vars(rq, c->holder == s ? s->held : buf_span(&s->params))) {
+	if (request_vars_take(rq, c->holder == s ? s->held : buf_span(&s->params)) != WEFT_OK) {
 		request_drop(&rq);
 		fcgi_in_reject(s, FCGI_PAGE("400 Bad Request", "", "The request's variables are cut short."));
 		return;
@@ -358,7 +345,24 @@ fcgi_in_event(struct fcgi_conn *c, const struct fcgi_event *ev)
 	}
 }
 
-/* Take steps as long as they do something.  Returns bytes consumed. */
+/* The usual record, all there.  Returns bytes consumed. */
+static size_t
+fcgi_in_whole(struct fcgi_conn *c, struct span in)
+{
+	struct span content;
+	size_t n = fcgi_rx_whole(&c->rx, in, &content);
+
+	if (n == 0)
+		return 0;
+	fcgi_in_record(c);
+	if (content.len > 0 && !c->doomed)
+		fcgi_in_data(c, content);
+	if (!c->doomed)
+		fcgi_in_end(c);
+	return n;
+}
+
+/* Take whole records, and steps where there are none, as long as they do something.  Returns bytes consumed. */
 static size_t
 fcgi_in_steps(struct fcgi_conn *c, struct span in)
 {
@@ -366,9 +370,13 @@ fcgi_in_steps(struct fcgi_conn *c, struct span in)
 	size_t used = 0, n;
 
 	do {
-		n = fcgi_rx_step(&c->rx, span_skip(in, used), &ev);
+		ev.kind = FCGI_EV_NONE;
+		n = fcgi_in_whole(c, span_skip(in, used));
+		if (n == 0) {
+			n = fcgi_rx_step(&c->rx, span_skip(in, used), &ev);
+			fcgi_in_event(c, &ev);
+		}
 		used += n;
-		fcgi_in_event(c, &ev);
 	} while (!c->doomed && c->awaited == NULL && (n > 0 || ev.kind != FCGI_EV_NONE));
 	return used;
 }

@@ -50,9 +50,9 @@ struct fcgi_slot {
 	usec since;			/* of BEGIN; then of the last of its STDIN */
 	uint16_t id;
 	uint8_t role;
+	uint8_t state;			/* enum fcgi_slot_state */
 	bool keep;
 	bool sent;			/* some of its STDOUT is out */
-	enum fcgi_slot_state state;
 };
 
 TAILQ_HEAD(fcgi_slots, fcgi_slot);
@@ -80,23 +80,13 @@ enum fcgi_content {
 	FCGI_CONTENT_VALUES,
 };
 
+/* There may be thousands, most of them idle, so it is small. */
 struct fcgi_conn {
 	TAILQ_ENTRY(fcgi_conn) link;
 	struct fcgi_conns *set;
 	struct stream *stream;
-	enum fcgi_conn_state state;
-	struct fcgi_rx rx;
-	char head[FCGI_HEAD_SIZE];	/* half a header */
-	size_t head_len;
-	enum fcgi_content content;
-	struct fcgi_slot *current;	/* whose PARAMS or STDIN record is being received */
-	struct fcgi_slot *awaited;	/* the next request has its id: input rests until it has ended */
-	struct fcgi_begin next;		/* that request's BEGIN */
-	bool next_due;			/* it has ended: begin with next */
-	struct fcgi_slot *holder;	/* whose params are still in the loop's scratch */
-	struct span whole;		/* content of BEGIN or GET_VALUES, where it came in one piece */
-	struct buf gather;		/* the same, where it did not */
-	struct fcgi_ids ids;
+	uint8_t state;			/* enum fcgi_conn_state */
+	uint8_t content;		/* enum fcgi_content */
 	bool busy;			/* fcgi_in is at work */
 	bool doomed;			/* to be closed when it returns */
 	bool partial;			/* we have the beginning of a record */
@@ -104,6 +94,18 @@ struct fcgi_conn {
 	bool owed;			/* a request ended before its input: closing would drop what we do not read */
 	bool eof;			/* the peer sends no more */
 	bool fresh;			/* no request yet */
+	bool kept;			/* a request came with KEEP_CONN */
+	bool next_due;			/* the awaited request has ended: begin with next */
+	char head[FCGI_HEAD_SIZE];	/* half a header */
+	size_t head_len;
+	struct fcgi_rx rx;
+	struct fcgi_slot *current;	/* whose PARAMS or STDIN record is being received */
+	struct fcgi_slot *awaited;	/* the next request has its id: input rests until it has ended */
+	struct fcgi_begin next;		/* that request's BEGIN */
+	struct fcgi_slot *holder;	/* whose params are still in the loop's scratch */
+	struct span whole;		/* content of BEGIN or GET_VALUES, where it came in one piece */
+	struct buf gather;		/* the same, where it did not */
+	struct fcgi_ids ids;
 	usec since;			/* of idling, of a partial record without request, of lingering */
 	usec out_since;			/* pending output made progress last, as the sweep saw it */
 	unsigned long long out_seen;
@@ -123,6 +125,7 @@ struct fcgi_conns {
 	struct fcgi_slots cache;
 	unsigned cached;
 	unsigned count;
+	uint32_t kept;			/* of these, those that are kept */
 	size_t held;			/* bytes of half-received PARAMS and the like, of all connections */
 	unsigned long long logs_dropped;
 	struct timer *sweep;

@@ -7,7 +7,7 @@ weft_gate_SOURCES = src/gate/gate.c \
 	src/gate/carry.c src/gate/carry.h \
 	src/gate/control.c src/gate/control.h \
 	src/gate/params.c src/gate/params.h
-weft_gate_CFLAGS = $(AM_CFLAGS) $(GATE_CFLAGS)
+weft_gate_CFLAGS = $(BASE_CFLAGS) $(GATE_CFLAGS)
 weft_gate_LDFLAGS = $(SANITIZE_CFLAGS) $(GATE_LDFLAGS)
-weft_gate_LINK = $(GATE_CC) $(AM_CFLAGS) $(CFLAGS) $(weft_gate_LDFLAGS) -o $@
+weft_gate_LINK = $(GATE_CC) $(BASE_CFLAGS) $(CFLAGS) $(weft_gate_LDFLAGS) -o $@
 $(weft_gate_OBJECTS): CC = @GATE_CC@

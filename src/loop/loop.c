@@ -4,6 +4,11 @@
  * which polls once and runs the callbacks of what is ready; then the fibers run, then the
  * tasks.  A turn sleeps only when no fiber is ready and no task is left.
  *
+ * Thousands of descriptors may be ready at once, or thousands of deadlines pass.  If all that
+ * follows were done in one go, each step would find its memory gone from the processor's cache,
+ * and stacks and chunks in the hands of the kernel.  So fibers run in batches, each with its
+ * tasks, also between callbacks.
+ *
  * All times, of timers and of fibers, are one timeout of libevent's (the tick).  It is
  * looked at before each poll, and armed anew only when something is due earlier than it
  * is armed for; one that comes too early does no harm.  A busy server thus neither touches
@@ -25,6 +30,8 @@
 #include "base/must.h"
 #include "loop/loop_inside.h"
 #include "loop/thread.h"
+
+enum { LOOP_BATCH = 64 };	/* fibers at once: their stacks, rooms and output fit into the processor's cache, and are those that are kept */
 
 /* What libevent warns of it also returns to us, and who decides what to do logs it. */
 static void
@@ -141,6 +148,23 @@ loop_run_tasks(struct loop *l)
 	TAILQ_REMOVE(&l->tasks, &l->mark, link);
 }
 
+/* Some of the fibers that are ready, and what follows from them. */
+static void
+loop_run_some(struct loop *l)
+{
+	fiber_sched_run_some(l->fibers, LOOP_BATCH);
+	loop_run_tasks(l);
+}
+
+void
+loop_after_callback(struct loop *l)
+{
+	if (fiber_sched_ready(l->fibers) < LOOP_BATCH)
+		return;
+	loop_run_some(l);
+	fiber_sched_turn(l->fibers, FIBER_TURN_BEGINS);
+}
+
 static int
 loop_poll(struct loop *l, usec max_wait)
 {
@@ -165,8 +189,7 @@ loop_step(struct loop *l, usec max_wait)
 	rc = loop_poll(l, max_wait);
 	if (l->timers.count > 0)
 		timer_run_due(l);
-	fiber_sched_run(l->fibers);
-	loop_run_tasks(l);
+	loop_run_some(l);
 	fiber_sched_turn(l->fibers, FIBER_TURN_ENDS);
 	return rc;
 }

@@ -21,11 +21,14 @@ struct loop_signal;
 /*
  * A descriptor in the loop.  Reading and writing are two events, so that
  * wanting one more or one less is one epoll_ctl, never a removal and an
- * addition.  libevent does not touch an event after its callback, and event_del takes
+ * addition.  The writer is made when it is wanted, which for most descriptors is never.
+ * libevent does not touch an event after its callback, and event_del takes
  * one that is due off its queue: a callback may free any watch.
  */
 struct watch {
-	struct event reader, writer;
+	struct event reader;
+	struct event *writer;		/* NULL: writing is not wanted */
+	struct loop *loop;
 	int wanted;			/* WATCH_ bits */
 	watch_fn *fn;
 	void *arg;
@@ -49,6 +52,9 @@ struct loop {
 	struct watch *signal_watch;
 	SLIST_HEAD(, loop_signal) handlers;
 };
+
+/* A callback has returned: if it made the fibers that are ready too many, run them. */
+void loop_after_callback(struct loop *l);
 
 /* Begin a watch in the caller's memory; nothing is wanted at first. */
 void watch_init(struct watch *w, struct loop *l, int fd, watch_fn *fn, void *arg);

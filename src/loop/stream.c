@@ -28,7 +28,7 @@ stream_new(struct loop *l, int fd, const struct stream_ops *ops, void *arg, cons
 	s->loop = l;
 	s->fd = fd;
 	s->holds = 1;
-	s->ops = *ops;
+	s->ops = ops;
 	s->arg = arg;
 	s->conf = conf == NULL ? stream_conf_default : *conf;
 	if (s->conf.tail_max == 0)

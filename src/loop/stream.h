@@ -50,15 +50,16 @@ struct stream_ops {
 };
 
 struct stream_conf {
-	size_t tail_max;	/* bytes of an unconsumed tail; 0: 64 KiB; at most half of LOOP_SCRATCH_SIZE */
-	size_t high_water;	/* stream_is_full above so many pending bytes; 0: 128 KiB */
-	size_t low_water;	/* 0: a quarter of high_water */
-	size_t pending_max;	/* stream_write over so many bytes loses the stream; 0: 16 MiB */
+	unsigned tail_max;	/* bytes of an unconsumed tail; 0: 64 KiB; at most half of LOOP_SCRATCH_SIZE */
+	unsigned high_water;	/* stream_is_full above so many pending bytes; 0: 128 KiB */
+	unsigned low_water;	/* 0: a quarter of high_water */
+	unsigned pending_max;	/* stream_write over so many bytes loses the stream; 0: 16 MiB */
 };
 
 /*
  * Begin reading from a connected, non-blocking descriptor.
  *
+ * ops      borrowed as long as the stream is there
  * conf     NULL: defaults; copied
  * Returns  the stream, or NULL with errno (fd is then still the caller's)
  * Owns     the stream owns fd from here on; the caller owns the stream

@@ -4,6 +4,9 @@
 
 /* A stream's states and struct: stream_io.c moves bytes, stream.c serves the owner.  Nobody else includes it. */
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "loop/loop.h"
 #include "loop/loop_inside.h"
 #include "loop/stream.h"
@@ -23,17 +26,15 @@ enum stream_tx {
 	STREAM_TX_TOLD,
 };
 
+/* There is one for each connection, so it is small, and what each request touches lies together. */
 struct stream {
+	struct watch watch;
 	struct loop *loop;
 	int fd;				/* -1: closed, and only held */
 	unsigned holds;
-	struct watch watch;
-	struct loop_task task;
-	struct stream_ops ops;
+	const struct stream_ops *ops;
 	void *arg;
-	struct stream_conf conf;
-	enum stream_rx rx;
-	enum stream_tx tx;
+	uint8_t rx, tx;			/* enum stream_rx, stream_tx */
 	bool shut_asked;		/* SHUT_WR after the last byte */
 	bool was_full;			/* on_drained is owed */
 	bool no_socket;			/* a pipe: write(2) instead of send(2) */
@@ -41,6 +42,8 @@ struct stream {
 	struct chunkq out;
 	size_t reserved;
 	unsigned long long in_count, out_count;
+	struct loop_task task;
+	struct stream_conf conf;
 };
 
 /* One holder less; the last one frees. */

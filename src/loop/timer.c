@@ -71,11 +71,9 @@ timer_free(struct timer **tp)
 	free(t);
 }
 
-void
-timer_run_due(struct loop *l)
+static void
+timer_run(struct loop *l, usec now)
 {
-	usec now = loop_now(l);
-
 	/* Not more than there are now, whatever they set anew. */
 	for (unsigned n = l->timers.count; n > 0; n--) {
 		struct timer *t = (struct timer *)timerq_pop(&l->timers, now);
@@ -91,4 +89,13 @@ timer_run_due(struct loop *l)
 		t->at = CLOCK_NEVER;
 		t->fn(t->arg);	/* may have freed t */
 	}
+}
+
+void
+timer_run_due(struct loop *l)
+{
+	usec now = loop_lately(l);	/* what comes due while the turn lasts is the next one's */
+
+	if (timerq_next(&l->timers) <= now)
+		timer_run(l, now);
 }

@@ -18,26 +18,31 @@ static void
 watch_on_read(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
+	struct loop *l = w->loop;
 
 	w->fn(w->arg, WATCH_READ);
+	loop_after_callback(l);
 }
 
 static void
 watch_on_write(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
+	struct loop *l = w->loop;
 
 	w->fn(w->arg, WATCH_WRITE);
+	loop_after_callback(l);
 }
 
 void
 watch_init(struct watch *w, struct loop *l, int fd, watch_fn *fn, void *arg)
 {
+	w->writer = NULL;
+	w->loop = l;
 	w->wanted = 0;
 	w->fn = fn;
 	w->arg = arg;
 	must(event_assign(&w->reader, l->base, fd, EV_READ | EV_PERSIST, watch_on_read, w) == 0);
-	must(event_assign(&w->writer, l->base, fd, EV_WRITE | EV_PERSIST, watch_on_write, w) == 0);
 }
 
 void
@@ -68,6 +73,26 @@ watch_free(struct watch **wp)
 	free(w);
 }
 
+static int
+watch_begin_write(struct watch *w)
+{
+	w->writer = event_new(w->loop->base, event_get_fd(&w->reader), EV_WRITE | EV_PERSIST, watch_on_write, w);
+	if (w->writer == NULL)
+		return -1;
+	if (event_add(w->writer, NULL) == 0)
+		return 0;
+	event_free(w->writer);
+	w->writer = NULL;
+	return -1;
+}
+
+static void
+watch_end_write(struct watch *w)
+{
+	event_free(w->writer);
+	w->writer = NULL;
+}
+
 int
 watch_want(struct watch *w, int what)
 {
@@ -77,13 +102,13 @@ watch_want(struct watch *w, int what)
 	if ((more & WATCH_READ) && event_add(&w->reader, NULL) != 0)
 		return -1;
 	w->wanted |= more & WATCH_READ;
-	if ((more & WATCH_WRITE) && event_add(&w->writer, NULL) != 0)
+	if ((more & WATCH_WRITE) && watch_begin_write(w) != 0)
 		return -1;
 	w->wanted |= more & WATCH_WRITE;
 	if (less & WATCH_READ)
 		event_del(&w->reader);
 	if (less & WATCH_WRITE)
-		event_del(&w->writer);
+		watch_end_write(w);
 	w->wanted = what;
 	return 0;
 }

@@ -92,9 +92,9 @@ input_cookie(struct request *rq, const char *name)
 
 	/* HTTP/2 may cut a Cookie header into several, and not every web server joins them. */
 	for (unsigned i = 0; i < rq->nvars; i++) {
-		if (!span_equal(rq->var[i].name, SPAN("HTTP_COOKIE")))
+		if (!span_equal(request_var_name(&rq->var[i]), SPAN("HTTP_COOKIE")))
 			continue;
-		in = rq->var[i].value;
+		in = request_var_value(&rq->var[i]);
 		while (cookie_next(&in, &n, &v))
 			if (span_equal(n, wanted))
 				return arena_strdup(&rq->arena, v);

@@ -3,11 +3,11 @@
 #define REQUEST_REQUEST_H
 
 /*
- * One web request, whoever brought it.  It lives in the room of its fiber:
- * struct, arena and stack are one mapping, so a request costs no malloc.
+ * One web request, whoever brought it.  It lives in the room of its fiber,
+ * struct and first block of the arena, so a request costs no malloc.
  *
  * Its life: a front makes it when all variables are there (request_new,
- * request_var_add …, request_ready), the app starts the fiber
+ * request_vars_take, request_ready), the app starts the fiber
  * (request_start), the front feeds the body, the handler writes the response.
  * The fiber's end is the request's end.  A front that loses its client
  * cancels and detaches; the fiber then ends by itself.
@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <weft/rc.h>
 
@@ -46,10 +47,24 @@ struct request_conf {
 	struct timeline_ring *ring;	/* may be NULL */
 };
 
+/* The value stands behind the name, with a NUL behind it; there is none behind the name. */
 struct request_var {
-	struct span name;		/* both with a NUL behind them */
-	struct span value;
+	const char *name;
+	uint32_t name_len, value_len;
 };
+
+static inline struct span
+request_var_name(const struct request_var *v)
+{
+	return (struct span){ v->name, v->name_len };
+}
+
+/* Terminated. */
+static inline struct span
+request_var_value(const struct request_var *v)
+{
+	return (struct span){ v->name + v->name_len, v->value_len };
+}
 
 struct request {
 	struct fiber *fiber;
@@ -75,9 +90,10 @@ enum { REQUEST_VARS_MAX = 1024, REQUEST_VARS_BYTES_MAX = 262144, REQUEST_METHOD_
 
 /*
  * The room of a usual request: 35 variables of 1.5 KiB, a response of 200
- * bytes.  With the fiber's struct and frames of about 2.7 KiB it is two pages.
+ * bytes.  With the page of its stack that a waiting request touches, and what a connection of its own
+ * takes, that is less than two pages.  21 of them fill a slab of rooms.
  */
-enum { REQUEST_ROOM = 5120 };
+enum { REQUEST_ROOM = 3104 };
 
 /*
  * Make a request.
@@ -88,8 +104,17 @@ enum { REQUEST_ROOM = 5120 };
 struct request *request_new(const struct request_conf *conf, const struct sink_ops *ops, void *sink);
 
 /*
- * Add one variable, copied.  The first of a name counts.  Names that are empty are passed over; with '=' or control bytes, or values with NUL, CR or LF: the
- * request becomes bad, and is refused when it starts.
+ * Take variables in, copied, all at once.  The first of a name counts.  Names that are empty are passed over.  Names with '=' or
+ * control bytes, values with NUL, CR or LF, more or larger ones than the limits: the request becomes bad, and is refused when it starts.
+ *
+ * params   name-value pairs, as fcgi_param_next takes them
+ * Returns  WEFT_OK; WEFT_INVALID when they end within a pair: drop the request
+ * Source   FastCGI Specification 1.0, section 3.4
+ */
+enum weft_rc request_vars_take(struct request *rq, struct span params);
+
+/*
+ * The same for one variable.
  *
  * Returns  WEFT_OK; WEFT_TOO_LARGE over the limits (the request is bad then)
  */

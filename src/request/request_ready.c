@@ -82,9 +82,8 @@ request_cgi_path(struct request *rq)
  * body on with "").  So is exactly "-1": malformed by RFC 3875, but that is what Caddy sends for a chunked body.
  */
 static long long
-request_length(struct request *rq)
+request_length(struct request *rq, struct span text)
 {
-	struct span text = request_value(rq, SPAN("CONTENT_LENGTH"));
 	long long n = 0;
 
 	if (text.len == 0 || span_equal(text, SPAN("-1")))
@@ -100,15 +99,42 @@ request_length(struct request *rq)
 }
 
 static void
-request_find_method(struct request *rq)
+request_set_method(struct request *rq, struct span method)
 {
-	struct span method = request_value(rq, SPAN("REQUEST_METHOD"));
-
 	if (method.len > REQUEST_METHOD_MAX || !cgi_name_is_valid(method))
 		(void)request_refuse(rq, WEFT_BAD_INPUT, "REQUEST_METHOD is no method");
 	else
 		rq->method = method.at;
-	rq->response.no_body = strcmp(rq->method, "HEAD") == 0;
+	rq->response.no_body = span_equal(method, SPAN("HEAD"));
+}
+
+/* What every request is asked for. */
+struct request_line {
+	struct span method, uri, length;
+};
+
+static void
+request_line_set(struct span *to, const struct request_var *v)
+{
+	if (to->at == NULL)	/* the first counts */
+		*to = request_var_value(v);
+}
+
+/* Find them in one walk.  What is not there is empty. */
+static void
+request_find_line(const struct request *rq, struct request_line *line)
+{
+	*line = (struct request_line){ { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
+	for (unsigned i = 0; i < rq->nvars; i++) {
+		const struct request_var *v = &rq->var[i];
+
+		if (v->name_len == 11 && memcmp(v->name, "REQUEST_URI", 11) == 0)
+			request_line_set(&line->uri, v);
+		else if (v->name_len == 14 && memcmp(v->name, "REQUEST_METHOD", 14) == 0)
+			request_line_set(&line->method, v);
+		else if (v->name_len == 14 && memcmp(v->name, "CONTENT_LENGTH", 14) == 0)
+			request_line_set(&line->length, v);
+	}
 }
 
 static const char *
@@ -117,42 +143,46 @@ request_title(const struct request *rq)
 	return rq->role == REQUEST_AUTHORIZER ? REQUEST_AUTHORIZE : rq->method;
 }
 
-/* "GET /path" for the log; printable, for it is also written to stderr as it is when the stack overflows. */
-static void
+/*
+ * "GET /path" for the log and the timeline; printable, for it is also written to stderr as it is when the stack overflows.
+ * Returns it, empty without memory.
+ */
+static struct span
 request_label(struct request *rq)
 {
 	const char *title = request_title(rq);
 	size_t method = strlen(title), len = method + 1 + rq->path.len;
-	char *label, c;
+	const char *path = rq->path.at;
+	char *label;
 
 	if (len >= REQUEST_LABEL_MAX)
 		len = REQUEST_LABEL_MAX - 1;
 	label = request_text_room(rq, len + 1);
 	if (label == NULL)
-		return;
+		return SPAN("");
 	memcpy(label, title, method);
 	label[method] = ' ';
-	for (size_t i = method + 1; i < len; i++) {
-		c = rq->path.at[i - method - 1];
-		label[i] = c > 0x20 && c < 0x7f ? c : '?';
-	}
+	for (size_t i = method + 1; i < len; i++, path++)
+		label[i] = *path > 0x20 && *path < 0x7f ? *path : '?';
 	label[len] = '\0';
 	fiber_set_label(rq->fiber, label);
+	return (struct span){ label, len };
 }
 
 void
 request_ready(struct request *rq)
 {
 	const struct request_conf *conf = rq->conf;
-	struct span uri = request_value(rq, SPAN("REQUEST_URI"));
+	struct request_line line;
 
-	request_find_method(rq);
-	rq->path = uri.len > 0 ? request_uri_path(uri) : request_cgi_path(rq);
+	request_find_line(rq, &line);
+	request_set_method(rq, line.method);
+	rq->path = line.uri.len > 0 ? request_uri_path(line.uri) : request_cgi_path(rq);
 	/* What an authorizer is told of a body is about the one that it does not get. */
-	body_init(&rq->body, rq->role == REQUEST_AUTHORIZER ? 0 : request_length(rq), request_conf_body_max(conf), request_conf_body_memory(conf));
+	body_init(&rq->body, rq->role == REQUEST_AUTHORIZER ? 0 : request_length(rq, line.length), request_conf_body_max(conf),
+	    request_conf_body_memory(conf));
 	rq->response.is_verdict = rq->role == REQUEST_AUTHORIZER;
-	request_label(rq);
-	timeline_begin(&rq->timeline, conf->ring, request_title(rq), rq->path, rq->begin);
+	timeline_begin(&rq->timeline, conf->ring, request_label(rq), rq->begin);
 	if (conf->ring != NULL)
 		fiber_set_trace(rq->fiber, timeline_wait, &rq->timeline);
 	fiber_set_deadline(rq->fiber, clock_add(rq->begin, request_conf_timeout(conf)));

@@ -2,10 +2,12 @@
 /*
  * A request's variables.
  *
- * They are kept in the order in which they came and searched one by one:
- * there are 30 of them, nearly all comparisons end at the length, and no client
- * can make a table slow that is not there.  Each is copied once, into the
- * arena, which begins in the fiber's own room.
+ * They are copied once, all together and as they came, name-value pairs in their
+ * encoding: the value stands behind its name, and behind the value are the lengths of the
+ * next pair, which have been read by then and give their place to the NUL.  What is kept of a
+ * pair besides is 16 bytes.  They stay in the order in which they came and are searched one by
+ * one: there are 30 of them, nearly all comparisons end at the length, and no client
+ * can make a table slow that is not there.
  *
  * Nothing of a client is refused while variables come in: the request becomes
  * bad, keeps the first reason, and is answered like any other.
@@ -14,6 +16,8 @@
 
 #include <stdint.h>
 #include <string.h>
+
+#include "wire/fcgi_param.h"
 
 enum { REQUEST_VARS_FIRST = 40 };
 
@@ -27,81 +31,57 @@ request_refuse(struct request *rq, enum weft_rc rc, const char *text)
 	return rc;
 }
 
-/* ---- copying, and finding what may not be there: all bytes of all requests pass here, so both at once and eight at a time ---- */
+/* ---- finding what may not be there: all bytes of all requests pass here, so sixteen at a time ---- */
 
-#define REQUEST_ONES (UINT64_MAX / 255)
+typedef unsigned char request_vec __attribute__((vector_size(16)));
 
-static inline uint64_t
-request_copy_word(char *to, const char *from)
+enum { REQUEST_VEC = sizeof(request_vec) };
+
+/* Set where a name has '=' or a control byte.  Sixteen bytes are read behind each of its places, however short it is. */
+static inline request_vec
+request_suspect_name(const char *at, size_t len)
 {
-	uint64_t word;
+	static const unsigned char masks[2 * REQUEST_VEC] = { [0 ... REQUEST_VEC - 1] = 0xff };
+	request_vec bytes, mask, found = { 0 };
 
-	memcpy(&word, from, sizeof word);
-	memcpy(to, &word, sizeof word);
-	return word;
-}
-
-/* Copy one to seven bytes.  Returns a word that holds them and nothing else, some of them twice. */
-static inline uint64_t
-request_copy_short(char *to, struct span s)
-{
-	const unsigned char *at = (const unsigned char *)s.at;
-	uint32_t low, high;
-
-	if (s.len >= sizeof low) {
-		memcpy(&low, s.at, sizeof low);
-		memcpy(&high, s.at + s.len - sizeof high, sizeof high);
-		memcpy(to, &low, sizeof low);
-		memcpy(to + s.len - sizeof high, &high, sizeof high);
-		return (uint64_t)high << 32 | low;
+	for (; len > REQUEST_VEC; at += REQUEST_VEC, len -= REQUEST_VEC) {
+		memcpy(&bytes, at, REQUEST_VEC);
+		found |= (request_vec)(bytes < ' ') | (request_vec)(bytes == '=');
 	}
-	low = (uint32_t)at[0] << 16 | (uint32_t)at[s.len / 2] << 8 | at[s.len - 1];
-	to[0] = s.at[0];
-	to[s.len / 2] = s.at[s.len / 2];
-	to[s.len - 1] = s.at[s.len - 1];
-	return (uint64_t)low << 40 | (uint64_t)low << 16 | at[0] * 257u;
+	memcpy(&bytes, at, REQUEST_VEC);
+	memcpy(&mask, masks + REQUEST_VEC - len, REQUEST_VEC);
+	return found | (((request_vec)(bytes < ' ') | (request_vec)(bytes == '=')) & mask);
 }
 
-/* The high bit of the lowest byte that is below n, which is at most 128, is set; other high bits above it may be. */
-static inline uint64_t
-request_word_below(uint64_t word, unsigned n)
+/* Set where a byte is not above CR: in values, NUL, CR and LF are not.  Whole vectors only. */
+static inline request_vec
+request_suspect_bytes(const char *at, const char *end)
 {
-	return (word - REQUEST_ONES * n) & ~word;
-}
+	request_vec bytes, found = { 0 };
 
-/* A value is suspect when a byte is not above CR: NUL, CR and LF are not. */
-static inline uint64_t
-request_suspect_value(uint64_t word)
-{
-	return request_word_below(word, '\r' + 1);
-}
-
-/* A name holds neither '=' nor a control byte. */
-static inline uint64_t
-request_suspect_name(uint64_t word)
-{
-	return request_word_below(word, ' ') | request_word_below(word ^ REQUEST_ONES * '=', 1);
-}
-
-/* Copy to *at and behind it, terminated.  Returns whether the test found something. */
-static inline bool
-request_text_copy(char **at, struct span s, uint64_t (*test)(uint64_t word))
-{
-	char *to = *at;
-	uint64_t found = 0;
-	size_t i;
-
-	to[s.len] = '\0';
-	*at = to + s.len + 1;
-	if (s.len >= sizeof found) {
-		for (i = 0; i + sizeof found < s.len; i += sizeof found)
-			found |= test(request_copy_word(to + i, s.at + i));
-		/* The last eight, some of them again. */
-		found |= test(request_copy_word(to + s.len - sizeof found, s.at + s.len - sizeof found));
-	} else if (s.len > 0) {
-		found = test(request_copy_short(to, s));
+	for (; at < end; at += REQUEST_VEC) {
+		memcpy(&bytes, at, REQUEST_VEC);
+		found |= (request_vec)(bytes <= '\r');
 	}
-	return (found & REQUEST_ONES << 7) != 0;
+	return found;
+}
+
+static bool
+request_is_suspect(request_vec found)
+{
+	uint64_t word[2];
+
+	memcpy(word, &found, sizeof word);
+	return (word[0] | word[1]) != 0;
+}
+
+static bool
+request_name_is_bad(struct span name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if ((unsigned char)name.at[i] < ' ' || name.at[i] == '=')
+			return true;
+	return false;
 }
 
 static bool
@@ -111,23 +91,43 @@ request_value_is_bad(struct span value)
 	    || memchr(value.at, '\n', value.len) != NULL;
 }
 
-/* Room for one more variable. */
-static struct request_var *
-request_var_room(struct request *rq)
+/* Look closely at the variables from the first one on. */
+static void
+request_vars_check(struct request *rq, unsigned first)
+{
+	for (unsigned i = first; i < rq->nvars; i++) {
+		if (request_name_is_bad(request_var_name(&rq->var[i])))
+			(void)request_refuse(rq, WEFT_BAD_INPUT, "a variable's name with '=' or control bytes");
+		if (request_value_is_bad(request_var_value(&rq->var[i])))
+			(void)request_refuse(rq, WEFT_BAD_INPUT, "a header with NUL, CR or LF");
+	}
+}
+
+/* ---- taking them in ---- */
+
+static enum weft_rc
+request_vars_too_many(struct request *rq)
+{
+	return request_refuse(rq, WEFT_TOO_LARGE, "too many or too large request headers");
+}
+
+/* Make room for one more variable.  Returns -1 when memory is refused, or there are REQUEST_VARS_MAX. */
+static int
+request_vars_grow(struct request *rq)
 {
 	unsigned size = rq->vars_size == 0 ? REQUEST_VARS_FIRST : rq->vars_size * 2;
 	struct request_var *var;
 
-	if (rq->nvars < rq->vars_size)
-		return &rq->var[rq->nvars];
-	var = arena_alloc(&rq->arena, size * sizeof *var);
+	if (size > REQUEST_VARS_MAX)
+		size = REQUEST_VARS_MAX;
+	var = rq->nvars == size ? NULL : arena_alloc(&rq->arena, size * sizeof *var);
 	if (var == NULL)
-		return NULL;
+		return -1;
 	if (rq->nvars > 0)
 		memcpy(var, rq->var, rq->nvars * sizeof *var);
 	rq->var = var;
 	rq->vars_size = size;
-	return &var[rq->nvars];
+	return 0;
 }
 
 char *
@@ -142,37 +142,125 @@ request_text_room(struct request *rq, size_t len)
 	return at;
 }
 
+/* Make room for a variable.  Returns where the array ends, *var its next place; NULL when there is none. */
+static struct request_var *
+request_vars_room(struct request *rq, struct request_var **var)
+{
+	rq->nvars = (unsigned)(*var - rq->var);
+	if (rq->nvars == rq->vars_size && request_vars_grow(rq) != 0) {
+		(void)request_vars_too_many(rq);
+		return NULL;
+	}
+	*var = rq->var + rq->nvars;
+	return rq->var + rq->vars_size;
+}
+
+/*
+ * Cut the pairs between at and end, which are our own copy with REQUEST_VEC bytes behind it.  A length that
+ * was read is overwritten with bytes that are not suspicious.
+ * Returns WEFT_OK; WEFT_INVALID when they end within a pair; WEFT_TOO_LARGE.
+ */
+static enum weft_rc
+request_vars_cut(struct request *rq, char *at, const char *end, request_vec *suspect)
+{
+	struct request_var *var = rq->var + rq->nvars, *full = rq->var + rq->vars_size;
+	size_t name, value, lengths, left;
+	request_vec found = *suspect;
+	enum weft_rc rc = WEFT_OK;
+
+	for (; (left = (size_t)(end - at)) > 0; at += name + value) {
+		lengths = fcgi_param_lengths((struct span){ at, left }, &name, &value);
+		rc = lengths == 0 || left - lengths < name || left - lengths - name < value ? WEFT_INVALID : WEFT_OK;
+		if (rc != WEFT_OK)
+			break;
+		memset(at, 0xff, 2);
+		if (lengths > 2)
+			memset(at + 2, 0xff, lengths - 2);
+		at += lengths;
+		if (name == 0)
+			continue;
+		found |= request_suspect_name(at, name);
+		if (var == full && (full = request_vars_room(rq, &var)) == NULL)
+			return WEFT_TOO_LARGE;
+		var->name = at;
+		var->name_len = (uint32_t)name;
+		var->value_len = (uint32_t)value;
+		var++;
+	}
+	rq->nvars = (unsigned)(var - rq->var);
+	*suspect = found;
+	return rc;
+}
+
+/* End the values, and count them: behind each there is room by now. */
+static void
+request_vars_terminate(struct request *rq, unsigned first)
+{
+	size_t bytes = 0, len;
+
+	for (unsigned i = first; i < rq->nvars; i++) {
+		len = (size_t)rq->var[i].name_len + rq->var[i].value_len;
+		((char *)rq->var[i].name)[len] = '\0';
+		bytes += len;
+	}
+	rq->vars_bytes += bytes;
+}
+
+enum weft_rc
+request_vars_take(struct request *rq, struct span params)
+{
+	request_vec suspect;
+	unsigned first = rq->nvars;
+	enum weft_rc rc;
+	char *text;
+
+	if (params.len > REQUEST_VARS_BYTES_MAX - rq->vars_bytes || (text = request_text_room(rq, params.len + REQUEST_VEC)) == NULL) {
+		(void)request_vars_too_many(rq);
+		return WEFT_OK;
+	}
+	if (params.len > 0)
+		memcpy(text, params.at, params.len);
+	memset(text + params.len, 0xff, REQUEST_VEC);
+	suspect = (request_vec){ 0 };
+	rc = request_vars_cut(rq, text, text + params.len, &suspect);
+	suspect |= request_suspect_bytes(text, text + params.len);
+	request_vars_terminate(rq, first);
+	if (request_is_suspect(suspect))
+		request_vars_check(rq, first);
+	return rc == WEFT_INVALID ? rc : WEFT_OK;
+}
+
 enum weft_rc
 request_var_add(struct request *rq, struct span name, struct span value)
 {
-	struct request_var *var;
+	unsigned first = rq->nvars;
 	char *text;
 
+	if (name.len > REQUEST_VARS_BYTES_MAX - rq->vars_bytes || value.len > REQUEST_VARS_BYTES_MAX - rq->vars_bytes - name.len)
+		return request_vars_too_many(rq);
+	text = request_text_room(rq, name.len + value.len + 1);
+	if (text == NULL)
+		return request_vars_too_many(rq);
+	memcpy(text, name.at, name.len);
+	if (value.len > 0)
+		memcpy(text + name.len, value.at, value.len);
 	if (name.len == 0)
 		return WEFT_OK;
-	if (rq->nvars == REQUEST_VARS_MAX || name.len > REQUEST_VARS_BYTES_MAX - rq->vars_bytes
-	    || value.len > REQUEST_VARS_BYTES_MAX - rq->vars_bytes - name.len)
-		return request_refuse(rq, WEFT_TOO_LARGE, "too many or too large request headers");
-	var = request_var_room(rq);
-	text = request_text_room(rq, name.len + value.len + 2);
-	if (var == NULL || text == NULL)
-		return request_refuse(rq, WEFT_TOO_LARGE, "too many or too large request headers");
-	var->name = (struct span){ text, name.len };
-	if (request_text_copy(&text, name, request_suspect_name))
-		(void)request_refuse(rq, WEFT_BAD_INPUT, "a variable's name with '=' or control bytes");
-	var->value = (struct span){ text, value.len };
-	if (request_text_copy(&text, value, request_suspect_value) && request_value_is_bad(value))
-		(void)request_refuse(rq, WEFT_BAD_INPUT, "a header with NUL, CR or LF");
-	rq->vars_bytes += name.len + value.len;
-	rq->nvars++;
+	if (rq->nvars == rq->vars_size && request_vars_grow(rq) != 0)
+		return request_vars_too_many(rq);
+	rq->var[rq->nvars++] = (struct request_var){ text, (uint32_t)name.len, (uint32_t)value.len };
+	request_vars_terminate(rq, first);
+	request_vars_check(rq, first);
 	return WEFT_OK;
 }
+
+/* ---- finding them ---- */
 
 static const struct request_var *
 request_find(const struct request *rq, struct span name)
 {
 	for (unsigned i = 0; i < rq->nvars; i++)
-		if (rq->var[i].name.len == name.len && memcmp(rq->var[i].name.at, name.at, name.len) == 0)
+		if (rq->var[i].name_len == name.len && memcmp(rq->var[i].name, name.at, name.len) == 0)
 			return &rq->var[i];
 	return NULL;
 }
@@ -182,7 +270,7 @@ request_var(const struct request *rq, struct span name)
 {
 	const struct request_var *v = request_find(rq, name);
 
-	return v == NULL ? NULL : v->value.at;
+	return v == NULL ? NULL : request_var_value(v).at;
 }
 
 struct span
@@ -190,7 +278,7 @@ request_value(const struct request *rq, struct span name)
 {
 	const struct request_var *v = request_find(rq, name);
 
-	return v == NULL ? (struct span){ "", 0 } : v->value;
+	return v == NULL ? (struct span){ "", 0 } : request_var_value(v);
 }
 
 /* As CGI writes a header's name: upper case, '_' for '-'. */
@@ -223,9 +311,9 @@ request_header(const struct request *rq, const char *name)
 		return request_var(rq, SPAN("CONTENT_LENGTH"));
 	for (unsigned i = 0; i < rq->nvars; i++) {
 		v = &rq->var[i];
-		if (v->name.len == len + 5 && memcmp(v->name.at, "HTTP_", 5) == 0
-		    && request_name_equals(v->name.at + 5, name, len))
-			return v->value.at;
+		if (v->name_len == len + 5 && memcmp(v->name, "HTTP_", 5) == 0
+		    && request_name_equals(v->name + 5, name, len))
+			return request_var_value(v).at;
 	}
 	return NULL;
 }

@@ -26,9 +26,9 @@ response_label(void)
 
 /* Who wrote this handler wants to know; the client learns nothing. */
 static enum weft_rc
-response_refuse(const char *what, const char *why)
+response_refuse(struct span what, const char *why)
 {
-	log_error("%s: response: %.100s: %s", response_label(), what, why);
+	log_error("%s: response: %.*s: %s", response_label(), what.len < 100 ? (int)what.len : 100, what.at, why);
 	return WEFT_INVALID;
 }
 
@@ -44,11 +44,11 @@ response_status(struct response *rs, int status, const char *reason)
 	char *copy = NULL;
 
 	if (rs->state != RESPONSE_OPEN)
-		return response_refuse("status", "the head is sent already");
+		return response_refuse(SPAN("status"), "the head is sent already");
 	if (status < 200 || status > 599)
-		return response_refuse("status", "not in 200..599");
+		return response_refuse(SPAN("status"), "not in 200..599");
 	if (reason != NULL && !cgi_value_is_valid(span_str(reason)))
-		return response_refuse("status", "control bytes in the reason");
+		return response_refuse(SPAN("status"), "control bytes in the reason");
 	if (reason != NULL && (copy = arena_strdup(rs->arena, span_str(reason))) == NULL)
 		return WEFT_SYSTEM;
 	rs->status = status;
@@ -57,11 +57,11 @@ response_status(struct response *rs, int status, const char *reason)
 	return WEFT_OK;
 }
 
-/* Nearly all names differ in their lengths already. */
+/* Nearly all names differ in their lengths already, and most that do not are written as we do. */
 static bool
 response_name_is(struct span name, struct span other)
 {
-	return name.len == other.len && strncasecmp(name.at, other.at, name.len) == 0;
+	return span_equal(name, other) || (name.len == other.len && strncasecmp(name.at, other.at, name.len) == 0);
 }
 
 /* CGI has no connection, and the framing of the body is the web server's. */
@@ -76,20 +76,22 @@ response_owns(struct span name)
 	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
 		if (response_name_is(name, own[i]))
 			return true;
-	return name.len >= 6 && response_name_is((struct span){ name.at, 6 }, SPAN("Proxy-"));
+	return name.len >= 6 && name.at[5] == '-' && response_name_is((struct span){ name.at, 6 }, SPAN("Proxy-"));
 }
 
 /* Returns why the field may not be set, NULL when it may. */
 static const char *
-response_objection(const struct response *rs, struct span name, const char *value)
+response_objection(const struct response *rs, struct span name, struct span value)
 {
 	if (rs->state != RESPONSE_OPEN)
 		return "the head is sent already";
-	if (!cgi_name_is_valid(name))
-		return "not a header's name";
-	if (response_owns(name))
-		return "this header is the server's own (for the status: weft_status)";
-	if (value != NULL && !cgi_value_is_valid(span_str(value)))
+	if (!span_equal(name, SPAN("Content-Type"))) {	/* the one that is always set */
+		if (!cgi_name_is_valid(name))
+			return "not a header's name";
+		if (response_owns(name))
+			return "this header is the server's own (for the status: weft_status)";
+	}
+	if (!cgi_value_is_valid(value))
 		return "control bytes in the value";
 	return NULL;
 }
@@ -108,23 +110,29 @@ response_length(const char *text)
 	return n;
 }
 
+static struct span
+response_field_name(const struct response_field *f)
+{
+	return (struct span){ f->line, f->name };
+}
+
 static struct response_field *
-response_find(const struct response *rs, const char *name)
+response_find(const struct response *rs, struct span name)
 {
 	struct response_field *f = rs->fields;
 
-	while (f != NULL && strcasecmp(f->name, name) != 0)
+	while (f != NULL && !response_name_is(response_field_name(f), name))
 		f = f->next;
 	return f;
 }
 
 static void
-response_remove(struct response *rs, const char *name)
+response_remove(struct response *rs, struct span name)
 {
 	struct response_field **p = &rs->fields;
 
 	while (*p != NULL) {
-		if (strcasecmp((*p)->name, name) == 0)
+		if (response_name_is(response_field_name(*p), name))
 			*p = (*p)->next;
 		else
 			p = &(*p)->next;
@@ -135,102 +143,106 @@ response_remove(struct response *rs, const char *name)
 static enum weft_rc
 response_append(struct response *rs, struct span name, struct span value)
 {
-	struct response_field *f = arena_alloc(rs->arena, sizeof *f + name.len + value.len + 2);
-	char *text;
+	size_t len = name.len + value.len + 4;
+	struct response_field *f = arena_alloc(rs->arena, sizeof *f + len);
+	char *to;
 
 	if (f == NULL)
 		return WEFT_SYSTEM;
-	text = (char *)(f + 1);
-	memcpy(text, name.at, name.len + 1);
-	memcpy(text + name.len + 1, value.at, value.len + 1);
-	*f = (struct response_field){ NULL, text, text + name.len + 1 };
+	f->next = NULL;
+	f->name = name.len;
+	f->len = len;
+	to = f->line;
+	memcpy(to, name.at, name.len);
+	memcpy(to + name.len, ": ", 2);
+	memcpy(to + name.len + 2, value.at, value.len);
+	memcpy(to + name.len + 2 + value.len, "\r\n", 2);
 	*rs->last = f;
 	rs->last = &f->next;
+	return WEFT_OK;
+}
+
+static enum weft_rc
+response_announce(struct response *rs, struct span name, const char *value)
+{
+	long long n = value == NULL ? -1 : response_length(value);
+
+	if (n < 0 && value != NULL)
+		return response_refuse(name, "not a length");
+	rs->announced = n;
 	return WEFT_OK;
 }
 
 enum weft_rc
 response_set(struct response *rs, const char *name, const char *value)
 {
-	struct span span = span_str(name);
-	const char *why = response_objection(rs, span, value);
-	long long n;
+	struct span n = span_str(name), v = value == NULL ? SPAN("") : span_str(value);
+	const char *why = response_objection(rs, n, v);
 
 	if (why != NULL)
-		return response_refuse(name, why);
-	if (response_name_is(span, SPAN("Content-Length"))) {
-		n = value == NULL ? -1 : response_length(value);
-		if (n < 0 && value != NULL)
-			return response_refuse(name, "not a length");
-		rs->announced = n;
-		return WEFT_OK;
-	}
-	response_remove(rs, name);
-	return value == NULL ? WEFT_OK : response_append(rs, span, span_str(value));
+		return response_refuse(n, why);
+	if (response_name_is(n, SPAN("Content-Length")))
+		return response_announce(rs, n, value);
+	response_remove(rs, n);
+	return value == NULL ? WEFT_OK : response_append(rs, n, v);
 }
 
 enum weft_rc
 response_add(struct response *rs, const char *name, const char *value)
 {
-	const char *why = response_objection(rs, span_str(name), value);
+	struct span n = span_str(name), v = value == NULL ? SPAN("") : span_str(value);
+	const char *why = response_objection(rs, n, v);
 
 	if (why == NULL && value == NULL)
 		why = "no value";
 	if (why != NULL)
-		return response_refuse(name, why);
-	if (strcasecmp(name, "Content-Length") == 0)
-		return rs->announced >= 0 ? response_refuse(name, "set twice") : response_set(rs, name, value);
-	if ((strcasecmp(name, "Content-Type") == 0 || strcasecmp(name, "Location") == 0)
-	    && response_find(rs, name) != NULL)
-		return response_refuse(name, "set twice");
-	return response_append(rs, span_str(name), span_str(value));
+		return response_refuse(n, why);
+	if (response_name_is(n, SPAN("Content-Length")))
+		return rs->announced >= 0 ? response_refuse(n, "set twice") : response_announce(rs, n, value);
+	if ((response_name_is(n, SPAN("Content-Type")) || response_name_is(n, SPAN("Location"))) && response_find(rs, n) != NULL)
+		return response_refuse(n, "set twice");
+	return response_append(rs, n, v);
 }
 
 /* The bytes of the head while they are put together; over: the field that did not fit. */
 struct response_bytes {
 	char *at;
 	size_t len;
-	const char *over;
+	struct span over;
 };
 
+/* A line, which begins with a name of so many bytes. */
 static void
-response_line(struct response_bytes *b, const char *name, struct span value)
+response_line(struct response_bytes *b, struct span line, size_t name)
 {
-	size_t n = strlen(name);
-	char *to = b->at + b->len;
-
 	/* Room for the empty line stays. */
-	if (n + value.len + 4 + 2 > RESPONSE_HEAD_MAX - b->len) {
-		if (b->over == NULL)
-			b->over = name;
+	if (line.len + 2 > RESPONSE_HEAD_MAX - b->len) {
+		if (b->over.at == NULL)
+			b->over = (struct span){ line.at, name };
 		return;
 	}
-	memcpy(to, name, n);
-	memcpy(to + n, ": ", 2);
-	memcpy(to + n + 2, value.at, value.len);
-	memcpy(to + n + 2 + value.len, "\r\n", 2);
-	b->len += n + value.len + 4;
+	memcpy(b->at + b->len, line.at, line.len);
+	b->len += line.len;
 }
 
 static void
 response_line_status(struct response_bytes *b, const struct response *rs)
 {
-	const char *reason = rs->reason == NULL ? cgi_reason(rs->status) : rs->reason;
-	size_t n = strlen(reason);
-	char *to = b->at;
+	struct span reason = span_str(rs->reason == NULL ? cgi_reason(rs->status) : rs->reason);
+	char head[] = "Status: 200 ";
 
-	if (n + sizeof "Status: 200 \r\n" + 2 > RESPONSE_HEAD_MAX) {
-		b->over = "Status";
+	if (rs->status == 200 && rs->reason == NULL) {
+		response_line(b, SPAN("Status: 200 OK\r\n"), 6);
 		return;
 	}
-	memcpy(to, "Status: ", 8);
-	to[8] = (char)('0' + rs->status / 100);
-	to[9] = (char)('0' + rs->status / 10 % 10);
-	to[10] = (char)('0' + rs->status % 10);
-	to[11] = ' ';
-	memcpy(to + 12, reason, n);
-	memcpy(to + 12 + n, "\r\n", 2);
-	b->len = n + 14;
+	head[8] = (char)('0' + rs->status / 100);
+	head[9] = (char)('0' + rs->status / 10 % 10);
+	head[10] = (char)('0' + rs->status % 10);
+	response_line(b, (struct span){ head, sizeof head - 1 }, 6);
+	response_line(b, reason, 0);
+	response_line(b, SPAN("\r\n"), 0);
+	if (b->over.at != NULL)
+		b->over = SPAN("Status");
 }
 
 static void
@@ -238,10 +250,13 @@ response_line_length(struct response_bytes *b, unsigned long long length)
 {
 	char digits[24], *at = digits + sizeof digits;
 
+	*--at = '\n';
+	*--at = '\r';
 	do
 		*--at = (char)('0' + length % 10);
 	while ((length /= 10) > 0);
-	response_line(b, "Content-Length", (struct span){ at, (size_t)(digits + sizeof digits - at) });
+	response_line(b, SPAN("Content-Length: "), 14);
+	response_line(b, (struct span){ at, (size_t)(digits + sizeof digits - at) }, 0);
 }
 
 /* Returns the length to name, -1 when there is none or it is not known. */
@@ -263,27 +278,27 @@ response_head(struct response *rs, size_t body, enum sink_more more, struct span
 {
 	/* A thread builds one head at a time, and sends it at once.  Not on the fiber's stack, whose pages stay. */
 	static _Thread_local char bytes[RESPONSE_HEAD_MAX];
-	struct response_bytes b = { .at = bytes };
+	struct response_bytes b = { bytes, 0, { NULL, 0 } };
 	bool has_type = false, bodiless;
 	long long length;
 
-	if (!rs->status_set && response_find(rs, "Location") != NULL)
+	if (!rs->status_set && response_find(rs, SPAN("Location")) != NULL)
 		rs->status = 302;
 	bodiless = response_is_bodiless(rs);
 	length = bodiless ? -1 : response_known_length(rs, body, more);
 	response_line_status(&b, rs);
 	for (const struct response_field *f = rs->fields; f != NULL; f = f->next) {
-		bool is_type = response_name_is(span_str(f->name), SPAN("Content-Type"));
+		bool is_type = response_name_is(response_field_name(f), SPAN("Content-Type"));
 
 		has_type = has_type || is_type;
 		if (!is_type || !bodiless)
-			response_line(&b, f->name, span_str(f->value));
+			response_line(&b, (struct span){ f->line, f->len }, f->name);
 	}
 	if (!has_type && !bodiless && (more == SINK_MORE || body > 0 || rs->written > 0))
-		response_line(&b, "Content-Type", SPAN("application/octet-stream"));
+		response_line(&b, SPAN("Content-Type: application/octet-stream\r\n"), 12);
 	if (length >= 0)
 		response_line_length(&b, (unsigned long long)length);
-	if (b.over != NULL) {
+	if (b.over.at != NULL) {
 		(void)response_refuse(b.over, "with this field the head is over 8192 bytes");
 		return WEFT_TOO_LARGE;
 	}

@@ -21,6 +21,7 @@ struct router_walk {
 	int nseg;
 	struct span seg[ROUTE_SEGMENTS_MAX];
 	const char *end;		/* of the path */
+	bool escaped;			/* it has a '%' somewhere */
 };
 
 /* Add a method to the list, once. */
@@ -81,11 +82,11 @@ router_literal_escaped(const struct router *r, uint32_t at, struct span seg)
 
 /* Returns the literal child for a segment as the client wrote it. */
 static uint32_t
-router_literal(const struct router *r, uint32_t at, struct span seg)
+router_literal(const struct router_walk *w, uint32_t at, struct span seg)
 {
-	if (seg.len > 0 && memchr(seg.at, '%', seg.len) != NULL)
-		return router_literal_escaped(r, at, seg);
-	return seg.len > ROUTE_LITERAL_MAX ? NODE_NONE : *router_place(r, at, seg);
+	if (w->escaped && seg.len > 0 && memchr(seg.at, '%', seg.len) != NULL)
+		return router_literal_escaped(w->r, at, seg);
+	return seg.len > ROUTE_LITERAL_MAX ? NODE_NONE : *router_place(w->r, at, seg);
 }
 
 /* Follow the path from a node on, best first.  At most ROUTE_SEGMENTS_MAX deep. */
@@ -101,7 +102,7 @@ router_walk(struct router_walk *w, uint32_t at, int depth)
 		if (router_take(w, n->routes, depth))
 			return true;
 	} else {
-		child = router_literal(w->r, at, w->seg[depth]);
+		child = router_literal(w, at, w->seg[depth]);
 		if (child != NODE_NONE && router_walk(w, child, depth + 1))
 			return true;
 		if (n->param != NODE_NONE && w->seg[depth].len > 0) {
@@ -131,19 +132,17 @@ router_has_dots(struct span s)
 	}
 }
 
-/* True when a segment may be looked up: no NUL, no dots. */
+/* True when a segment may be looked up: no dots, and no NUL that is encoded. */
 static bool
-router_segment_is_sound(struct span seg)
+router_segment_is_sound(const struct router_walk *w, struct span seg)
 {
 	char decoded[6];
 	struct span part;
 
 	if (seg.len == 0)
 		return true;
-	if (memchr(seg.at, '\0', seg.len) != NULL)
-		return false;
-	if (memchr(seg.at, '%', seg.len) == NULL)
-		return !router_has_dots(seg);
+	if (!w->escaped || memchr(seg.at, '%', seg.len) == NULL)
+		return seg.at[0] != '.' || !router_has_dots(seg);
 	if (memmem(seg.at, seg.len, "%00", 3) != NULL)
 		return false;
 	/* Pieces between encoded slashes; two dots are at most six bytes. */
@@ -172,14 +171,15 @@ router_find(const struct router *r, const char *method, struct span path, struct
 	match->pattern = NULL;
 	match->nparams = 0;
 	match->allow[0] = '\0';
-	if (path.len == 0 || path.at[0] != '/')
+	if (path.len == 0 || path.at[0] != '/' || memchr(path.at, '\0', path.len) != NULL)
 		return ROUTE_BAD_PATH;
 	w.end = path.at + path.len;
+	w.escaped = memchr(path.at, '%', path.len) != NULL;
 	w.nseg = router_split(path, w.seg);
 	if (w.nseg < 0)
 		return ROUTE_BAD_PATH;
 	for (int i = 0; i < w.nseg; i++)
-		if (!router_segment_is_sound(w.seg[i]))
+		if (!router_segment_is_sound(&w, w.seg[i]))
 			return ROUTE_BAD_PATH;
 	if (router_walk(&w, NODE_ROOT, 0))
 		return ROUTE_FOUND;

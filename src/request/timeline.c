@@ -37,20 +37,10 @@ timeline_place(struct timeline_ring *ring, uint64_t number)
 	return &ring->record[number % TIMELINE_RECORDS];
 }
 
-/* Append to what[at…], printable, and leave room for the NUL.  Returns the new end. */
-static size_t
-timeline_what_add(char *what, size_t at, struct span s)
-{
-	for (size_t i = 0; i < s.len && at < TIMELINE_WHAT - 1; i++)
-		what[at++] = s.at[i] > 0x20 && s.at[i] < 0x7f ? s.at[i] : '?';
-	return at;
-}
-
 void
-timeline_begin(struct timeline_mark *m, struct timeline_ring *ring, const char *method, struct span path, usec now)
+timeline_begin(struct timeline_mark *m, struct timeline_ring *ring, struct span what, usec now)
 {
 	struct timeline_record *r;
-	size_t len;
 
 	*m = (struct timeline_mark){ .ring = ring };
 	if (ring == NULL)
@@ -68,11 +58,10 @@ timeline_begin(struct timeline_mark *m, struct timeline_ring *ring, const char *
 	r->nsegments = 0;
 	r->begin = now;
 	r->end = 0;
-	len = timeline_what_add(r->what, 0, span_str(method));
-	if (len < TIMELINE_WHAT - 1)
-		r->what[len++] = ' ';
-	len = timeline_what_add(r->what, len, path);
-	r->what[len] = '\0';
+	if (what.len > TIMELINE_WHAT - 1)
+		what.len = TIMELINE_WHAT - 1;
+	memcpy(r->what, what.at, what.len);
+	r->what[what.len] = '\0';
 	timeline_fence();
 	r->number = m->number;
 }

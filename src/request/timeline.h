@@ -56,10 +56,10 @@ struct timeline_mark {
 };
 
 /*
- * Begin a record.  Method and path are cut and made printable.  ring may be NULL: the mark then does nothing.  Memory of a ring
+ * Begin a record.  what: "GET /item/7", printable; it is cut.  ring may be NULL: the mark then does nothing.  Memory of a ring
  * that was all zero needs no timeline_ring_init.
  */
-void timeline_begin(struct timeline_mark *m, struct timeline_ring *ring, const char *method, struct span path, usec now);
+void timeline_begin(struct timeline_mark *m, struct timeline_ring *ring, struct span what, usec now);
 
 /* Add a wait.  A fiber_trace_fn with the mark as its arg.  until CLOCK_NEVER: it has just begun; the same wait follows when it is over. */
 void timeline_wait(void *mark, enum wait_why why, usec from, usec until);

@@ -9,7 +9,9 @@
  */
 #include "wire/cgi_head.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 int
 cgi_name_is_valid(struct span name)
@@ -41,10 +43,26 @@ cgi_name_is_valid(struct span name)
 	return name.len > 0;
 }
 
+/* True when none of eight bytes is a control byte; TAB and bytes beside such a one may be taken for one, too. */
+static bool
+cgi_word_is_plain(const char *at)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+	uint64_t word, del;
+
+	memcpy(&word, at, sizeof word);
+	del = word ^ ones * 0x7f;
+	return ((((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & ones << 7) == 0;
+}
+
 int
 cgi_value_is_valid(struct span value)
 {
-	for (size_t i = 0; i < value.len; i++) {
+	size_t i = 0;
+
+	while (value.len - i >= sizeof(uint64_t) && cgi_word_is_plain(value.at + i))
+		i += sizeof(uint64_t);
+	for (; i < value.len; i++) {
 		unsigned char c = (unsigned char)value.at[i];
 
 		if ((c < 0x20 && c != '\t') || c == 0x7f)

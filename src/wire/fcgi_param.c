@@ -4,11 +4,6 @@
  * really there, one after the other and by subtraction: their sum is never
  * formed, so nothing wraps, and nothing is allocated or skipped by a length
  * that was merely announced.
- *
- * Nearly every pair of a request has two short lengths; that case is decided
- * with one test of both bytes.  The span is read and written by its members: a
- * copy of the struct is one load of what two stores have just written, for which
- * the processor waits, once a pair.
  */
 #include "wire/fcgi_param.h"
 
@@ -37,9 +32,8 @@ param_take_length(struct span *in, size_t *out)
 	return 1;
 }
 
-/* Both lengths, of any form.  Returns how many bytes they took, 0 where they are not all there. */
-static size_t
-param_take_lengths(struct span in, size_t *name, size_t *value)
+size_t
+fcgi_param_lengths_any(struct span in, size_t *name, size_t *value)
 {
 	size_t len = in.len;
 
@@ -49,26 +43,17 @@ param_take_lengths(struct span in, size_t *name, size_t *value)
 enum fcgi_rc
 fcgi_param_next(struct span *in, struct fcgi_param *out)
 {
-	const char *at = in->at;
-	const unsigned char *p = (const unsigned char *)at;
-	size_t len = in->len, name, value, lengths = 2;
+	size_t name, value, lengths = fcgi_param_lengths(*in, &name, &value);
+	struct span rest;
 
-	if (len >= 2 && (p[0] | p[1]) <= PARAM_SHORT_MAX) {
-		name = p[0];
-		value = p[1];
-	} else if ((lengths = param_take_lengths(*in, &name, &value)) == 0) {
+	if (lengths == 0)
 		return FCGI_MORE;
-	}
-	at += lengths;
-	len -= lengths;
-	if (len < name || len - name < value)
+	rest = span_skip(*in, lengths);
+	if (rest.len < name || rest.len - name < value)
 		return FCGI_MORE;
-	out->name.at = at;
-	out->name.len = name;
-	out->value.at = at + name;
-	out->value.len = value;
-	in->at = at + name + value;
-	in->len = len - name - value;
+	out->name = (struct span){ rest.at, name };
+	out->value = (struct span){ rest.at + name, value };
+	*in = span_skip(rest, name + value);
 	return FCGI_OK;
 }
 

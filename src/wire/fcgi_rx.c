@@ -101,3 +101,18 @@ fcgi_rx_step(struct fcgi_rx *rx, struct span in, struct fcgi_event *ev)
 	}
 	return in.len;
 }
+
+size_t
+fcgi_rx_whole(struct fcgi_rx *rx, struct span in, struct span *content)
+{
+	struct fcgi_head head;
+
+	if (rx->state != RX_HEAD || fcgi_head_decode(in, &head) != FCGI_OK)
+		return 0;
+	in = span_skip(in, FCGI_HEAD_SIZE);
+	if (in.len < head.length || in.len - head.length < head.padding)
+		return 0;
+	rx->head = head;
+	*content = (struct span){ in.at, head.length };
+	return (size_t)FCGI_HEAD_SIZE + head.length + head.padding;
+}

@@ -46,4 +46,13 @@ void fcgi_rx_init(struct fcgi_rx *rx);
  */
 size_t fcgi_rx_step(struct fcgi_rx *rx, struct span in, struct fcgi_event *ev);
 
+/*
+ * Take one record whose head, content and padding are all at the front of in, as most are: the same as the
+ * steps which would report its RECORD, its DATA and its END, in one.
+ *
+ * content  written only when a record is taken; points into in.  rx->head is the record's then
+ * Returns  bytes consumed; 0 where there is no whole record, or not the beginning of one: go on with fcgi_rx_step
+ */
+size_t fcgi_rx_whole(struct fcgi_rx *rx, struct span in, struct span *content);
+
 #endif

@@ -7,12 +7,13 @@
 #include "base/span.h"
 
 /*
- * Escape & < > " ' so that the text is safe between tags and in quoted attributes.
+ * Take the next piece off the front of a text that is to be safe between tags and in quoted attributes: either bytes
+ * that stand for themselves, as many as there are, or what stands for one of & < > " '.  The pieces one behind the
+ * other are the text, escaped; no byte becomes more than 6.
  *
- * out, size  nothing is written when the result does not fit
- * Returns    bytes of the result, also when that is more than size; not terminated
- * Source     HTML Living Standard, section 13.1.2 and 13.1.4
+ * Returns  the piece, valid as long as the text; empty when nothing is left
+ * Source   HTML Living Standard, section 13.1.2 and 13.1.4
  */
-size_t html_escape(char *out, size_t size, struct span in);
+struct span html_next(struct span *in);
 
 #endif

@@ -35,14 +35,34 @@ check_vars(struct request *rq)
 	must(rq->nvars <= REQUEST_VARS_MAX && rq->vars_bytes <= REQUEST_VARS_BYTES_MAX);
 	for (unsigned i = 0; i < rq->nvars; i++) {
 		const struct request_var *v = &rq->var[i];
+		struct span name = request_var_name(v), value = request_var_value(v);
 
-		must(v->name.len > 0 && v->name.at[v->name.len] == '\0' && v->value.at[v->value.len] == '\0');
-		must(request_var(rq, v->name) != NULL);
-		bytes += v->name.len + v->value.len;
+		must(name.len > 0 && value.at[value.len] == '\0');
+		must(request_var(rq, name) != NULL);
+		bytes += name.len + value.len;
 		if (rq->bad == WEFT_OK)
-			must(strlen(v->name.at) == v->name.len && strpbrk(v->value.at, "\r\n") == NULL);
+			must(memchr(name.at, '\0', name.len) == NULL && strlen(value.at) == value.len && strpbrk(value.at, "\r\n") == NULL);
 	}
 	must(bytes == rq->vars_bytes);
+}
+
+/* What was kept, pair by pair, against the decoder.  Returns whether the pairs end where one ends. */
+static bool
+check_pairs(const struct request *rq, struct span in)
+{
+	struct fcgi_param p;
+	unsigned n = 0;
+
+	while (fcgi_param_next(&in, &p) == FCGI_OK) {
+		if (p.name.len == 0)
+			continue;
+		if (n == rq->nvars)
+			return false;
+		must(span_equal(request_var_name(&rq->var[n]), p.name) && span_equal(request_var_value(&rq->var[n]), p.value));
+		n++;
+	}
+	must(n == rq->nvars);
+	return in.len == 0;
 }
 
 static void
@@ -85,8 +105,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct request_conf conf;
 	static struct router *router;
 	struct fiber_conf fibers = { .clock = standing_clock };
-	struct span whole = fuzz_copy(data, size), in = whole;
-	struct fcgi_param p;
+	struct span whole = fuzz_copy(data, size);
+	enum weft_rc taken;
 	struct request *rq;
 	char error[200];
 
@@ -99,9 +119,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	rq = request_new(&conf, &ops, NULL);
 	must(rq != NULL);
-	while (fcgi_param_next(&in, &p) == FCGI_OK)
-		if (request_var_add(rq, p.name, p.value) != WEFT_OK)
-			must(rq->bad != WEFT_OK);
+	taken = request_vars_take(rq, whole);
+	must(check_pairs(rq, whole) == (taken == WEFT_OK) || rq->bad != WEFT_OK);
+	if (taken != WEFT_OK) {
+		request_drop(&rq);
+		fuzz_free(whole);
+		return 0;
+	}
 	rq->role = fuzz_hash(1, data, size) % 4 == 0 ? REQUEST_AUTHORIZER : REQUEST_RESPONDER;
 	request_ready(rq);
 	must(rq->role == REQUEST_RESPONDER || rq->body.state == BODY_COMPLETE);

@@ -21,7 +21,7 @@ good_ring(void)
 		struct timeline_mark m;
 		usec now = 1000000 + i * 1000;
 
-		timeline_begin(&m, &ring, "GET", SPAN("/item/7"), now);
+		timeline_begin(&m, &ring, SPAN("GET /item/7"), now);
 		timeline_wait(&m, WAIT_REDIS, now + 100, now + 300);
 		timeline_wait(&m, WAIT_SQL, now + 400, i == 2 ? CLOCK_NEVER : now + 900);
 		if (i % 2 == 0)

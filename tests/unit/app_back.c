@@ -3,8 +3,10 @@
 #include "tests/unit/app_rig.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "back/reply.h"
+#include "back/rows.h"
 #include "tests/unit/back_fake.h"
 
 static int (*back_test)(struct weft_request *rq);
@@ -342,6 +344,36 @@ waits_end_when_the_client_leaves(void **state)
 	answer_free(&a);
 }
 
+static int
+ask_words(struct weft_request *rq)
+{
+	struct weft_value word[] = { WEFT_TEXT("SET"), WEFT_BYTES("a b", 3), WEFT_INT(-12), WEFT_REAL(0.5), WEFT_NULL_VALUE };
+	struct weft_reply *reply = (struct weft_reply *)1;
+
+	assert_int_equal(weft_redis_values(rq, "cache", &reply, word, 0), WEFT_INVALID);
+	assert_null(reply);
+	assert_string_equal(weft_fault_text(rq), "a command without words");
+	assert_int_equal(weft_redis_values(rq, "db", NULL, word, 1), WEFT_INVALID);
+	back_rc = weft_redis_values(rq, "cache", NULL, word, sizeof word / sizeof word[0]);
+	return back_rc == WEFT_OK ? weft_puts(rq, "words") : weft_fail(rq);
+}
+
+static void
+words_of_an_array_are_one_command(void **state)
+{
+	static const char wire[] = "*5\r\n$3\r\nSET\r\n$3\r\na b\r\n$3\r\n-12\r\n$3\r\n0.5\r\n$0\r\n\r\n";
+	struct rig *r = *state;
+	struct answer a;
+	const struct call *c;
+
+	begin(r, &a, ask_words);
+	c = fake.conn[conn_of(CALL_REDIS)]->pipe[0];
+	assert_int_equal(c->redis.len, sizeof wire - 1);
+	assert_memory_equal(c->redis.at, wire, sizeof wire - 1);
+	fake_reply(conn_of(CALL_REDIS));
+	ends_with(r, &a, 200, "words");
+}
+
 /* ---- what comes back ---- */
 
 static void
@@ -350,9 +382,20 @@ replies_are_read_by_type(void **state)
 	struct weft_reply text = { .kind = REPLY_TEXT, .text = SPAN("42x") }, number = { .kind = REPLY_INT, .integer = -7 };
 	struct weft_reply *element[] = { &text, &number };
 	struct weft_reply array = { .kind = REPLY_ARRAY, .count = 2, .element = element };
+	static const char *const numbers[] = { "0", "-0", "7", "-12", "999999999999999999", "-999999999999999999", "1000000000000000000",
+		"9223372036854775807", "-9223372036854775808", "9223372036854775808", "99999999999999999999", " 5", "+5", "--5", "-", "",
+		"12.7", "1e3", "007", "x" };
 	size_t len = 9;
 
 	(void)state;
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		struct weft_reply reply = { .kind = REPLY_TEXT, .text = span_str(numbers[i]) };
+		struct span cell = reply.text;
+		struct weft_rows rows = { .columns = 1, .count = 1, .cell = &cell };
+
+		assert_true(weft_reply_int(&reply) == strtoll(numbers[i], NULL, 10));
+		assert_true(weft_rows_int(&rows, 0, 0) == strtoll(numbers[i], NULL, 10));
+	}
 	assert_string_equal(weft_reply_text(&text, &len), "42x");
 	assert_int_equal(len, 3);
 	assert_int_equal(weft_reply_int(&text), 42);
@@ -391,6 +434,7 @@ main(void)
 		BACK_TEST(the_handler_sees_more),
 		BACK_TEST(a_childs_failure_names_the_pool),
 		BACK_TEST(refuses_wrong_questions),
+		BACK_TEST(words_of_an_array_are_one_command),
 		BACK_TEST(two_calls_are_on_their_way_at_once),
 		BACK_TEST(calls_left_behind_are_given_up),
 		BACK_TEST(calls_of_deferred_functions_are_given_up),

@@ -42,7 +42,7 @@ fake_send(struct conn *c, struct call *call)
 {
 	struct fake_conn *f = c->driver_data;
 
-	must(c->state == CONN_READY && f->count < c->driver->depth);
+	must(c->state == (call->lease == NULL ? CONN_READY : CONN_LENT) && f->count < c->driver->depth);
 	if (f->is_broken)
 		return WEFT_NOT_SENT;
 	if (fake.refuse != WEFT_OK) {
@@ -64,6 +64,14 @@ fake_abandon(struct conn *c, struct call *call)
 	for (unsigned i = 0; i < f->count; i++)
 		if (f->pipe[i] == call)
 			f->pipe[i] = NULL;
+}
+
+static enum conn_clean
+fake_clean(struct conn *c)
+{
+	fake.cleans++;
+	must(c->lease == NULL);
+	return fake.clean;
 }
 
 static void
@@ -122,7 +130,8 @@ fake_lose(unsigned i, const char *why)
 
 static const char *const fake_schemes[] = { "fake", NULL };
 
-const struct driver fake_sql = { "SQL", fake_schemes, CALL_SQL, WAIT_SQL, FAKE_DEPTH, false, fake_check, fake_open,
-	fake_send, fake_abandon, fake_close };
-const struct driver fake_redis = { "Redis", fake_schemes, CALL_REDIS, WAIT_REDIS, FAKE_DEEP, true, fake_check, fake_open,
-	fake_send, fake_abandon, fake_close };
+#define FAKE_DRIVER(kind, name, why, depth, shares_slow) \
+	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, fake_close }
+
+const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false);
+const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true);

@@ -22,7 +22,8 @@ struct fake_conn {
 struct fake_world {
 	struct fake_conn *conn[FAKE_CONNS];
 	unsigned count;
-	unsigned opens, closes, abandons;	/* since fake_reset */
+	unsigned opens, closes, abandons, cleans;	/* since fake_reset */
+	enum conn_clean clean;			/* what clean() says */
 	bool open_fails;
 	enum weft_rc refuse;			/* what send() says of every call; WEFT_OK: takes it */
 };

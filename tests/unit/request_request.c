@@ -2,6 +2,9 @@
 #include "request_rig.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "wire/fcgi_param.h"
 
 struct rig {
 	struct fiber_sched *sched;
@@ -116,7 +119,7 @@ variables_and_headers(void **state)
 	assert_int_equal(r.rq->nvars, sizeof usual / sizeof usual[0] + 3);
 	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
 		assert_string_equal(request_var(r.rq, span_str(usual[i][0])), usual[i][1]);
-		assert_string_equal(r.rq->var[i].name.at, usual[i][0]);
+		assert_true(span_equal(request_var_name(&r.rq->var[i]), span_str(usual[i][0])));
 	}
 	assert_null(request_var(r.rq, SPAN("REMOTE_USE")));
 	assert_null(request_var(r.rq, SPAN("")));
@@ -290,13 +293,47 @@ bytes_that_may_not_be_there(void **state)
 	assert_null(getenv("LD_PRELOAD"));
 }
 
+/* As request_vars_take, of one pair in memory that ends with it. */
+static enum weft_rc
+take(struct rig *r, struct span name, struct span value)
+{
+	size_t len = fcgi_param_encode(NULL, 0, name, value);
+	char *pair = malloc(len);
+	enum weft_rc rc;
+
+	fcgi_param_encode(pair, len, name, value);
+	rc = request_vars_take(r->rq, (struct span){ pair, len });
+	free(pair);
+	return rc;
+}
+
 /* Of each length, each byte in each place: copied as it is, and found where it may not be. */
+static void
+check_taken(enum weft_rc (*add)(struct rig *r, struct span name, struct span value), struct span name, struct span value, bool is_bad)
+{
+	struct rig r;
+
+	rig_init(&r);
+	assert_int_equal(add(&r, name, value), WEFT_OK);
+	assert_int_equal(r.rq->bad, is_bad ? WEFT_BAD_INPUT : WEFT_OK);
+	assert_int_equal(r.rq->nvars, 1);
+	assert_true(span_equal(request_var_name(&r.rq->var[0]), name));
+	assert_true(span_equal(request_var_value(&r.rq->var[0]), value));
+	assert_int_equal(request_var_value(&r.rq->var[0]).at[value.len], 0);
+	rig_fini(&r);
+}
+
+static enum weft_rc
+add_one(struct rig *r, struct span name, struct span value)
+{
+	return request_var_add(r->rq, name, value);
+}
+
 static void
 every_byte_of_every_length(void **state)
 {
 	static const unsigned char bytes[] = { 0, 1, '\n', '\f', '\r', 14, ' ', '<', '=', '>', 0x7f, 0x80, 0x8a, 0x8d, 0xbd, 0xff };
-	char text[26];
-	struct rig r;
+	char text[50];
 
 	(void)state;
 	for (size_t len = 1; len <= sizeof text; len++) {
@@ -305,21 +342,48 @@ every_byte_of_every_length(void **state)
 			struct span s = { text, len };
 
 			for (size_t k = 0; k < len; k++)
-				text[k] = (char)('A' + k);
+				text[k] = (char)('A' + k % 26);
 			text[i % len] = (char)c;
-			rig_init(&r);
-			assert_int_equal(request_var_add(r.rq, SPAN("N"), s), WEFT_OK);
-			assert_int_equal(r.rq->bad, c == 0 || c == '\r' || c == '\n' ? WEFT_BAD_INPUT : WEFT_OK);
-			assert_memory_equal(r.rq->var[0].value.at, text, len);
-			assert_int_equal(r.rq->var[0].value.at[len], 0);
-			rig_fini(&r);
-			rig_init(&r);
-			assert_int_equal(request_var_add(r.rq, s, SPAN("v")), WEFT_OK);
-			assert_int_equal(r.rq->bad, c < ' ' || c == '=' ? WEFT_BAD_INPUT : WEFT_OK);
-			assert_true(span_equal(r.rq->var[0].name, s));
-			assert_string_equal(r.rq->var[0].value.at, "v");
-			rig_fini(&r);
+			check_taken(take, SPAN("N"), s, c == 0 || c == '\r' || c == '\n');
+			check_taken(take, s, SPAN("v"), c < ' ' || c == '=');
+			check_taken(add_one, SPAN("N"), s, c == 0 || c == '\r' || c == '\n');
+			check_taken(add_one, s, SPAN("v"), c < ' ' || c == '=');
 		}
+	}
+}
+
+/* Many pairs in one piece; each ends where it should, and a bad one is found among good ones. */
+static void
+pairs_in_one_piece(void **state)
+{
+	char block[8192], name[200], value[300];
+	size_t len = 0;
+	struct rig r;
+
+	(void)state;
+	memset(name, 'N', sizeof name);
+	memset(value, 'v', sizeof value);
+	for (size_t i = 0; i < 30; i++)
+		len += fcgi_param_encode(block + len, sizeof block - len, (struct span){ name, i == 7 ? 0 : i * 6 + 1 }, (struct span){ value, i * 10 });
+	rig_init(&r);
+	assert_int_equal(request_vars_take(r.rq, (struct span){ block, len }), WEFT_OK);
+	assert_int_equal(r.rq->bad, WEFT_OK);
+	assert_int_equal(r.rq->nvars, 29);
+	for (size_t i = 0; i < 29; i++) {
+		size_t n = i < 7 ? i : i + 1;
+
+		assert_int_equal(request_var_name(&r.rq->var[i]).len, n * 6 + 1);
+		assert_int_equal(strlen(request_var_value(&r.rq->var[i]).at), n * 10);
+	}
+	assert_int_equal(request_vars_take(r.rq, SPAN("")), WEFT_OK);
+	assert_int_equal(request_vars_take(r.rq, SPAN("\1\1A\n")), WEFT_OK);
+	assert_int_equal(r.rq->bad, WEFT_BAD_INPUT);
+	assert_int_equal(r.rq->nvars, 30);
+	rig_fini(&r);
+	for (size_t cut = 1; cut < 12; cut++) {
+		rig_init(&r);
+		assert_int_equal(request_vars_take(r.rq, (struct span){ "\1\1Ab\4\2NAMEvv", cut }), cut == 4 ? WEFT_OK : WEFT_INVALID);
+		rig_fini(&r);
 	}
 }
 
@@ -503,6 +567,7 @@ main(void)
 		cmocka_unit_test(methods),
 		cmocka_unit_test(bytes_that_may_not_be_there),
 		cmocka_unit_test(every_byte_of_every_length),
+		cmocka_unit_test(pairs_in_one_piece),
 		cmocka_unit_test(too_many_variables),
 		cmocka_unit_test(a_limit_of_fibers),
 		cmocka_unit_test(the_client_goes),

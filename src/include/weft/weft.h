@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define WEFT_ABI_MAJOR 1	/* another one is refused when a module is loaded */
-#define WEFT_ABI_MINOR 0	/* grows when something is added; older modules still load */
+#define WEFT_ABI_MINOR 1	/* grows when something is added; older modules still load */
 
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -33,6 +33,7 @@ struct weft_request;	/* one web request */
 struct weft_call;	/* something asked for and not yet waited for */
 struct weft_reply;	/* what Redis answered */
 struct weft_rows;	/* what an SQL statement answered */
+struct weft_value;	/* a parameter of a statement, or a word of a command */
 struct json_t;		/* jansson's */
 
 /* ---- modules ------------------------------------------------------------ */
@@ -109,7 +110,7 @@ WEFT_API const char *weft_header(const struct weft_request *rq, const char *name
 /* Returns a variable of the CGI environment as the web server sent it ("REMOTE_ADDR"), NULL when it is not there.  The first, where it is repeated. */
 WEFT_API const char *weft_var(const struct weft_request *rq, const char *name);
 
-/* Returns the n-th variable of the environment, counted from 0, as *name and *value; WEFT_INVALID behind the last. */
+/* Returns the n-th variable of the environment, counted from 0, as *name and *value; WEFT_INVALID behind the last, WEFT_SYSTEM without memory. */
 WEFT_API int weft_var_at(const struct weft_request *rq, size_t n, const char **name, const char **value);
 
 /*
@@ -251,6 +252,13 @@ WEFT_API int weft_deadline(struct weft_request *rq, long ms);
  */
 WEFT_API int weft_redis(struct weft_request *rq, const char *pool, struct weft_reply **reply, const char *fmt, ...) WEFT_CHECK;
 
+/*
+ * The same with the n words in an array, for commands whose length is known only then (MGET, DEL …): WEFT_TEXT,
+ * WEFT_BYTES, WEFT_INT, WEFT_REAL; see below.
+ */
+WEFT_API int weft_redis_values(struct weft_request *rq, const char *pool, struct weft_reply **reply,
+    const struct weft_value *word, size_t n) WEFT_CHECK;
+
 /* The same without waiting: weft_wait(), then weft_call_reply().  NULL: out of memory. */
 WEFT_API struct weft_call *weft_redis_start(struct weft_request *rq, const char *pool, const char *fmt, ...);
 
@@ -277,7 +285,7 @@ WEFT_API struct weft_reply *weft_reply_at(const struct weft_reply *reply, size_t
 
 /* ---- SQL (weft_sql(3)) ------------------------------------------------------ */
 
-/* A typed parameter; made by the macros below.  Never pasted into the statement's text. */
+/* A typed parameter of a statement, or a word of a command; made by the macros below.  Never pasted into the text. */
 struct weft_value {
 	int type;			/* 0 NULL, 1 int, 2 real, 3 text, 4 bytes */
 	long long integer;

@@ -65,7 +65,10 @@ class Postgres:
 
     @property
     def url(self):
-        return f"postgresql:///postgres?host={self.folder}&port={self.port}&user=postgres"
+        return self.url_of("postgres")
+
+    def url_of(self, database):
+        return f"postgresql:///{database}?host={self.folder}&port={self.port}&user=postgres"
 
     def run(self, *argv):
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder, check=False)
@@ -96,9 +99,16 @@ class Postgres:
         argv = [os.path.join(self.bin, "pg_isready"), "-q", "-h", self.folder, "-p", str(self.port)]
         return subprocess.run(argv, check=False).returncode == 0
 
-    def query(self, text):
+    def query(self, text, database="postgres"):
         return self.run(os.path.join(self.bin, "psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", self.folder,
-                        "-p", str(self.port), "-U", "postgres", "-c", text, "postgres").strip()
+                        "-p", str(self.port), "-U", "postgres", "-c", text, database).strip()
+
+    def load(self, database, text):
+        """Run what a file has in a database of its own.  Returns its URL."""
+        if not self.query(f"SELECT 1 FROM pg_database WHERE datname = '{database}'"):
+            self.query(f"CREATE DATABASE {database}")
+        self.query("SET client_min_messages = warning; " + text, database)
+        return self.url_of(database)
 
     def kill(self):
         """kill -9 of all of it, as when a machine goes: the postmaster and its children."""

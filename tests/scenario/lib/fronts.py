@@ -20,7 +20,8 @@ def load(top):
         for name in os.listdir(folder):
             with open(os.path.join(folder, name)) as file:
                 texts[name] = file.read()
-    for name in ("hello/weft.conf", "probe/weft.conf", "shop/weft.conf", "shop/schema.sql", "waterfall/weft.conf"):
+    for name in ("hello/weft.conf", "probe/weft.conf", "shop/weft.conf", "shop/schema.sql", "waterfall/weft.conf",
+                 "techempower/weft.conf", "techempower/seed.sql"):
         with open(os.path.join(top, "examples", name)) as file:
             examples[name] = file.read()
 
