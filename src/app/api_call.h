@@ -20,10 +20,13 @@ void api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const 
 /* Set what is asked of Redis.  On failure the call is done. */
 void api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap);
 
-/* Set the statement, which is borrowed, and copy its values to the arena.  On failure the call is done. */
-void api_sql_take(struct weft_call *c, const char *sql, const struct weft_value *value, size_t n);
+/*
+ * Set the statement and its values, which are borrowed; room, for WEFT_SQL_PARAMS_MAX values or n, lives as long as the call.
+ * On failure the call is done.
+ */
+void api_sql_take(struct weft_call *c, const char *sql, struct value *room, const struct weft_value *value, size_t n);
 
 /* As api_sql_take, with n struct weft_value in ap. */
-void api_sql_values(struct weft_call *c, const char *sql, int n, va_list ap);
+void api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va_list ap);
 
 #endif

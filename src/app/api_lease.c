@@ -166,6 +166,7 @@ api_lease_sql_finish(struct weft_lease *l, struct weft_call *c, struct weft_rows
 int
 weft_lease_sql_n(struct weft_lease *lease, struct weft_rows **rows, int n, const char *sql, ...)
 {
+	struct value room[WEFT_SQL_PARAMS_MAX];
 	struct weft_call c;
 	va_list ap;
 
@@ -175,7 +176,7 @@ weft_lease_sql_n(struct weft_lease *lease, struct weft_rows **rows, int n, const
 		return WEFT_INVALID;
 	api_lease_call_init(lease, &c, CALL_SQL);
 	va_start(ap, sql);
-	api_sql_values(&c, sql, n, ap);
+	api_sql_args(&c, sql, room, n, ap);
 	va_end(ap);
 	return api_lease_sql_finish(lease, &c, rows);
 }
@@ -183,6 +184,7 @@ weft_lease_sql_n(struct weft_lease *lease, struct weft_rows **rows, int n, const
 int
 weft_lease_sql_values(struct weft_lease *lease, struct weft_rows **rows, const char *sql, const struct weft_value *value, size_t n)
 {
+	struct value room[WEFT_SQL_PARAMS_MAX];
 	struct weft_call c;
 
 	if (rows != NULL)
@@ -190,7 +192,7 @@ weft_lease_sql_values(struct weft_lease *lease, struct weft_rows **rows, const c
 	if (lease == NULL)
 		return WEFT_INVALID;
 	api_lease_call_init(lease, &c, CALL_SQL);
-	api_sql_take(&c, sql, value, n);
+	api_sql_take(&c, sql, room, value, n);
 	return api_lease_sql_finish(lease, &c, rows);
 }
 

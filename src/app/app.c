@@ -276,7 +276,7 @@ app_init(struct app *a, struct loop *l)
 	a->authorizers = router_new();
 	a->front = (struct front_app){
 		.loop = l,
-		.request = { .fibers = loop_fibers(l), .struct_size = sizeof(struct weft_request), .room = APP_ROOM },
+		.request = { .fibers = loop_fibers(l), .struct_size = sizeof(struct weft_request) },
 		.start = app_begin,
 		.arg = a,
 	};

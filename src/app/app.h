@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include <weft/weft.h>
@@ -23,12 +24,6 @@
 struct loop;
 struct module;
 struct router;
-
-/*
- * Bytes of a request's room: the struct and the first block of its arena.  With the page of its stack that it touches while it
- * waits, and what a connection of its own takes, that is two pages.  20 of them fill a slab of rooms.
- */
-enum { APP_ROOM = 3264 };
 
 enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128 };
 

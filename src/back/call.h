@@ -48,6 +48,7 @@ struct call {
 	enum call_kind kind;
 	enum weft_rc rc;		/* valid when CALL_DONE */
 	unsigned char retried;		/* the pool's: it was on a connection that died before it was sent */
+	unsigned char was_first;	/* the pool's: it was sent down an idle connection */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
 	struct pool *pool;
 	struct lease *lease;		/* the connection that it goes down, and no other; NULL: any */

@@ -309,6 +309,7 @@ conn_took(struct conn *c, struct call *call, void *slot)
 	call->state = CALL_SENT;
 	call->conn = c;
 	call->slot = slot;
+	call->was_first = c->inflight == 0;
 	call->deadline = clock_add(now, p->conf.call_timeout);
 	if (call->waiter != NULL)
 		fiber_wake(call->waiter);	/* what it waits for, and until when, has changed */

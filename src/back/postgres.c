@@ -8,7 +8,8 @@
  * own.  A call is done when its sync has come: what fails at commit (deferred
  * constraints) is told too.
  *
- * All statements of a turn go out with one write, at its end, and with further
+ * All statements of a turn are given to libpq at its end, one after the other, which is
+ * cheaper than in between of all else, and go out with one write, or with further
  * ones where the kernel does not take all of it.
  *
  * Statements that change what the next one on the connection would see
@@ -25,7 +26,6 @@
 #include <sys/socket.h>
 
 #include "back/pool.h"
-#include "back/sqltext.h"
 #include "base/must.h"
 #include "loop/resolve.h"
 
@@ -137,7 +137,10 @@ postgres_on_turn_end(void *arg)
 	struct fault why;
 
 	if (d->ready && !d->dead) {
-		postgres_flush(d);
+		if (postgres_put_held(d))
+			return;
+		if (!d->dead)
+			postgres_flush(d);
 		/* libpq reads too when the kernel takes no more: then no event will tell of those bytes. */
 		if (!d->dead)
 			postgres_take_all(d);
@@ -312,34 +315,21 @@ static enum weft_rc
 postgres_send(struct conn *c, struct call *call)
 {
 	struct postgres *d = c->driver_data;
-	const struct stmt *prepared = postgres_prepared(d, call);
 	struct postgres_slot *s;
-	bool unnamed = false;
-	enum weft_rc rc;
 
 	if (d->dead || !d->ready) {
 		if (call->lease != NULL)
 			call_explain(call, WEFT_NOT_SENT, d->why.code, "the connection that was lent is gone: %s", d->why.text);
 		return WEFT_NOT_SENT;
 	}
-	rc = postgres_values_check(call);
-	/* What is prepared has been looked at before. */
-	if (rc == WEFT_OK && (prepared == NULL || d->tainted))
-		rc = postgres_look(d, call, &unnamed);
-	if (rc != WEFT_OK)
-		return rc;
 	s = postgres_slot_new(d);
 	if (s == NULL)
 		return WEFT_SYSTEM;
 	s->call = call;
-	s->unnamed = unnamed;
-	if (d->draining) {
-		TAILQ_INSERT_TAIL(&d->held, s, link);
-	} else if (postgres_put(d, s, prepared) != 0) {
-		postgres_slot_free(d, s);
-		return WEFT_NOT_SENT;
-	}
+	s->is_held = true;
+	TAILQ_INSERT_TAIL(&d->held, s, link);
 	conn_took(c, call, s);
+	postgres_flush_later(d);
 	return WEFT_OK;
 }
 
@@ -347,13 +337,11 @@ static void
 postgres_abandon(struct conn *c, struct call *call)
 {
 	struct postgres *d = c->driver_data;
-	struct postgres_slot *s = call->slot, *held;
+	struct postgres_slot *s = call->slot;
 
 	must(s->call == call);
 	s->call = NULL;
-	TAILQ_FOREACH(held, &d->held, link) {
-		if (held != s)
-			continue;
+	if (s->is_held) {
 		/* Nothing of it was sent: it is as if it had been answered. */
 		TAILQ_REMOVE(&d->held, s, link);
 		postgres_slot_free(d, s);

@@ -29,7 +29,6 @@
 #include <libpq-fe.h>
 
 #include "back/driver.h"
-#include "back/sqltext.h"
 #include "back/stmts.h"
 #include "base/buf.h"
 #include "loop/loop.h"
@@ -40,7 +39,6 @@ struct resolved;
 enum {
 	POSTGRES_DEPTH = 64,			/* statements owed on a connection */
 	POSTGRES_PREPARED = 256,		/* statements kept prepared on a connection */
-	POSTGRES_NAME_MAX = 1 + SQL_INTEGER_MAX,	/* of one of them */
 	POSTGRES_VALUES = 65535,		/* of a statement; the protocol's limit */
 	POSTGRES_RESULT_MAX = 64 * 1024 * 1024,	/* bytes that a result may take on the wire */
 	POSTGRES_STEPS = 256,			/* reads and writes of a start-up, which takes a dozen */
@@ -66,6 +64,7 @@ struct postgres_slot {
 	enum postgres_owner owner;
 	struct call *call;		/* NULL: abandoned, or ours */
 	unsigned number;		/* of the prepared statement it executes; 0: unnamed */
+	bool is_held;			/* it is in `held` */
 	bool preparing;			/* the answer to its Parse has not come yet */
 	bool unnamed;			/* never as a prepared statement: it is of a borrower's session, or the second try
 					   after what it was prepared as was found lost */
@@ -94,9 +93,9 @@ struct postgres {
 	struct resolve *resolve;
 	unsigned steps;			/* of the start-up */
 	struct watch *watch;
-	struct loop_task task;		/* at the end of the turn: flush, or tell the pool of the death */
+	struct loop_task task;		/* at the end of the turn: give to libpq and flush, or tell the pool of the death */
 	struct postgres_slots sent;	/* given to libpq, oldest first */
-	struct postgres_slots held;	/* nothing sent of them: they wait for a cancel to be over */
+	struct postgres_slots held;	/* not given to libpq yet: for the end of the turn, or until a cancel is over */
 	struct postgres_slots spare;
 	unsigned live, lost;
 	unsigned long long seq;
@@ -134,7 +133,7 @@ void postgres_die(struct postgres *d, const char *code, const char *fmt, ...) __
 /* As postgres_die, with the reason that libpq gives. */
 void postgres_die_of_libpq(struct postgres *d);
 
-/* Flush at the end of this turn. */
+/* Put what is held, and flush, at the end of this turn. */
 void postgres_flush_later(struct postgres *d);
 
 /* The watch's callback of a connection that is ready. */
@@ -162,19 +161,14 @@ void postgres_connect(struct postgres *d);
 
 /* ---- postgres_put.c ---- */
 
-/* Returns WEFT_OK when the call's values can be sent; else its fault is filled. */
-enum weft_rc postgres_values_check(struct call *c);
-
-/* Returns what the call's statement is prepared as; NULL when it is not yet. */
-struct stmt *postgres_prepared(struct postgres *d, const struct call *c);
-
 /*
- * Hand the slot's statement, which is prepared so (postgres_prepared), to libpq and append it to `sent`.
- * Returns 0; -1: the connection is dead, the slot in no list.
+ * Give all that is held to libpq, unless a cancel is under way; what cannot be sent is refused.
+ *
+ * Returns  true when the connection has been closed meanwhile, as postgres_release
  */
-int postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared);
+bool postgres_put_held(struct postgres *d);
 
-/* Hand a statement of the driver's own to libpq, without values.  Returns as postgres_put. */
+/* Hand a statement of the driver's own to libpq, without values.  Returns 0; -1: the connection is dead. */
 int postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql);
 
 /* The server has no prepared statements any more, or will not have them before anything else is sent. */

@@ -115,19 +115,13 @@ postgres_drain_begin(struct postgres *d)
 	timer_set(d->timer, clock_add(loop_now(d->loop), POSTGRES_CANCEL_AGAIN));
 }
 
-/* It is over: send what was held. */
+/* It is over: what was held is sent at the end of the turn. */
 static void
 postgres_drain_end(struct postgres *d)
 {
-	struct postgres_slot *s;
-
 	d->draining = false;
 	timer_set(d->timer, CLOCK_NEVER);
-	while (!d->dead && (s = TAILQ_FIRST(&d->held)) != NULL) {
-		TAILQ_REMOVE(&d->held, s, link);
-		if (postgres_put(d, s, postgres_prepared(d, s->call)) != 0)
-			TAILQ_INSERT_HEAD(&d->held, s, link);
-	}
+	postgres_flush_later(d);
 }
 
 static void

@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#include "back/sqltext.h"
+
 /* ---- what may be sent ---- */
 
 static enum weft_rc

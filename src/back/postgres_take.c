@@ -208,15 +208,16 @@ postgres_settle_prepared(struct postgres *d, const struct postgres_slot *s)
 		postgres_unprepare(d, s);
 }
 
-/* Nothing of it was done.  On a connection that just broke it counts as not sent. */
+/* Nothing of it was done: it counts as not sent. */
 static void
 postgres_try_again(struct postgres *d, struct postgres_slot *s)
 {
 	PQclear(s->result);
 	s->result = NULL;
 	s->unnamed = true;
-	if (d->dead || postgres_put(d, s, NULL) != 0)
-		TAILQ_INSERT_HEAD(&d->held, s, link);
+	s->is_held = true;
+	TAILQ_INSERT_HEAD(&d->held, s, link);
+	postgres_flush_later(d);
 }
 
 /* Nothing is owed any more: is the connection as it was?  One that is lent need not be. */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SQL_PLACES = 4 };	/* of numbers that are written without printf; with more of them it may write 1e-05 */
+
 /* Behind a comment that begins at s; block comments nest, as in PostgreSQL. */
 static const char *
 sql_skip_comment(const char *s)
@@ -239,23 +241,61 @@ size_t
 sql_integer(long long x, char out[SQL_INTEGER_MAX])
 {
 	unsigned long long n = x < 0 ? 0 - (unsigned long long)x : (unsigned long long)x;
-	char digit[SQL_INTEGER_MAX];
-	size_t at = sizeof digit, len;
+	size_t len = x < 0 ? 2 : 1, at;
 
-	digit[--at] = '\0';
+	for (unsigned long long more = n; more >= 10; more /= 10)
+		len++;
+	out[0] = '-';
+	out[at = len] = '\0';
 	do
-		digit[--at] = (char)('0' + n % 10);
+		out[--at] = (char)('0' + n % 10);
 	while ((n /= 10) > 0);
-	if (x < 0)
-		digit[--at] = '-';
-	len = sizeof digit - at;
-	memcpy(out, digit + at, len);
-	return len - 1;
+	return len;
+}
+
+/* Write n / scale, which is 10^places. */
+static void
+sql_decimal(long long n, int places, long long scale, char *out)
+{
+	long long rest = n % scale;
+
+	out += sql_integer(n / scale, out);
+	if (places == 0)
+		return;
+	*out++ = '.';
+	out[places] = '\0';
+	for (; places > 0; rest /= 10)
+		out[--places] = (char)('0' + rest % 10);
+}
+
+/* As sql_real, of a number with few places, as most are: printf's frames are so deep that a request would touch another page for it. */
+static bool
+sql_real_short(double x, char *out)
+{
+	double size = fabs(x);
+	long long scale = 1;
+
+	for (int places = 0; places <= SQL_PLACES; places++, scale *= 10) {
+		long long n;
+
+		if (!(size * (double)scale < 1e15))
+			return false;
+		n = (long long)(size * (double)scale + 0.5);
+		if ((double)n / (double)scale != size)
+			continue;
+		if (signbit(x))
+			*out++ = '-';
+		sql_decimal(n, places, scale, out);
+		return true;
+	}
+	return false;
 }
 
 void
 sql_real(double x, char out[SQL_REAL_MAX])
 {
+	if (sql_real_short(x, out))
+		return;
 	if (isnan(x)) {
 		strcpy(out, "NaN");
 		return;

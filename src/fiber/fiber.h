@@ -73,6 +73,9 @@ unsigned fiber_sched_ready(const struct fiber_sched *s);
 /* Returns when fiber_sched_run must be called next: 0 when a fiber is ready, CLOCK_NEVER when none waits for a time. */
 usec fiber_sched_next(const struct fiber_sched *s);
 
+/* Returns how often fiber_sched_run or fiber_sched_run_some was called; wraps around.  Any thread may ask. */
+unsigned fiber_sched_turns(const struct fiber_sched *s);
+
 /* Returns the number of fibers alive (made and not yet ended or dropped). */
 unsigned fiber_sched_alive(const struct fiber_sched *s);
 

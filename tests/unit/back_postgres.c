@@ -239,6 +239,41 @@ each_gets_its_own_answer(void **state)
 	kit_close(&k);
 }
 
+enum { LARGE = 100 * 1024, LARGES = 40 };
+
+/* More in one turn than the kernel takes at once: the rest goes when it can, while answers come. */
+static void
+large_body(void *arg)
+{
+	static struct kit_ask a[LARGES];
+	static struct value v[LARGES];
+	static char text[LARGES][LARGE];
+	struct kit *k = arg;
+
+	kit_do(k, "SELECT 1");
+	for (int i = 0; i < LARGES; i++) {
+		memset(text[i], 'a' + i % 26, LARGE);
+		v[i] = (struct value){ .kind = VALUE_TEXT, .as.bytes = { text[i], LARGE } };
+		kit_start(k, &a[i], "SELECT $1::text", &v[i], 1);
+	}
+	for (int i = 0; i < LARGES; i++) {
+		assert_int_equal(call_wait(&a[i].call, KIT_SOON), WEFT_OK);
+		assert_true(span_equal(rows_cell(a[i].call.rows, 0, 0), v[i].as.bytes));
+		kit_end(&a[i]);
+	}
+}
+
+static void
+what_the_kernel_does_not_take_at_once_arrives(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, server.url, 1);
+	kit_run(&k, large_body, &k);
+	kit_close(&k);
+}
+
 static void
 shared_body(void *arg)
 {
@@ -813,6 +848,7 @@ main(void)
 		cmocka_unit_test(a_result_that_does_not_end_is_left),
 		cmocka_unit_test(an_error_is_its_statements_own),
 		cmocka_unit_test(each_gets_its_own_answer),
+		cmocka_unit_test(what_the_kernel_does_not_take_at_once_arrives),
 		cmocka_unit_test(what_changes_a_shared_connection_is_refused),
 		cmocka_unit_test(lost_preparations_are_mended),
 		cmocka_unit_test(waits_overlap),

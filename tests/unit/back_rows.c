@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "back/rows.h"
@@ -76,6 +77,27 @@ sql_first_word_skips_what_means_nothing(void **state)
 	assert_null(sql_session_word("SELECT 'begin'"));
 	assert_null(sql_session_word("SETTLE"));
 	assert_null(sql_session_word(""));
+}
+
+/* Few places or many: it is what printf writes with the fewest digits that read back. */
+static void
+sql_reals_are_as_printf_writes_them(void **state)
+{
+	static const double scale[] = { 1, 10, 100, 1000, 10000, 100000, 1e-3, 1e7 };
+	static const double more[] = { 0.0, -0.0, 999999999999999, 1e15, 99999999999.9999, 0.0001, 0.00001, 0.30000000000000004, 2.675, 1e22 };
+	char text[SQL_REAL_MAX], expected[SQL_REAL_MAX];
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		double x = i < 10 ? more[i] : (i * 7919 % 30011 - 15000) / scale[i % 8];
+		int digits = 15;
+
+		do
+			snprintf(expected, sizeof expected, "%.*g", digits, x);
+		while (strtod(expected, NULL) != x && digits++ < 17);
+		sql_real(x, text);
+		assert_string_equal(text, expected);
+	}
 }
 
 static void
@@ -211,6 +233,7 @@ main(void)
 		cmocka_unit_test(rows_begin_as_null_and_are_checked),
 		cmocka_unit_test(rows_respect_the_arena),
 		cmocka_unit_test(sql_first_word_skips_what_means_nothing),
+		cmocka_unit_test(sql_reals_are_as_printf_writes_them),
 		cmocka_unit_test(sql_calls_are_found_in_all_of_a_text),
 		cmocka_unit_test(sql_traces_are_told_apart),
 		cmocka_unit_test(sql_ends_of_transactions_are_told),
