@@ -24,6 +24,7 @@
 #include "fiber/fiber.h"
 
 struct conn;
+struct lease;
 struct pool;
 struct weft_reply;
 struct weft_rows;
@@ -47,8 +48,10 @@ struct call {
 	enum call_kind kind;
 	enum weft_rc rc;		/* valid when CALL_DONE */
 	unsigned char retried;		/* the pool's: it was on a connection that died before it was sent */
+	unsigned char was_first;	/* the pool's: it was sent down an idle connection */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
 	struct pool *pool;
+	struct lease *lease;		/* the connection that it goes down, and no other; NULL: any */
 	struct conn *conn;		/* while CALL_SENT */
 	void *slot;			/* the driver's place for it in the connection's pipeline, while CALL_SENT */
 	struct fiber *waiter;		/* woken when it is done, or moves on from the queue; NULL: nobody waits now */

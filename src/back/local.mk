@@ -5,6 +5,7 @@ libback_la_LIBADD =
 libback_la_SOURCES = \
 	src/back/call.c src/back/call.h \
 	src/back/driver.c src/back/driver.h \
+	src/back/lease.c src/back/lease.h \
 	src/back/pool.c src/back/pool.h \
 	src/back/pool_conn.c src/back/pool_impl.h \
 	src/back/pool_pace.c \
@@ -26,6 +27,7 @@ libback_la_SOURCES += \
 	src/back/postgres.c src/back/postgres.h \
 	src/back/postgres_cancel.c src/back/postgres_connect.c \
 	src/back/postgres_gather.c src/back/postgres_gather.h \
+	src/back/postgres_lease.c \
 	src/back/postgres_put.c src/back/postgres_take.c
 endif
 if HAVE_SQLITE

@@ -112,6 +112,8 @@ pool_open_driver(struct loop *l, const struct pool_conf *conf, const struct driv
 	back_url_describe(&url, p->place, sizeof p->place);
 	TAILQ_INIT(&p->queue);
 	TAILQ_INIT(&p->connecting);
+	TAILQ_INIT(&p->lent);
+	TAILQ_INIT(&p->cleaning);
 	TAILQ_INIT(&p->dying);
 	for (unsigned i = 0; i <= d->depth; i++)
 		TAILQ_INIT(&p->owing[i]);
@@ -167,7 +169,7 @@ pool_unqueue(struct pool *p, struct call *c)
 bool
 pool_take_back(struct pool *p, struct call *c)
 {
-	if (p == NULL || c->state != CALL_SENT || c->retried || p->down || p->closing)
+	if (p == NULL || c->state != CALL_SENT || c->retried || c->lease != NULL || p->down || p->closing)
 		return false;
 	c->retried = 1;
 	c->state = CALL_QUEUED;
@@ -191,7 +193,7 @@ pool_expire(struct pool *p, struct call *c)
 {
 	double seconds = (double)p->conf.queue_timeout / (double)USEC_PER_SEC;
 
-	if (p->nready == 0)
+	if (p->nready + p->nlent == 0)
 		call_finish(c, WEFT_DOWN, p->code, "no connection within %g s (%s)", seconds, p->place);
 	else
 		call_finish(c, WEFT_BUSY, NULL, "no connection came free within %g s", seconds);
@@ -229,6 +231,8 @@ pool_pick(struct pool *p, const struct call *call)
 {
 	struct conn *c = p->latest;
 
+	if (call->lease != NULL)
+		return p->nready > 0 && p->least == 0 ? TAILQ_FIRST(&p->owing[0]) : NULL;
 	/* What goes out in this turn goes out together, where that does not hold it up. */
 	if (c != NULL && c->given == call->asked && pool_is_near(p, c, call))
 		return c;
@@ -248,8 +252,13 @@ pool_pick(struct pool *p, const struct call *call)
 static bool
 pool_send(struct pool *p, struct conn *conn, struct call *c)
 {
-	enum weft_rc rc = conn->driver->send(conn, c);
+	enum weft_rc rc;
 
+	if (c->lease != NULL) {
+		pool_lend(p, conn, c);
+		return true;
+	}
+	rc = conn->driver->send(conn, c);
 	if (rc == WEFT_NOT_SENT) {
 		pool_set_aside(p, conn);
 		return false;
@@ -266,8 +275,11 @@ pool_feed(struct pool *p, struct conn *conn, unsigned most)
 	struct call *c;
 
 	while (most-- > 0 && conn->state == CONN_READY && conn->inflight < p->driver->depth &&
-	    (c = TAILQ_FIRST(&p->queue)) != NULL)
+	    (c = TAILQ_FIRST(&p->queue)) != NULL) {
+		if (c->lease != NULL && conn->inflight > 0)
+			return;		/* it comes first: for the connection that is idle first */
 		pool_send(p, conn, c);
+	}
 }
 
 void
@@ -279,25 +291,34 @@ pool_spread(struct pool *p)
 		pool_feed(p, conn, 1);
 }
 
+enum weft_rc
+pool_begin(struct pool *p, struct call *c)
+{
+	must(c->state == CALL_NEW && !p->closing);
+	c->pool = p;
+	c->asked = loop_lately(p->loop);
+	c->hash = c->kind == CALL_SQL && c->sql != NULL ? sql_hash(c->sql) : 1;
+	p->stat.calls++;
+	if (c->kind != p->driver->kind) {
+		call_finish(c, WEFT_INVALID, NULL, "a pool of %s does not take this call", p->driver->name);
+		return WEFT_INVALID;
+	}
+	return WEFT_OK;
+}
+
 void
 pool_submit(struct pool *p, struct call *c)
 {
 	struct conn *conn;
 
-	must(c->state == CALL_NEW && !p->closing);
-	c->pool = p;
-	c->asked = loop_lately(p->loop);
-	c->hash = c->kind == CALL_SQL ? sql_hash(c->sql) : 1;
-	p->stat.calls++;
-	if (c->kind != p->driver->kind) {
-		call_finish(c, WEFT_INVALID, NULL, "a pool of %s does not take this call", p->driver->name);
+	if (pool_begin(p, c) != WEFT_OK)
 		return;
-	}
 	if (p->down) {
 		call_finish(c, WEFT_DOWN, p->code, "%s", pool_reason(p));
 		return;
 	}
-	pool_expect(p, c);
+	if (c->lease == NULL)
+		pool_expect(p, c);
 	while (p->queued == 0 && (conn = pool_pick(p, c)) != NULL)
 		if (pool_send(p, conn, c)) {
 			if (conn->inflight >= POOL_SPREAD)
@@ -346,6 +367,12 @@ pool_kind(const struct pool *p)
 }
 
 const char *
+pool_begin_sql(const struct pool *p)
+{
+	return p->driver->begin == NULL ? NULL : p->driver->begin(&p->url);
+}
+
+const char *
 pool_name(const struct pool *p)
 {
 	return p->name;
@@ -378,9 +405,10 @@ pool_stat(const struct pool *p, struct pool_stat *out)
 	TAILQ_FOREACH(c, &p->owing[0], link)
 		idle++;
 	*out = p->stat;
-	out->open = p->nready;
+	out->open = p->nready + p->nlent;
 	out->connecting = p->nconnecting;
-	out->busy = p->nready - idle;
+	out->busy = p->nready + p->nlent - idle;
+	out->lent = p->nlent;
 	out->queued = p->queued;
 	out->down = p->down;
 }

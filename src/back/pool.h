@@ -41,6 +41,7 @@ struct driver;
 #define POOL_SLOW (5 * USEC_PER_MSEC)
 #define POOL_NEAR (USEC_PER_MSEC / 2)
 #define POOL_GRACE USEC_PER_SEC
+#define POOL_LENT_LONG (30 * USEC_PER_SEC)	/* a connection that is lent for longer is logged, once */
 enum { POOL_SPREAD = 64, POOL_TOGETHER = 8 };
 
 struct pool_conf {
@@ -86,6 +87,9 @@ void pool_submit(struct pool *p, struct call *c);
 /* Returns what kind of call it takes. */
 enum call_kind pool_kind(const struct pool *p);
 
+/* Returns the statement that begins a transaction; NULL: its back end has none. */
+const char *pool_begin_sql(const struct pool *p);
+
 const char *pool_name(const struct pool *p);
 const struct back_url *pool_url(const struct pool *p);
 const struct pool_conf *pool_settings(const struct pool *p);
@@ -93,9 +97,10 @@ struct loop *pool_loop(const struct pool *p);
 
 /* What a pool is doing, for status pages. */
 struct pool_stat {
-	unsigned open, connecting, busy, queued;	/* now */
+	unsigned open, connecting, busy, lent, queued;	/* now; lent ones are open and busy */
 	unsigned down;					/* 1: the breaker is open */
 	unsigned long long calls, failed, timeouts, busy_refused, connects, losses;	/* since the start */
+	unsigned long long left;			/* connections that their borrowers did not give back themselves */
 };
 void pool_stat(const struct pool *p, struct pool_stat *out);
 

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "back/driver.h"
+#include "back/lease.h"
 #include "back/pool.h"
 #include "back/pool_impl.h"
 #include "base/log.h"
@@ -60,6 +61,14 @@ pool_unlist(struct pool *p, struct conn *c, enum conn_state state)
 		break;
 	case CONN_READY:
 		pool_unlist_ready(p, c);
+		break;
+	case CONN_LENT:
+		TAILQ_REMOVE(&p->lent, c, link);
+		p->nlent--;
+		break;
+	case CONN_CLEANING:
+		TAILQ_REMOVE(&p->cleaning, c, link);
+		p->nlent--;
 		break;
 	case CONN_DEAD:
 		TAILQ_REMOVE(&p->dying, c, link);
@@ -108,7 +117,7 @@ pool_failed(struct pool *p)
 bool
 pool_may_grow(const struct pool *p)
 {
-	if (p->closing || p->nready + p->nconnecting + p->ndying >= p->conf.max)
+	if (p->closing || p->nready + p->nlent + p->nconnecting + p->ndying >= p->conf.max)
 		return false;
 	if (loop_now(p->loop) < p->retry_at)
 		return false;
@@ -123,8 +132,8 @@ pool_wanted(const struct pool *p)
 
 	if (p->driver->shares_slow)
 		wanted = (p->queued + POOL_SPREAD - 1) / POOL_SPREAD + (p->nready > 0 && p->least + 1 >= POOL_SPREAD);
-	if (p->nready < p->conf.min && wanted < p->conf.min - p->nready)
-		wanted = p->conf.min - p->nready;
+	if (p->nready + p->nlent < p->conf.min && wanted < p->conf.min - p->nready - p->nlent)
+		wanted = p->conf.min - p->nready - p->nlent;
 	return wanted == 0 && p->down ? 1 : wanted;
 }
 
@@ -150,6 +159,13 @@ pool_open_conn(struct pool *p)
 }
 
 /* ---- the breaker ---- */
+
+/* No connection is left, and none is on its way. */
+static bool
+pool_has_none(const struct pool *p)
+{
+	return p->nready + p->nlent + p->nconnecting == 0;
+}
 
 static void
 pool_go_down(struct pool *p)
@@ -182,7 +198,7 @@ pool_grow(struct pool *p)
 		snprintf(p->reason, sizeof p->reason, "the system has no memory or descriptor for a connection");
 		p->code[0] = '\0';
 		pool_failed(p);
-		if (p->nready == 0 && p->nconnecting == 0)
+		if (pool_has_none(p))
 			pool_go_down(p);
 	}
 	if (p->nconnecting < pool_wanted(p) && loop_now(p->loop) < p->retry_at)
@@ -208,8 +224,8 @@ conn_is_ready(struct conn *c)
 {
 	struct pool *p = c->pool;
 
-	must(c->state == CONN_CONNECTING);
-	pool_unlist(p, c, CONN_CONNECTING);
+	must(c->state == CONN_CONNECTING || (c->state == CONN_CLEANING && c->inflight == 0));
+	pool_unlist(p, c, c->state);
 	pool_list_ready(p, c);
 	c->used = loop_now(p->loop);
 	p->proven = true;
@@ -225,6 +241,8 @@ pool_bury(struct pool *p, struct conn *c)
 {
 	pool_unlist(p, c, c->state);
 	c->state = CONN_DEAD;
+	if (c->lease != NULL)
+		lease_lost(c->lease);
 	p->taken = NULL;
 	c->driver->close(c);
 	p->taken = NULL;
@@ -271,7 +289,7 @@ conn_is_dead(struct conn *c, const char *code, const char *fmt, ...)
 		pool_failed(p);
 	else
 		p->fails = 0;
-	if (was == CONN_CONNECTING && p->nready == 0 && p->nconnecting == 0)
+	if (was == CONN_CONNECTING && pool_has_none(p))
 		pool_go_down(p);
 	else
 		pool_log_lost(p, was);
@@ -285,15 +303,21 @@ conn_took(struct conn *c, struct call *call, void *slot)
 	struct pool *p = c->pool;
 	usec now = call->state == CALL_QUEUED ? loop_lately(p->loop) : call->asked;
 
-	must(c->state == CONN_READY && c->inflight < p->driver->depth);
+	must(c->state == (call->lease == NULL ? CONN_READY : CONN_LENT) && c->inflight < p->driver->depth);
 	if (call->state == CALL_QUEUED)
 		pool_unqueue(p, call);
 	call->state = CALL_SENT;
 	call->conn = c;
 	call->slot = slot;
+	call->was_first = c->inflight == 0;
 	call->deadline = clock_add(now, p->conf.call_timeout);
 	if (call->waiter != NULL)
 		fiber_wake(call->waiter);	/* what it waits for, and until when, has changed */
+	if (c->state == CONN_LENT) {
+		c->inflight++;
+		p->inflight++;
+		return;
+	}
 	TAILQ_REMOVE(&p->owing[c->inflight], c, link);
 	TAILQ_INSERT_HEAD(&p->owing[c->inflight + 1], c, link);
 	if (p->least == c->inflight && TAILQ_EMPTY(&p->owing[p->least]))
@@ -338,6 +362,40 @@ conn_gave(struct conn *c)
 		pool_arm(p, clock_add(now, p->conf.idle_timeout));
 }
 
+/* ---- lending ---- */
+
+void
+pool_lend(struct pool *p, struct conn *c, struct call *place)
+{
+	must(c->state == CONN_READY && c->inflight == 0);
+	pool_unlist_ready(p, c);
+	c->state = CONN_LENT;
+	TAILQ_INSERT_TAIL(&p->lent, c, link);
+	p->nlent++;
+	pool_arm(p, clock_add(loop_now(p->loop), POOL_LENT_LONG));
+	lease_begin(place->lease, c);
+}
+
+void
+pool_clean(struct pool *p, struct conn *c, enum conn_clean how)
+{
+	if (how == CONN_SPOILT) {
+		pool_bury(p, c);
+		if (!p->closing)
+			pool_grow(p);
+		return;
+	}
+	pool_unlist(p, c, c->state);
+	c->state = CONN_CLEANING;
+	TAILQ_INSERT_TAIL(&p->cleaning, c, link);
+	p->nlent++;
+	c->used = loop_now(p->loop);
+	if (how == CONN_CLEAN)
+		conn_is_ready(c);
+	else
+		pool_arm(p, clock_add(c->used, POOL_GRACE));
+}
+
 /* ---- time ---- */
 
 void
@@ -361,6 +419,10 @@ pool_give_up_overdue(struct pool *p, usec now)
 		next = TAILQ_NEXT(c, link);
 		conn_is_dead(c, NULL, "no connection within %g s", limit);
 	}
+	for (c = TAILQ_FIRST(&p->cleaning); c != NULL && c->used + POOL_GRACE <= now; c = next) {
+		next = TAILQ_NEXT(c, link);
+		conn_is_dead(c, NULL, "what a borrower left behind could not be cleaned up in time");
+	}
 	for (unsigned owed = 1; owed <= p->driver->depth; owed++)
 		for (c = TAILQ_FIRST(&p->owing[owed]); c != NULL; c = next) {
 			next = TAILQ_NEXT(c, link);
@@ -382,9 +444,14 @@ pool_shrink(struct pool *p, usec now)
 
 /* Arm the timer for whatever comes next. */
 static void
-pool_arm_next(struct pool *p)
+pool_arm_next(struct pool *p, usec now)
 {
 	struct conn *c;
+
+	TAILQ_FOREACH(c, &p->lent, link)
+		pool_arm(p, lease_look(c->lease, now));
+	if (!TAILQ_EMPTY(&p->cleaning))
+		pool_arm(p, clock_add(TAILQ_FIRST(&p->cleaning)->used, POOL_GRACE));
 
 	if (!TAILQ_EMPTY(&p->queue))
 		pool_arm(p, TAILQ_FIRST(&p->queue)->deadline);
@@ -409,13 +476,13 @@ pool_on_timer(void *arg)
 	pool_give_up_overdue(p, now);
 	pool_shrink(p, now);
 	pool_grow(p);
-	pool_arm_next(p);
+	pool_arm_next(p, now);
 }
 
 void
 pool_drop_all(struct pool *p)
 {
-	struct conn_list *list[] = { &p->connecting, &p->dying };
+	struct conn_list *list[] = { &p->connecting, &p->lent, &p->cleaning, &p->dying };
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		while (!TAILQ_EMPTY(list[i]))

@@ -6,7 +6,7 @@
  * The inside of a pool, shared by pool.c (calls: queue and choice), pool_pace.c (how long
  * they take), pool_conn.c (connections: birth, death, back-off, the timer) and call.c.  Nobody else includes it.
  *
- * Every conn is on one list: connecting, owing[how many replies it owes], or dying (of no
+ * Every conn is on one list: connecting, owing[how many replies it owes], lent, cleaning, or dying (of no
  * use, waiting for the driver to say so).
  */
 
@@ -45,11 +45,11 @@ struct pool {
 	unsigned queued;
 	struct call *taken;		/* the last call taken back from the connection that is being closed */
 
-	struct conn_list connecting, dying;
+	struct conn_list connecting, lent, cleaning, dying;
 	struct conn_list *owing;	/* READY ones, by replies owed: 0 (idle) to depth; the latest used first */
 	unsigned least;			/* no READY one owes less */
 	struct conn *latest;		/* READY, and given a call last of all; NULL: gone */
-	unsigned nconnecting, nready, ndying;
+	unsigned nconnecting, nready, nlent, ndying;	/* nlent: those in cleaning, too */
 	unsigned inflight;
 
 	struct timer *timer;
@@ -71,7 +71,21 @@ struct pool {
 	struct pool_pace pace[POOL_PACES];
 };
 
-/* ---- pool.c, for call.c and pool_conn.c ---- */
+/* ---- lease.c ---- */
+
+/* c is lent to l from now on; it is on the pool's list of those. */
+void lease_begin(struct lease *l, struct conn *c);
+
+/* Its connection is gone. */
+void lease_lost(struct lease *l);
+
+/* Log who has a connection for too long.  Returns when to look again. */
+usec lease_look(struct lease *l, usec now);
+
+/* ---- pool.c, for call.c, lease.c and pool_conn.c ---- */
+
+/* Begin a call that is submitted.  Returns WEFT_OK; else it is done: of a wrong kind. */
+enum weft_rc pool_begin(struct pool *p, struct call *c);
 
 /* Take a call out of the queue. */
 void pool_unqueue(struct pool *p, struct call *c);
@@ -121,6 +135,12 @@ bool pool_may_grow(const struct pool *p);
 
 /* The driver's send() found the connection unusable: no further call goes down it. */
 void pool_set_aside(struct pool *p, struct conn *c);
+
+/* Lend an idle connection to the call that is a place in the queue. */
+void pool_lend(struct pool *p, struct conn *c, struct call *place);
+
+/* A connection was given back in this state. */
+void pool_clean(struct pool *p, struct conn *c, enum conn_clean how);
 
 /* Close all connections. */
 void pool_drop_all(struct pool *p);

@@ -7,6 +7,10 @@
  * statement that has not been seen yet counts as slow.  What two statements of one number
  * tell of each other is wrong, but not for long: one takes the other's place.
  *
+ * What counts is how much longer those wait who stand behind.  The first answer of a connection that was idle comes
+ * later than that, by the time in which a sleeping process is woken and gets a processor: it counts only
+ * where it is better than what is known, or slow by any measure.
+ *
  * A connection is as slow as the slowest statement that it owes.
  */
 #include "back/pool_impl.h"
@@ -34,11 +38,16 @@ pool_expect(struct pool *p, struct call *c)
 void
 pool_learn(struct pool *p, const struct call *c)
 {
-	usec *sixteen = pool_pace_of(p, c->hash);
+	usec *sixteen, took = loop_lately(p->loop) - c->conn->busy_since;
 
+	/* Of a connection that is lent nobody asks when it is free. */
+	if (c->lease != NULL)
+		return;
+	sixteen = pool_pace_of(p, c->hash);
 	if (*sixteen == 0)
 		*sixteen = 16 * POOL_SLOW;
-	*sixteen += loop_lately(p->loop) - c->conn->busy_since - *sixteen / 16;
+	if (!c->was_first || took < *sixteen / 16 || took >= POOL_SLOW)
+		*sixteen += took - *sixteen / 16;
 }
 
 bool

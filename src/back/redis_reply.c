@@ -2,7 +2,7 @@
 /*
  * Redis: whose reply is it, and what does it say.
  *
- * The ring has a slot for every command that hiredis was given, in order.  A slot stays
+ * The ring has a slot for every command that was taken, in order.  A slot stays
  * when its call is abandoned, and its reply is skipped.
  *
  * Replies are built by functions of ours in hiredis' reader, straight in the
@@ -49,8 +49,8 @@ redis_pop(struct redis *r)
 void
 redis_note_written(struct redis *r)
 {
-	if (r->ac != NULL && r->ac->c.obuf != NULL)
-		r->written = r->given - sdslen(r->ac->c.obuf);
+	if (r->context != NULL)
+		r->written = r->given - sdslen(r->context->obuf) - r->out.len;
 }
 
 bool
@@ -160,7 +160,7 @@ redis_build_array(const redisReadTask *task, int count)
 	if (!redis_may_build(r, task))
 		return NULL;
 	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS ||
-	    r->ac->c.reader->ridx >= REDIS_NESTING) {
+	    r->context->reader->ridx >= REDIS_NESTING) {
 		redis_doom(r, NULL, "an array in a reply is too long or nested too deep");
 		return NULL;
 	}
@@ -283,13 +283,10 @@ redis_finish(struct redis *r, struct call *call, struct weft_reply *reply)
 }
 
 void
-redis_on_reply(redisAsyncContext *ac, void *reply, void *privdata)
+redis_on_reply(struct redis *r, struct weft_reply *reply)
 {
-	struct redis *r = ac->data;
 	struct call *call;
 
-	if (reply == NULL || r->conn == NULL)
-		return;		/* hiredis is closing; close() tells the calls */
 	if (r->setup > 0) {
 		redis_on_setup_reply(r, reply);
 		return;

@@ -5,22 +5,23 @@
 /*
  * The statements that one connection has prepared, found by their text; at
  * most so many, the least recently used goes first.  What "prepared" means is
- * the driver's: it keeps a number or a pointer with each, and undoes that
+ * the driver's: it keeps a number, a name or a pointer with each, and undoes that
  * itself before it removes one.
  */
 
 #include <stdint.h>
 #include <sys/queue.h>
 
-enum { STMTS_BUCKETS = 256, STMTS_TEXT_MAX = 16384 };
+enum { STMTS_BUCKETS = 256, STMTS_TEXT_MAX = 16384, STMTS_NAME_MAX = 28 };
 
 struct stmt {
 	TAILQ_ENTRY(stmt) used;		/* most recently used first */
 	struct stmt *next;		/* in its bucket */
 	uint32_t hash;
 	uint64_t shape;			/* what else tells two statements of the same text apart */
-	unsigned number;		/* the driver's */
-	void *data;			/* the driver's */
+	unsigned number;		/* these three are the driver's */
+	char name[STMTS_NAME_MAX];
+	void *data;
 	char text[];
 };
 

@@ -148,6 +148,9 @@ void fiber_wake(struct fiber *f);
 /* Cancel: the present wait and all later ones return WEFT_CANCELED, unless shielded.  May be called more than once. */
 void fiber_cancel(struct fiber *f);
 
+/* Returns what a wait of the running fiber would return at once: WEFT_CANCELED, WEFT_TIMEOUT; else WEFT_OK. */
+enum weft_rc fiber_check(void);
+
 /* Returns true when the fiber has been cancelled, shielded or not. */
 bool fiber_is_canceled(const struct fiber *f);
 

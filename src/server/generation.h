@@ -22,6 +22,7 @@
 struct child;
 struct generation;
 struct loop;
+struct share;
 struct timeline_ring;
 struct timer;
 
@@ -60,6 +61,7 @@ struct generation {
 	size_t first_ring;		/* ours: one a worker */
 	struct seat seat[CONFIG_WORKERS_MAX];
 	unsigned nseats;
+	struct share *share;		/* of its workers; NULL: there is only one */
 	usec start_max;			/* how long until all must be ready; set by generation_new */
 	struct timer *patience;		/* while STARTING and DRAINING: when it ends */
 	TAILQ_ENTRY(generation) link;

@@ -15,4 +15,5 @@ libserver_la_SOURCES = \
 	src/server/master_socket.c src/server/master_verb.c \
 	src/server/sandbox.c src/server/sandbox.h \
 	src/server/setup.c src/server/setup.h \
+	src/server/share.c src/server/share.h \
 	src/server/worker.c src/server/worker.h

@@ -28,8 +28,13 @@
 #include "server/link.h"
 #include "server/sandbox.h"
 #include "server/setup.h"
+#include "server/share.h"
 
-enum { WORKER_END_SECONDS = 10, WORKER_STALL_MS_MAX = 3600000 };
+enum {
+	WORKER_END_SECONDS = 10,
+	WORKER_STALL_MS_MAX = 3600000,
+	WORKER_ACCEPTS = 1	/* in a turn, where there are other workers: they may be about to wake, and what was accepted is counted first */
+};
 
 /* A listening socket: inherited (id 0), or handed over by a gate. */
 struct worker_listen {
@@ -65,6 +70,16 @@ worker_on_accept(void *arg, int fd)
 		close(fd);
 		return;
 	}
+	if (w->start->share == NULL || !share_pass(w->start->share, fd))
+		fcgi_conns_add(w->conns, fd);
+}
+
+/* Another worker has accepted it, after asking the lists. */
+static void
+worker_on_passed(void *arg, int fd)
+{
+	struct worker *w = arg;
+
 	fcgi_conns_add(w->conns, fd);
 }
 
@@ -84,6 +99,8 @@ worker_listen(struct worker *w, uint32_t id, int fd, const struct allow *allow)
 		free(wl);
 		return -1;
 	}
+	if (w->start->share != NULL)
+		listener_set_batch(wl->listener, WORKER_ACCEPTS);
 	LIST_INSERT_HEAD(&w->listens, wl, link);
 	return 0;
 }
@@ -136,6 +153,8 @@ worker_drain(struct worker *w)
 	w->drain_until = clock_add(loop_now(w->loop), w->start->config->limit.grace);
 	while ((wl = LIST_FIRST(&w->listens)) != NULL)
 		worker_unlisten(wl);
+	if (w->start->share != NULL)
+		share_leave(w->start->share);
 	app_warm_end(&w->app);
 	fcgi_conns_drain(w->conns);
 	timer_set(w->drain_timer, loop_now(w->loop));
@@ -265,6 +284,10 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 		snprintf(error, size, "out of memory");
 		return -1;
 	}
+	if (s->share != NULL && (w->app.front.kept = share_join(s->share, s->number, w->loop, worker_on_passed, w)) == NULL) {
+		snprintf(error, size, "cannot share connections: %s", strerror(errno));
+		return -1;
+	}
 	if (worker_listen_all(w) != 0) {
 		snprintf(error, size, "cannot accept: %s", strerror(errno));
 		return -1;
@@ -296,6 +319,8 @@ worker_end(struct worker *w)
 
 	/* A function on a thread, or a module's fini, may never return, and there may be no master left to kill us. */
 	alarm(WORKER_END_SECONDS);
+	if (w->start->share != NULL)
+		share_end(w->start->share);
 	fcgi_conns_free(&w->conns);
 	while (fiber_sched_alive(loop_fibers(w->loop)) > 0 && loop_now(w->loop) < until)
 		loop_turn(w->loop, 10 * USEC_PER_MSEC);

@@ -1,5 +1,5 @@
 # unit tests of src/back
-BACK_TESTS = tests/unit/back_call tests/unit/back_pool tests/unit/back_url
+BACK_TESTS = tests/unit/back_call tests/unit/back_lease tests/unit/back_pool tests/unit/back_url
 BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
 BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
@@ -11,6 +11,9 @@ TESTS += $(BACK_TESTS)
 tests_unit_back_call_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_call_SOURCES = tests/unit/back_call.c $(BACK_SUPPORT)
 tests_unit_back_call_LDADD = $(UNIT_BACK)
+tests_unit_back_lease_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_lease_SOURCES = tests/unit/back_lease.c tests/unit/back_fake.c tests/unit/back_fake.h $(BACK_SUPPORT)
+tests_unit_back_lease_LDADD = $(UNIT_BACK)
 tests_unit_back_pool_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_pool_SOURCES = tests/unit/back_pool.c tests/unit/back_fake.c tests/unit/back_fake.h $(BACK_SUPPORT)
 tests_unit_back_pool_LDADD = $(UNIT_BACK)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "back/sqltext.h"
 #include "base/must.h"
 
 struct fake_world fake;
@@ -42,7 +43,7 @@ fake_send(struct conn *c, struct call *call)
 {
 	struct fake_conn *f = c->driver_data;
 
-	must(c->state == CONN_READY && f->count < c->driver->depth);
+	must(c->state == (call->lease == NULL ? CONN_READY : CONN_LENT) && f->count < c->driver->depth);
 	if (f->is_broken)
 		return WEFT_NOT_SENT;
 	if (fake.refuse != WEFT_OK) {
@@ -64,6 +65,38 @@ fake_abandon(struct conn *c, struct call *call)
 	for (unsigned i = 0; i < f->count; i++)
 		if (f->pipe[i] == call)
 			f->pipe[i] = NULL;
+}
+
+static enum conn_clean
+fake_clean(struct conn *c)
+{
+	struct fake_conn *f = c->driver_data;
+
+	fake.cleans++;
+	must(c->lease == NULL);
+	c->in_transaction = false;
+	f->is_washing = fake.clean == CONN_CLEAN && f->count > 0;
+	return f->is_washing ? CONN_WASHING : fake.clean;
+}
+
+/* One reply less is owed. */
+static void
+fake_gave(struct fake_conn *f)
+{
+	bool is_over = f->is_washing && f->count == 0;
+
+	conn_gave(f->conn);
+	if (!is_over)
+		return;
+	f->is_washing = false;
+	conn_is_ready(f->conn);
+}
+
+static const char *
+fake_begin(const struct back_url *url)
+{
+	(void)url;
+	return FAKE_BEGIN;
 }
 
 static void
@@ -91,20 +124,46 @@ fake_all_ready(void)
 			conn_is_ready(fake.conn[i]->conn);
 }
 
+/* The oldest call, out of the pipe; NULL: it was abandoned. */
+static struct call *
+fake_take(struct fake_conn *f)
+{
+	struct call *call = f->pipe[0];
+
+	must(f->count > 0);
+	f->count--;
+	f->written -= f->written > 0;
+	memmove(f->pipe, f->pipe + 1, f->count * sizeof *f->pipe);
+	return call;
+}
+
 void
 fake_reply(unsigned i)
 {
 	struct fake_conn *f = fake.conn[i];
 	struct call *call;
 
-	must(i < fake.count && f->count > 0);
-	call = f->pipe[0];
-	f->count--;
-	f->written -= f->written > 0;
-	memmove(f->pipe, f->pipe + 1, f->count * sizeof *f->pipe);
+	must(i < fake.count);
+	call = fake_take(f);
+	if (call != NULL && call->sql != NULL && sql_transaction_word(call->sql) != NULL)
+		f->conn->in_transaction = strcmp(call->sql, FAKE_BEGIN) == 0;
 	if (call != NULL)
 		call_finish(call, WEFT_OK, NULL, NULL);
-	conn_gave(f->conn);
+	fake_gave(f);
+}
+
+void
+fake_error(unsigned i, const char *code, enum fake_end end)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call;
+
+	must(i < fake.count);
+	call = fake_take(f);
+	f->conn->in_transaction &= end == FAKE_GOES_ON;
+	if (call != NULL)
+		call_finish(call, WEFT_REFUSED, code, "it went wrong");
+	fake_gave(f);
 }
 
 void
@@ -122,7 +181,8 @@ fake_lose(unsigned i, const char *why)
 
 static const char *const fake_schemes[] = { "fake", NULL };
 
-const struct driver fake_sql = { "SQL", fake_schemes, CALL_SQL, WAIT_SQL, FAKE_DEPTH, false, fake_check, fake_open,
-	fake_send, fake_abandon, fake_close };
-const struct driver fake_redis = { "Redis", fake_schemes, CALL_REDIS, WAIT_REDIS, FAKE_DEEP, true, fake_check, fake_open,
-	fake_send, fake_abandon, fake_close };
+#define FAKE_DRIVER(kind, name, why, depth, shares_slow, begin) \
+	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, begin, fake_close }
+
+const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin);
+const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL);

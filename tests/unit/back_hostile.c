@@ -10,9 +10,13 @@
  */
 #include "back_sql_kit.h"
 
+#include <errno.h>
+#include <libpq-fe.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "back/postgres_gather.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "tests/unit/back_liar.h"
@@ -880,6 +884,40 @@ b58_bytes_behind_the_answer_about_tls_are_refused(void **state)
 		assert_int_equal(p->stage, 0);	/* none went on, not even to say who it is */
 }
 
+#ifndef LIBPQ_HAS_SEND_PIPELINE_SYNC
+
+/* Of one descriptor, for as long as it lasts: nothing goes, nothing comes. */
+static void
+gathering_concerns_one_descriptor(void **state)
+{
+	int a[2], b[2];
+	char c;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, a), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, b), 0);
+	assert_int_equal(send(a[1], "y", 1, 0), 1);
+	postgres_gather(a[0]);
+	assert_int_equal(send(a[0], "x", 1, 0), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(recv(a[0], &c, 1, 0), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(send(b[0], "x", 1, 0), 1);
+	assert_int_equal(recv(b[1], &c, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(send(-1, "x", 1, 0), -1);
+	assert_int_equal(errno, EBADF);
+	postgres_gather_end();
+	assert_int_equal(recv(a[0], &c, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(c, 'y');
+	assert_int_equal(send(a[0], "x", 1, 0), 1);
+	assert_int_equal(recv(a[1], &c, 1, MSG_DONTWAIT), 1);
+	for (int i = 0; i < 2; i++) {
+		close(a[i]);
+		close(b[i]);
+	}
+}
+
+#endif
 
 int
 main(void)
@@ -902,6 +940,9 @@ main(void)
 		T(b57_a_start_without_end_takes_no_memory),
 		T(b57_a_server_that_never_answers_delays_no_other),
 		T(b58_bytes_behind_the_answer_about_tls_are_refused),
+#ifndef LIBPQ_HAS_SEND_PIPELINE_SYNC
+		T(gathering_concerns_one_descriptor),
+#endif
 	};
 	int failed;
 

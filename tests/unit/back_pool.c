@@ -334,6 +334,37 @@ what_takes_long_goes_alone(void **state)
 	test_forget(a, 20);
 }
 
+/* A process that has to be woken first makes nobody slow; what makes others wait does. */
+static void
+what_holds_up_others_counts(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	test_teach("SELECT 1", 20);
+	a = test_asks(60, CALL_SQL);
+	for (unsigned i = 0; i < 20; i++) {
+		ask_submit(&a[i]);
+		back_skip(POOL_SLOW - 1);
+		for (unsigned k = 0; k < 8; k++)
+			if (fake.conn[k]->count > 0)
+				fake_reply(k);
+	}
+	test_submit_all(a + 20, POOL_TOGETHER);
+	assert_int_equal(test_busy_connections(), 1);
+	for (unsigned i = 0; i < POOL_TOGETHER; i++) {
+		back_skip(POOL_NEAR);
+		for (unsigned k = 0; k < 8; k++)
+			if (fake.conn[k]->count > 0)
+				fake_reply(k);
+	}
+	test_submit_all(a + 40, POOL_TOGETHER);
+	assert_true(test_busy_connections() > 2);
+	test_forget(a, 60);
+}
+
 static void
 what_was_given_up_counts_as_slow(void **state)
 {
@@ -524,7 +555,8 @@ sent_call_has_its_own_time(void **state)
 static void
 test_make_ready(void *arg)
 {
-	assert_int_equal(fiber_sleep(USEC_PER_SEC), WEFT_OK);
+	/* It wakes before the queue's time is over, in the same turn. */
+	assert_int_equal(fiber_sleep(USEC_PER_SEC - 10 * USEC_PER_MSEC), WEFT_OK);
 	fake_all_ready();
 }
 
@@ -908,6 +940,7 @@ main(void)
 		T(sql_does_not_queue_behind_what_is_slow),
 		T(quick_calls_of_a_turn_go_together),
 		T(what_takes_long_goes_alone),
+		T(what_holds_up_others_counts),
 		T(what_was_given_up_counts_as_slow),
 		T(quick_calls_open_no_connection),
 		T(redis_commands_of_a_turn_go_together),
