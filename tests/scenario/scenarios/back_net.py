@@ -61,7 +61,11 @@ def serve_nowhere(stage):
 def names_that_nobody_looks_up(stage):
     serve_nowhere(stage)
     others_go_on(stage, lambda: ask_in_vain(stage), QUICK)
-    stage.weft.kill()       # look-ups under way would hold up its end
+    began = time.monotonic()
+    status = stage.weft.stop()
+    print(f"# ended {ms(time.monotonic() - began)} after it was told to")
+    check(status == 0, f"its exit status is {status}")
+    check(time.monotonic() - began < 2 * stage.relax, "look-ups under way held up its end")
 
 
 def fill_backlog(port):
