@@ -2,9 +2,13 @@
 BACK_TESTS = tests/unit/back_call tests/unit/back_pool tests/unit/back_url
 BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
 BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
+BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
 BACK_TESTS += tests/unit/back_redis tests/unit/back_hostile_redis
+endif
+if HAVE_CURL
+BACK_TESTS += tests/unit/back_http
 endif
 check_PROGRAMS += $(BACK_TESTS)
 TESTS += $(BACK_TESTS)
@@ -22,3 +26,6 @@ tests_unit_back_redis_LDADD = $(UNIT_BACK)
 tests_unit_back_hostile_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_hostile_redis_SOURCES = tests/unit/back_hostile_redis.c $(BACK_SUPPORT) $(BACK_LIAR)
 tests_unit_back_hostile_redis_LDADD = $(UNIT_BACK)
+tests_unit_back_http_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_http_SOURCES = tests/unit/back_http.c $(BACK_WEB) $(BACK_SUPPORT)
+tests_unit_back_http_LDADD = $(UNIT_BACK)
