@@ -137,25 +137,30 @@ http_reset(struct http *x)
 	http_head_clear(&x->head);
 	buf_clear(&x->body);
 	x->body_bytes = 0;
-	x->attempts = 0;
 	x->stopped = WEFT_OK;
+	x->is_stale = false;
 }
 
 static void
 http_start(struct http *x)
 {
-	bool is_ready;
-
 	http_reset(x);
-	is_ready = http_easy_ask(x);
-	curl_free(x->next);
-	x->next = NULL;
-	if (is_ready && http_client_add(x)) {
+	if (http_easy_ask(x) && http_client_add(x)) {
 		http_enter(x, HTTP_RUNS);
 		return;
 	}
 	http_finish(x, WEFT_SYSTEM, "no memory for the request");
 	http_be_idle(x);
+}
+
+/* Once more, with what is known now. */
+static void
+http_restart(struct http *x)
+{
+	curl_slist_free_all(x->fields);
+	x->fields = NULL;
+	http_enter(x, HTTP_STARTS);
+	http_client_queue(x);
 }
 
 /* As browsers do: what is elsewhere is fetched there, and only 307 and 308 say that it is to be sent there again. */
@@ -165,12 +170,13 @@ http_follow(struct http *x)
 	int status = x->head.status;
 
 	x->hops++;
+	x->attempts = 0;
 	x->becomes_get = x->becomes_get || (status == 303 && strcmp(x->call->ask->method, "HEAD") != 0) ||
 	    (status <= 302 && strcmp(x->call->ask->method, "POST") == 0);
-	curl_slist_free_all(x->fields);
-	x->fields = NULL;
-	http_enter(x, HTTP_STARTS);
-	http_client_queue(x);
+	curl_free(x->url);
+	x->url = x->next;
+	x->next = NULL;
+	http_restart(x);
 }
 
 static void
@@ -199,6 +205,10 @@ http_finished(struct http *x, CURLcode code)
 	http_client_remove(x);
 	if (x->state == HTTP_PROBES) {
 		http_probed(x, code);
+		return;
+	}
+	if (x->is_stale) {
+		http_restart(x);	/* libcurl has closed that one */
 		return;
 	}
 	if (x->next != NULL && x->head.state == HTTP_HEAD_DONE && x->call != NULL) {
@@ -409,7 +419,7 @@ http_send(struct conn *c, struct call *call)
 	}
 	x->call = call;
 	x->sent = false;
-	x->hops = 0;
+	x->hops = x->attempts = 0;
 	x->becomes_get = false;
 	x->resumes = false;
 	http_enter(x, HTTP_STARTS);

@@ -15,15 +15,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "back/pool.h"
 #include "base/must.h"
 
+/*
+ * A connection to the server, from when libcurl opens it until it closes it.  libcurl does not say so when it closes one
+ * that never was connected; then its last wish has been that nothing is watched.
+ */
 struct http_sock {
 	LIST_ENTRY(http_sock) link;
 	struct http_client *client;
 	curl_socket_t fd;
 	struct watch *watch;
+	int wish;			/* WATCH_ bits; 0: it is kept, and idles */
+	bool is_connected;		/* a request was about to be sent down it */
+	int port;			/* of our end; 0: not asked for yet */
 };
 
 static LIST_HEAD(, http_client) http_clients = LIST_HEAD_INITIALIZER(http_clients);
@@ -71,65 +80,141 @@ http_client_drive(struct http_client *c, curl_socket_t fd, int what)
 	http_client_unref(&c);
 }
 
+/* ---- sockets ---- */
+
 static void
-http_client_on_watch(void *arg, int what)
+http_sock_on_watch(void *arg, int what)
 {
 	struct http_sock *s = arg;
 
-	http_client_drive(s->client, s->fd, what & WATCH_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
+	if (s->wish & what)
+		http_client_drive(s->client, s->fd, what & WATCH_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
+	else
+		(void)watch_want(s->watch, s->wish);	/* it idles: whoever uses it next will see */
+}
+
+static struct http_sock *
+http_sock_find(struct http_client *c, curl_socket_t fd)
+{
+	struct http_sock *s;
+
+	LIST_FOREACH(s, &c->socks, link)
+		if (s->fd == fd)
+			break;
+	return s;
 }
 
 static void
-http_client_on_timer(void *arg)
+http_sock_free(struct http_sock *s)
 {
-	http_client_drive(arg, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static void
-http_sock_free(struct http_client *c, struct http_sock *s)
-{
-	if (c->multi != NULL)
-		curl_multi_assign(c->multi, s->fd, NULL);
 	LIST_REMOVE(s, link);
 	watch_free(&s->watch);
 	free(s);
 }
 
-static struct http_sock *
+static bool
 http_sock_new(struct http_client *c, curl_socket_t fd)
 {
-	struct http_sock *s = calloc(1, sizeof *s);
+	struct http_sock *s = http_sock_find(c, fd);
 
+	/* One that was closed before anything was to be watched. */
+	if (s != NULL)
+		http_sock_free(s);
+	s = calloc(1, sizeof *s);
 	if (s == NULL)
-		return NULL;
+		return false;
 	s->client = c;
 	s->fd = fd;
-	s->watch = watch_new(c->loop, fd, http_client_on_watch, s);
+	s->watch = watch_new(c->loop, fd, http_sock_on_watch, s);
 	LIST_INSERT_HEAD(&c->socks, s, link);
-	if (s->watch != NULL && curl_multi_assign(c->multi, fd, s) == CURLM_OK)
-		return s;
-	http_sock_free(c, s);
-	return NULL;
+	if (s->watch != NULL)
+		return true;
+	http_sock_free(s);
+	return false;
 }
 
-/* libcurl's wish: from now on these events of fd.  Returns -1 when that cannot be; then the multi handle is of no use any more. */
+/* A program that a handler starts must not inherit it. */
+curl_socket_t
+http_sock_on_open(void *arg, curlsocktype what, struct curl_sockaddr *at)
+{
+	curl_socket_t fd = socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
+
+	if (fd < 0 || http_sock_new(arg, fd))
+		return fd;
+	close(fd);
+	return CURL_SOCKET_BAD;
+}
+
+int
+http_sock_on_close(void *arg, curl_socket_t fd)
+{
+	struct http_sock *s = http_sock_find(arg, fd);
+
+	if (s != NULL)
+		http_sock_free(s);
+	return close(fd);
+}
+
+/*
+ * libcurl's wish: from now on these events of fd.  A connection that it keeps stays watched: the next request asks
+ * for the same again.  Returns -1 when it cannot be; then the multi handle is of no use any more.
+ */
 static int
-http_client_on_wish(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock)
+http_client_on_wish(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
 	struct http_client *c = arg;
-	struct http_sock *s = sock;
+	struct http_sock *s = http_sock_find(c, fd);
 
-	if (what == CURL_POLL_REMOVE) {
-		if (s != NULL)
-			http_sock_free(c, s);
+	if (s == NULL)
+		return what == CURL_POLL_REMOVE ? 0 : -1;
+	if (what == CURL_POLL_REMOVE && !s->is_connected) {
+		http_sock_free(s);
 		return 0;
 	}
-	if (s == NULL)
-		s = http_sock_new(c, fd);
-	if (s != NULL && watch_want(s->watch, (what & CURL_POLL_IN ? WATCH_READ : 0) | (what & CURL_POLL_OUT ? WATCH_WRITE : 0)) == 0)
+	s->wish = what == CURL_POLL_REMOVE ? 0 : (what & CURL_POLL_IN ? WATCH_READ : 0) | (what & CURL_POLL_OUT ? WATCH_WRITE : 0);
+	if (watch_want(s->watch, s->wish == 0 ? WATCH_READ : s->wish) == 0)
 		return 0;
 	c->broken = "a socket cannot be watched";
 	return -1;
+}
+
+/* The port of our end. */
+static int
+http_sock_port(struct http_sock *s)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} at;
+	socklen_t len = sizeof at;
+
+	if (s->port == 0 && getsockname(s->fd, &at.any, &len) == 0)
+		s->port = ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in.sin_port);
+	return s->port;
+}
+
+bool
+http_client_has_unread(struct http_client *c, int port)
+{
+	struct http_sock *s;
+	char first;
+
+	LIST_FOREACH(s, &c->socks, link)
+		if (http_sock_port(s) == port)
+			break;
+	if (s == NULL)
+		return false;
+	s->is_connected = true;
+	return recv(s->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+/* ---- time ---- */
+
+static void
+http_client_on_timer(void *arg)
+{
+	http_client_drive(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int
@@ -347,8 +432,8 @@ http_client_free(struct http_client *c)
 	if (c->resolving != NULL)
 		resolve_cancel(&c->resolving);
 	http_client_end(c);
-	while (!LIST_EMPTY(&c->socks))	/* none, unless the handle was broken */
-		http_sock_free(c, LIST_FIRST(&c->socks));
+	while (!LIST_EMPTY(&c->socks))
+		http_sock_free(LIST_FIRST(&c->socks));
 	curl_slist_free_all(c->addresses);
 	timer_free(&c->timer);
 	timer_free(&c->rest_timer);

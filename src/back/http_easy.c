@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "back/pool.h"
 #include "base/must.h"
@@ -159,25 +157,36 @@ http_easy_has_sent(struct http *x)
 	return curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &bytes) == CURLE_OK && bytes > 0;
 }
 
+/*
+ * What has come on a kept connection since its last answer would be taken for the next one: an answer too many, or
+ * the words with which a server closes it.
+ */
+static bool
+http_easy_is_stale(struct http *x, int port)
+{
+	bool has_unread = http_client_has_unread(x->client, port);
+	long fresh = 0;
+
+	if (x->client->has_http2 && !x->wants_stream)
+		return false;
+	return has_unread && curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
+}
+
 /* There is a connection, new or kept, and the request is about to be sent; not for the first time, maybe. */
 static int
 http_easy_on_request(void *arg, char *peer, char *own, int peer_port, int own_port)
 {
 	struct http *x = arg;
 
-	if (x->attempts == 0 || !http_easy_has_sent(x) || (x->is_idempotent && x->attempts == 1)) {
-		x->attempts++;
-		return CURL_PREREQFUNC_OK;
+	if (x->attempts > 0 && (x->sent || http_easy_has_sent(x)) && (!x->is_idempotent || x->attempts > 1)) {
+		http_easy_stop(x, WEFT_UNKNOWN, "the connection ended before an answer came");
+		return CURL_PREREQFUNC_ABORT;
 	}
-	http_easy_stop(x, WEFT_UNKNOWN, "the connection ended before an answer came");
-	return CURL_PREREQFUNC_ABORT;
-}
-
-/* A program that a handler starts must not inherit it. */
-static curl_socket_t
-http_easy_on_socket(void *arg, curlsocktype what, struct curl_sockaddr *at)
-{
-	return socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
+	x->is_stale = http_easy_is_stale(x, own_port);
+	if (x->is_stale)
+		return CURL_PREREQFUNC_ABORT;
+	x->attempts++;
+	return CURL_PREREQFUNC_OK;
 }
 
 /* The addresses were given; if libcurl does not find them, no look-up of its own may hold up the loop. */
@@ -243,7 +252,10 @@ http_easy_set_callbacks(struct http *x)
 	    curl_easy_setopt(e, CURLOPT_WRITEDATA, x) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, http_easy_on_request) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_PREREQDATA, x) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, http_easy_on_socket) == CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, http_sock_on_open) == CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, x->client) == CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, http_sock_on_close) == CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, x->client) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_RESOLVER_START_FUNCTION, http_easy_on_look_up) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_RESOLVER_START_DATA, x) == CURLE_OK;
 }
@@ -342,8 +354,8 @@ http_easy_set_url(struct http *x, const char *target)
 {
 	char url[HTTP_URL_MAX + HTTP_TARGET_MAX + 1];
 
-	if (x->next != NULL)
-		return curl_easy_setopt(x->easy, CURLOPT_URL, x->next) == CURLE_OK;
+	if (x->url != NULL)
+		return curl_easy_setopt(x->easy, CURLOPT_URL, x->url) == CURLE_OK;
 	snprintf(url, sizeof url, "%s%s", x->client->url, target);
 	return curl_easy_setopt(x->easy, CURLOPT_URL, url) == CURLE_OK;
 }
@@ -391,6 +403,7 @@ http_easy_clear(struct http *x)
 		curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(x->fields);
 	x->fields = NULL;
+	curl_free(x->url);
 	curl_free(x->next);
-	x->next = NULL;
+	x->url = x->next = NULL;
 }

@@ -58,7 +58,7 @@ struct http_client {
 	struct timer *timer;		/* libcurl's */
 	struct timer *rest_timer;	/* nothing has run for long: close what is kept */
 	struct loop_task task;
-	LIST_HEAD(, http_sock) socks;	/* those that libcurl wants to be told of */
+	LIST_HEAD(, http_sock) socks;	/* its connections */
 	struct http_list all, todo;	/* todo: to be looked at, at the end of the turn */
 	bool is_proven;			/* the last thing known of the server is that it takes connections */
 	const char *broken;		/* why multi is of no use; NULL: it is */
@@ -71,6 +71,7 @@ struct http_client {
 	usec resolve_at;		/* when the next one is due */
 	struct curl_slist *addresses;	/* as CURLOPT_RESOLVE wants them; NULL: not known */
 	bool has_news;			/* libcurl does not know them yet */
+	bool has_http2;			/* the server has spoken it: a connection may have something to say at any time */
 };
 
 /* One connection of the pool. */
@@ -95,7 +96,9 @@ struct http {
 	unsigned attempts;		/* in this hop: libcurl makes another one when a kept connection ends under it */
 	unsigned hops;			/* redirects followed */
 	bool becomes_get;		/* by a redirect */
-	char *next;			/* the URL to go on with; NULL: none */
+	char *url;			/* where redirects have led to; NULL: where the ask says */
+	char *next;			/* where the answer leads to; NULL: it is the answer */
+	bool is_stale;			/* the kept connection was not fit for a request */
 	enum weft_rc stopped;		/* a callback has ended it, and why */
 	const char *why;
 	char error[CURL_ERROR_SIZE];	/* libcurl's words */
@@ -135,6 +138,13 @@ bool http_client_add(struct http *x);
 /* Take it back, whatever it is doing. */
 void http_client_remove(struct http *x);
 
+/* For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; arg is the client. */
+curl_socket_t http_sock_on_open(void *arg, curlsocktype what, struct curl_sockaddr *at);
+int http_sock_on_close(void *arg, curl_socket_t fd);
+
+/* The connection with this port at our end is about to be used.  Returns whether bytes have come that nobody has read, or its end. */
+bool http_client_has_unread(struct http_client *c, int port);
+
 /* See that the addresses of the host are known, and not too old. */
 void http_client_look_up(struct http_client *c);
 
@@ -144,7 +154,7 @@ void http_client_look_up(struct http_client *c);
 bool http_easy_new(struct http *x);
 void http_easy_free(struct http *x);
 
-/* Set the options for x->call, or to go on at x->next.  Returns false when memory is refused. */
+/* Set the options for x->call, at x->url.  Returns false when memory is refused. */
 bool http_easy_ask(struct http *x);
 
 /* Set the options to connect, and no more. */

@@ -497,6 +497,157 @@ a_server_that_is_not_there_is_down(void **state)
 	web_expect("/4", 200, "/4");
 }
 
+static void
+the_first_call_finds_out(void **state)
+{
+	struct ask a;
+
+	(void)state;
+	web_close();
+	web_pool((struct pool_conf){ .max = 8 });
+	web_fails(&a, "POST", "/1", WEFT_DOWN, "onnect");
+	ask_fini(&a);
+	assert_true(web_is_down(NULL));
+	web_listen(web_echo);
+	assert_true(back_run_until(web.loop, web_is_open, NULL, SOON));
+	web_expect("/2", 200, "/2");
+}
+
+static void
+a_name_that_means_nothing_is_down(void **state)
+{
+	struct ask a;
+
+	(void)state;
+	web_pool((struct pool_conf){ .max = 2, .url = "http://nowhere.invalid:1/" });
+	web_fails(&a, "GET", "/", WEFT_DOWN, "nowhere.invalid");
+	ask_fini(&a);
+}
+
+/* ---- who asked is gone ---- */
+
+static void
+a_call_given_up_ends_its_connection(void **state)
+{
+	struct ask a;
+
+	(void)state;
+	web.answer = web_silence;
+	web_pool((struct pool_conf){ .max = 1 });
+	web_ask(&a, "GET", "/never");
+	web_start(&a);
+	web_run_until_requests(1);
+	fiber_cancel(a.fiber);
+	loop_turn(web.loop, 0);
+	assert_true(a.is_done);
+	assert_int_equal(a.rc, WEFT_CANCELED);
+	ask_fini(&a);
+	assert_true(back_run_until(web.loop, is_left_alone, NULL, SOON));
+	web.answer = web_echo;
+	web_expect("/next", 200, "/next");
+	assert_int_equal(web_stat().losses, 0);
+}
+
+/* At each moment from the first on. */
+static void
+a_call_may_be_given_up_at_any_moment(void **state)
+{
+	struct ask a;
+
+	(void)state;
+	web_pool((struct pool_conf){ .max = 1, .min = 1 });
+	for (int turns = 0; turns < 12; turns++) {
+		web_ask(&a, "GET", "/gone");
+		web_start(&a);
+		for (int i = 0; i < turns; i++)
+			loop_turn(web.loop, USEC_PER_MSEC);
+		if (!a.is_done)
+			fiber_cancel(a.fiber);
+		assert_true(web_await(&a) == (a.call.http != NULL ? WEFT_OK : WEFT_CANCELED));
+		ask_fini(&a);
+		web_expect("/stays", 200, "/stays");
+	}
+}
+
+static void
+a_pool_may_close_at_any_moment(void **state)
+{
+	struct ask a[3];
+
+	(void)state;
+	for (int turns = 0; turns < 12; turns++) {
+		web_pool((struct pool_conf){ .max = 2, .min = 1 });
+		for (int i = 0; i < 3; i++) {
+			web_ask(&a[i], "GET", "/x");
+			ask_submit(&a[i]);
+			web_start(&a[i]);
+		}
+		for (int i = 0; i < turns; i++)
+			loop_turn(web.loop, USEC_PER_MSEC);
+		pool_close(&web.pool);
+		for (int i = 0; i < 3; i++) {
+			assert_true(web_await(&a[i]) == WEFT_OK || a[i].rc == WEFT_CANCELED);
+			ask_fini(&a[i]);
+		}
+	}
+}
+
+static void
+a_call_has_its_time(void **state)
+{
+	struct ask a;
+
+	(void)state;
+	web.answer = web_silence;
+	web_pool((struct pool_conf){ .max = 1, .call_timeout = 5 * USEC_PER_SEC });
+	web_ask(&a, "GET", "/never");
+	web_start(&a);
+	web_run_until_requests(1);
+	back_skip(4900 * USEC_PER_MSEC);
+	back_run(web.loop);
+	assert_false(a.is_done);
+	back_skip(200 * USEC_PER_MSEC);
+	assert_int_equal(web_await(&a), WEFT_TIMEOUT);
+	ask_fini(&a);
+	web.answer = web_echo;
+	web_expect("/next", 200, "/next");
+	assert_int_equal(web_stat().losses, 0);
+}
+
+/* ---- the request's memory ---- */
+
+static void
+say_much(const struct web_request *rq)
+{
+	static char much[100000];
+
+	web_say(rq, "200 OK", "", (struct span){ much, sizeof much });
+}
+
+static void
+an_answer_that_does_not_fit_is_refused(void **state)
+{
+	struct http_ask *ask;
+	struct ask a;
+
+	(void)state;
+	web.answer = say_much;
+	web_pool((struct pool_conf){ .max = 1 });
+	web_ask(&a, "GET", "/");
+	a.arena.limit = a.arena.total + 50000;
+	web_start(&a);
+	assert_int_equal(web_await(&a), WEFT_TOO_LARGE);
+	assert_non_null(strstr(a.fault.text, "memory"));
+	ask_fini(&a);
+	for (unsigned long long max = 99999; max <= 100000; max++) {
+		ask = web_ask(&a, "GET", "/");
+		ask->body_max = max;
+		web_start(&a);
+		assert_int_equal(web_await(&a), max == 100000 ? WEFT_OK : WEFT_TOO_LARGE);
+		ask_fini(&a);
+	}
+}
+
 int
 main(void)
 {
@@ -521,6 +672,13 @@ main(void)
 		WEB_TEST(an_ended_connection_is_not_used),
 		WEB_TEST(an_answer_cut_short_is_no_answer),
 		WEB_TEST(a_server_that_is_not_there_is_down),
+		WEB_TEST(the_first_call_finds_out),
+		WEB_TEST(a_name_that_means_nothing_is_down),
+		WEB_TEST(a_call_given_up_ends_its_connection),
+		WEB_TEST(a_call_may_be_given_up_at_any_moment),
+		WEB_TEST(a_pool_may_close_at_any_moment),
+		WEB_TEST(a_call_has_its_time),
+		WEB_TEST(an_answer_that_does_not_fit_is_refused),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
