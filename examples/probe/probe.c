@@ -14,6 +14,8 @@
  *	redis&key=K        GET K from the pool "cache"
  *	sql&id=N           a row of world from the pool "db"
  *	wait&ms=N          wait N milliseconds in the database of the pool "db"
+ *	http&ms=N          the body of /wait?ms=N from the pool "service"; its status, too
+ *	relay&n=N          N bytes of /big?n=N from the pool "service", as they come
  *
  * Asked as an authorizer (FastCGI's second role), it goes by the query as well: may=yes lets the request pass, with
  * the variables PROBE_MAY, what was asked, and PROBE_METHOD; may=form redirects; everything else is forbidden.
@@ -165,13 +167,46 @@ probe_wait(struct weft_request *rq)
 	return weft_printf(rq, "waited %ld ms", ms);
 }
 
+static int
+probe_http(struct weft_request *rq)
+{
+	struct weft_http *answer;
+	const char *body;
+	size_t len;
+
+	if (weft_http(rq, "service", &answer, "GET", "/wait?ms=%ld", probe_number(rq, "ms")) != WEFT_OK)
+		return weft_fail(rq);
+	body = weft_http_body(answer, &len);
+	weft_status(rq, weft_http_status(answer), NULL);
+	return weft_write(rq, body, len);
+}
+
+static int
+probe_relay(struct weft_request *rq)
+{
+	struct weft_http_ask ask = { .path = weft_http_path(rq, "/big?n=%ld", probe_number(rq, "n")) };
+	struct weft_http *stream;
+	char *piece = weft_alloc(rq, PROBE_PIECE);
+	long n = 0;
+
+	if (piece == NULL)
+		return weft_error(rq, 500, "no memory");
+	if (weft_http_open(rq, "service", &stream, &ask) != WEFT_OK)
+		return weft_fail(rq);
+	weft_status(rq, weft_http_status(stream), NULL);
+	while ((n = weft_http_read(rq, stream, piece, PROBE_PIECE)) > 0)
+		if (weft_write(rq, piece, (size_t)n) != WEFT_OK)
+			return weft_fail(rq);
+	return n == 0 ? WEFT_OK : weft_fail(rq);
+}
+
 static const struct {
 	const char *op;
 	weft_handler *fn;
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
-	{ "sql", probe_sql }, { "wait", probe_wait },
+	{ "sql", probe_sql }, { "wait", probe_wait }, { "http", probe_http }, { "relay", probe_relay },
 };
 
 static int
@@ -183,7 +218,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep stderr pid redis sql wait");
+	return weft_error(rq, 400, "op: ok echo env length big sleep stderr pid redis sql wait http relay");
 }
 
 static int

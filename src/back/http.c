@@ -270,6 +270,7 @@ http_begin_stream(struct http *x)
 		return false;
 	call->http->body.at = NULL;
 	call->http->stream = s;
+	s->pool = pool_name(x->conn->pool);
 	s->patience = pool_settings(x->conn->pool)->call_timeout;
 	x->stream = s;
 	x->call = NULL;

@@ -36,7 +36,8 @@ struct http_source {
 struct http_stream {
 	const struct http_source *source;	/* NULL: the driver has left */
 	void *arg;
-	usec patience;			/* how long the next byte may take; the driver sets it */
+	const char *pool;		/* its name; the driver sets it, like the next one */
+	usec patience;			/* how long the next byte may take */
 	struct fiber *reader;		/* who waits now */
 	bool is_held;			/* the driver was told that it is full */
 	enum weft_rc rc;		/* behind the last byte: WEFT_OK for a proper end */

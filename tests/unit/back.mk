@@ -1,5 +1,5 @@
 # unit tests of src/back
-BACK_TESTS = tests/unit/back_call tests/unit/back_pool tests/unit/back_url
+BACK_TESTS = tests/unit/back_call tests/unit/back_http_head tests/unit/back_httptext tests/unit/back_pool tests/unit/back_url
 BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
 BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
 BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
@@ -20,6 +20,10 @@ tests_unit_back_pool_SOURCES = tests/unit/back_pool.c tests/unit/back_fake.c tes
 tests_unit_back_pool_LDADD = $(UNIT_BACK)
 tests_unit_back_url_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_url_LDADD = $(UNIT_BACK)
+tests_unit_back_http_head_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_http_head_LDADD = $(UNIT_BACK)
+tests_unit_back_httptext_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_httptext_LDADD = $(UNIT_BACK)
 tests_unit_back_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_redis_SOURCES = tests/unit/back_redis.c $(BACK_SUPPORT)
 tests_unit_back_redis_LDADD = $(UNIT_BACK)

@@ -126,3 +126,5 @@ const struct driver fake_sql = { "SQL", fake_schemes, CALL_SQL, WAIT_SQL, FAKE_D
 	fake_send, fake_abandon, fake_close };
 const struct driver fake_redis = { "Redis", fake_schemes, CALL_REDIS, WAIT_REDIS, FAKE_DEEP, true, fake_check, fake_open,
 	fake_send, fake_abandon, fake_close };
+const struct driver fake_http = { "HTTP", fake_schemes, CALL_HTTP, WAIT_HTTP, 1, false, fake_check, fake_open,
+	fake_send, fake_abandon, fake_close };
