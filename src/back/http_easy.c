@@ -95,7 +95,11 @@ http_easy_next(const struct http *x)
 static bool
 http_easy_on_head(struct http *x)
 {
+	long version = 0;
+
 	x->client->is_proven = true;
+	if (!x->wants_stream && curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK)
+		x->client->has_http1 = version < CURL_HTTP_VERSION_2_0;
 	x->next = http_easy_next(x);
 	if (x->next != NULL || !x->wants_stream || http_begin_stream(x))
 		return true;
@@ -167,9 +171,7 @@ http_easy_is_stale(struct http *x, int port)
 	bool has_unread = http_client_has_unread(x->client, port);
 	long fresh = 0;
 
-	if (x->client->has_http2 && !x->wants_stream)
-		return false;
-	return has_unread && curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
+	return has_unread && (x->client->has_http1 || x->wants_stream) && curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
 }
 
 /* There is a connection, new or kept, and the request is about to be sent; not for the first time, maybe. */

@@ -71,7 +71,7 @@ struct http_client {
 	usec resolve_at;		/* when the next one is due */
 	struct curl_slist *addresses;	/* as CURLOPT_RESOLVE wants them; NULL: not known */
 	bool has_news;			/* libcurl does not know them yet */
-	bool has_http2;			/* the server has spoken it: a connection may have something to say at any time */
+	bool has_http1;			/* it is known to be that; in HTTP/2 a connection may have something to say at any time */
 };
 
 /* One connection of the pool. */

@@ -8,7 +8,7 @@ if HAVE_REDIS
 BACK_TESTS += tests/unit/back_redis tests/unit/back_hostile_redis
 endif
 if HAVE_CURL
-BACK_TESTS += tests/unit/back_http tests/unit/back_http_stream tests/unit/back_hostile_http
+BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
 endif
 check_PROGRAMS += $(BACK_TESTS)
 TESTS += $(BACK_TESTS)
@@ -39,3 +39,6 @@ tests_unit_back_http_stream_LDADD = $(UNIT_BACK)
 tests_unit_back_hostile_http_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_hostile_http_SOURCES = tests/unit/back_hostile_http.c $(BACK_WEB) $(BACK_SUPPORT)
 tests_unit_back_hostile_http_LDADD = $(UNIT_BACK)
+tests_unit_back_http_nginx_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_http_nginx_SOURCES = tests/unit/back_http_nginx.c $(BACK_WEB) $(BACK_SUPPORT)
+tests_unit_back_http_nginx_LDADD = $(UNIT_BACK)
