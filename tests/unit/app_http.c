@@ -324,21 +324,22 @@ count_drop(void *arg)
 	dropped++;
 }
 
-/* The head of a stream comes. */
+/* The head of a stream comes.  What it returns is gone if the handler is. */
 static struct http_stream *
 stream_begins(struct rig *r)
 {
 	static const struct http_source source = { count_resume, count_drop };
 	unsigned i = busy();
 	struct weft_http *answer = make_answer(sent(i), "HTTP/1.1 206 Partial", SPAN(""));
+	struct http_stream *s = http_stream_new(sent(i)->arena, &source, NULL);
 
-	assert_true(sent(i)->ask->wants_stream);
+	assert_true(s != NULL && sent(i)->ask->wants_stream);
+	s->pool = "stock";
 	answer->body.at = NULL;
-	answer->stream = http_stream_new(sent(i)->arena, &source, NULL);
-	answer->stream->pool = "stock";
+	answer->stream = s;
 	fake_reply(i);
 	rig_settle(r);
-	return answer->stream;
+	return s;
 }
 
 static int
