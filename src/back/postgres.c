@@ -363,6 +363,24 @@ postgres_abandon(struct conn *c, struct call *call)
 	postgres_cancel_step(d);
 }
 
+/* An empty statement: it takes nothing of the server's but an answer. */
+static void
+postgres_ping(struct conn *c)
+{
+	struct postgres *d = c->driver_data;
+
+	if (!d->dead)
+		(void)postgres_put_own(d, POSTGRES_PING, "");
+}
+
+static int
+postgres_socket(const struct conn *c)
+{
+	const struct postgres *d = c->driver_data;
+
+	return d->pg == NULL ? -1 : PQsocket(d->pg);
+}
+
 const struct driver driver_postgres = {
 	.name = "postgresql",
 	.schemes = (const char *const[]){ "postgresql", "postgres", NULL },
@@ -375,4 +393,8 @@ const struct driver driver_postgres = {
 	.send = postgres_send,
 	.abandon = postgres_abandon,
 	.close = postgres_close,
+	.ping = postgres_ping,
+	.socket = postgres_socket,
+	/* Read-only; and the server, or this process of it, ends, has ended, or has not begun. */
+	.failover = (const char *const[]){ "25006", "57P01", "57P02", "57P03", NULL },
 };

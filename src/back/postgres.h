@@ -54,6 +54,7 @@ enum {
 enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
+	POSTGRES_PING,		/* likewise, and the pool waits for it: the connection is alive */
 };
 
 /* One statement and its sync in the pipeline. */
@@ -110,7 +111,6 @@ struct postgres {
 	struct timer *timer;		/* ends the draining */
 
 	bool ready;
-	bool stale;			/* to be closed once nothing is owed */
 	bool dead;
 	struct fault why;		/* of the death */
 	unsigned holds;
@@ -166,6 +166,9 @@ struct stmt *postgres_prepared(struct postgres *d, const struct call *c);
  * Returns  0; -1: the connection is dead, the slot in no list.
  */
 int postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared);
+
+/* Send a statement of our own, in the slot of this owner.  Returns 0; -1: the connection is dead. */
+int postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql);
 
 /* The server has lost, or must lose, what the slot's statement was prepared as. */
 void postgres_unprepare(struct postgres *d, const struct postgres_slot *s);

@@ -188,21 +188,34 @@ postgres_put_failed(struct postgres *d)
 }
 
 static int
-postgres_deallocate(struct postgres *d, unsigned number)
+postgres_send_own(struct postgres *d, enum postgres_owner owner, const char *sql)
 {
-	char text[16 + STMTS_NAME_MAX] = "DEALLOCATE ";
 	struct postgres_slot *s = postgres_slot_new(d);
 
 	if (s == NULL)
 		return -1;
-	s->owner = POSTGRES_OURS;
-	postgres_name(text + strlen(text), number);
-	if (!PQsendQueryParams(d->pg, text, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
+	s->owner = owner;
+	if (!PQsendQueryParams(d->pg, sql, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
 		postgres_slot_free(d, s);
 		return -1;
 	}
 	postgres_put_end(d, s);
 	return 0;
+}
+
+int
+postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql)
+{
+	return postgres_send_own(d, owner, sql) == 0 ? 0 : postgres_put_failed(d);
+}
+
+static int
+postgres_deallocate(struct postgres *d, unsigned number)
+{
+	char text[16 + STMTS_NAME_MAX] = "DEALLOCATE ";
+
+	postgres_name(text + strlen(text), number);
+	return postgres_send_own(d, POSTGRES_OURS, text);
 }
 
 struct stmt *

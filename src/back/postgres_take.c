@@ -216,8 +216,22 @@ postgres_check_idle(struct postgres *d)
 	status = PQtransactionStatus(d->pg);
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
 		postgres_die(d, NULL, "a statement left a transaction open");
-	else if (d->stale)
-		postgres_die(d, "25006", "the server is read-only");
+}
+
+/* Of a statement of ours.  May close the connection. */
+static void
+postgres_take_own(struct postgres *d, struct postgres_slot *s)
+{
+	bool is_ping = s->owner == POSTGRES_PING;
+
+	if (is_ping && postgres_is_error(s->result))
+		postgres_die(d, postgres_error_code(s->result), "%s", postgres_error_text(s->result));
+	postgres_slot_free(d, s);
+	postgres_check_idle(d);
+	if (is_ping && !d->dead)
+		conn_is_ready(d->conn);
+	else
+		postgres_cancel_step(d);
 }
 
 /* The sync of the oldest statement has come.  May close the connection. */
@@ -233,10 +247,8 @@ postgres_take_sync(struct postgres *d)
 		return;
 	}
 	TAILQ_REMOVE(&d->sent, s, link);
-	if (s->owner == POSTGRES_OURS) {
-		postgres_slot_free(d, s);
-		postgres_check_idle(d);
-		postgres_cancel_step(d);
+	if (s->owner != POSTGRES_CALL) {
+		postgres_take_own(d, s);
 		return;
 	}
 	d->live -= call != NULL;
@@ -246,7 +258,6 @@ postgres_take_sync(struct postgres *d)
 		postgres_try_again(d, s);
 		return;
 	}
-	d->stale |= postgres_is_error(s->result) && strcmp(postgres_error_code(s->result), "25006") == 0;
 	if (call != NULL)
 		postgres_finish(call, s->result);
 	postgres_slot_free(d, s);
