@@ -11,7 +11,12 @@ libback_la_SOURCES = \
 	src/back/httptext.c src/back/httptext.h \
 	src/back/pool.c src/back/pool.h \
 	src/back/pool_conn.c src/back/pool_impl.h \
+	src/back/pool_gone.c \
+	src/back/pool_health.c \
+	src/back/pool_open.c \
 	src/back/pool_pace.c \
+	src/back/pool_permit.c \
+	src/back/pool_time.c \
 	src/back/redis_rule.c \
 	src/back/reply.c src/back/reply.h \
 	src/back/rows.c src/back/rows.h \
