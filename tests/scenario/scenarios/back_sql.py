@@ -68,7 +68,7 @@ def sleep_until_cancelled(conn, other, rng, op):
 
 def check_late_cancels(stage, op):
     """Statements that end within 2 ms of their deadline, on a pool of one connection: who borrows it next gets the answer."""
-    rounds = stage.much(300, 5000)
+    rounds = stage.much(500, 5000)
     weft = stage.serve('pool "db" { url = "@POSTGRES@"  max = 1  min = 1 }')
     stage.answers(ROW)
     before = len(cancels(stage))
