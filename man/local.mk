@@ -9,6 +9,7 @@ dist_man_MANS += \
 	man/weft_body.3 \
 	man/weft_fault.3 \
 	man/weft_input.3 \
+	man/weft_lease.3 \
 	man/weft_module.3 \
 	man/weft_redis.3 \
 	man/weft_request.3 \
@@ -24,6 +25,8 @@ MAN_ALIASES = \
 	weft_strerror=weft_fault weft_log=weft_fault weft_stderr=weft_fault weft_rc=weft_fault \
 	WEFT_OK=weft_fault \
 	weft_query=weft_input weft_form=weft_input weft_cookie=weft_input \
+	weft_begin=weft_lease weft_commit=weft_lease weft_rollback=weft_lease weft_lend=weft_lease weft_give=weft_lease \
+	weft_lease_sql=weft_lease weft_lease_sql_values=weft_lease weft_lease_sql_n=weft_lease weft_lease_redis=weft_lease \
 	WEFT_MODULE=weft_module WEFT_MODULE_INIT=weft_module weft_route=weft_module weft_handler=weft_module \
 	WEFT_ABI_MAJOR=weft_module WEFT_ABI_MINOR=weft_module WEFT_API=weft_module WEFT_CHECK=weft_module \
 	WEFT_PRINTF=weft_module \

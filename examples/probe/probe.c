@@ -19,9 +19,11 @@
  *	token&n=N          ask Redis and the database at the same time for N, and say what each of them answered
  *	insert&n=N         a row of ledger with N in the pool "db"
  *	commit&n=N         the same in a transaction
+ *	http&ms=N          the body of /wait?ms=N from the pool "service"; its status, too
+ *	relay&n=N          N bytes of /big?n=N from the pool "service", as they come
  *
- * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME everything from redis on, but for token,
- * asks that pool.
+ * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, insert and
+ * commit ask that pool.
  *
  * Asked as an authorizer (FastCGI's second role), it goes by the query as well: may=yes lets the request pass, with
  * the variables PROBE_MAY, what was asked, and PROBE_METHOD; may=form redirects; everything else is forbidden.
@@ -245,6 +247,39 @@ probe_commit(struct weft_request *rq)
 	return weft_printf(rq, "%ld", n);
 }
 
+static int
+probe_http(struct weft_request *rq)
+{
+	struct weft_http *answer;
+	const char *body;
+	size_t len;
+
+	if (weft_http(rq, "service", &answer, "GET", "/wait?ms=%ld", probe_number(rq, "ms")) != WEFT_OK)
+		return weft_fail(rq);
+	body = weft_http_body(answer, &len);
+	weft_status(rq, weft_http_status(answer), NULL);
+	return weft_write(rq, body, len);
+}
+
+static int
+probe_relay(struct weft_request *rq)
+{
+	struct weft_http_ask ask = { .path = weft_http_path(rq, "/big?n=%ld", probe_number(rq, "n")) };
+	struct weft_http *stream;
+	char *piece = weft_alloc(rq, PROBE_PIECE);
+	long n = 0;
+
+	if (piece == NULL)
+		return weft_error(rq, 500, "no memory");
+	if (weft_http_open(rq, "service", &stream, &ask) != WEFT_OK)
+		return weft_fail(rq);
+	weft_status(rq, weft_http_status(stream), NULL);
+	while ((n = weft_http_read(rq, stream, piece, PROBE_PIECE)) > 0)
+		if (weft_write(rq, piece, (size_t)n) != WEFT_OK)
+			return weft_fail(rq);
+	return n == 0 ? WEFT_OK : weft_fail(rq);
+}
+
 static const struct {
 	const char *op;
 	weft_handler *fn;
@@ -252,7 +287,7 @@ static const struct {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
 	{ "sql", probe_sql }, { "wait", probe_wait }, { "held", probe_held }, { "token", probe_token }, { "insert", probe_insert },
-	{ "commit", probe_commit },
+	{ "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 
 static int
@@ -266,7 +301,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis sql wait held token insert commit");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis sql wait held token insert commit http relay");
 }
 
 static int

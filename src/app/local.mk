@@ -9,7 +9,9 @@ libapp_la_SOURCES = \
 	src/app/module.c src/app/module.h \
 	src/app/page.c src/app/page.h
 WEFT_API_SOURCES = \
-	src/app/api_back.c src/app/api_call.h \
+	src/app/api_back.c \
+	src/app/api_call.c src/app/api_call.h \
+	src/app/api_http.c \
 	src/app/api_lease.c \
 	src/app/api_request.c \
 	src/app/api_response.c \

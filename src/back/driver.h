@@ -155,11 +155,22 @@ void conn_took(struct conn *c, struct call *call, void *slot);
  */
 void conn_gave(struct conn *c);
 
+/*
+ * The call is done, and the rest of its reply goes to the asker bit by bit (a stream): until conn_gave it is owed,
+ * but for as long as the asker likes, and never overdue.
+ */
+static inline void
+conn_is_read(struct conn *c)
+{
+	c->busy_since = CLOCK_NEVER;
+}
+
 /* ---- the drivers that are built in ---- */
 
 extern const struct driver driver_redis;
 extern const struct driver driver_postgres;
 extern const struct driver driver_sqlite;
+extern const struct driver driver_http;
 
 /* Returns the driver for a scheme; NULL when there is none, or this build is without it. */
 const struct driver *driver_find(const char *scheme);

@@ -115,6 +115,7 @@ struct postgres {
 
 	bool tainted;			/* its borrower may have changed its session: nothing more is prepared, nor used that was */
 	bool washing;			/* given back, and not yet as it was */
+	bool rinsed;			/* … and told to roll back */
 
 	bool ready;
 	bool stale;			/* to be closed once nothing is owed */

@@ -87,9 +87,12 @@ postgres_wash(struct postgres *d)
 	if (d->dead || d->draining || d->cancel != NULL || !TAILQ_EMPTY(&d->sent))
 		return false;
 	postgres_see_transaction(d);
-	if (d->conn->in_transaction && postgres_put_own(d, POSTGRES_WASH, "ROLLBACK") != 0)
-		return false;
-	if (d->tainted) {
+	if (d->conn->in_transaction && d->rinsed)
+		postgres_die(d, NULL, "what a borrower left behind could not be rolled back");
+	else if (d->conn->in_transaction)
+		(void)postgres_put_own(d, POSTGRES_WASH, "ROLLBACK");
+	d->rinsed |= d->conn->in_transaction;
+	if (d->tainted && !d->dead) {
 		postgres_forget_prepared(d);
 		d->tainted = false;
 		(void)postgres_put_own(d, POSTGRES_WASH, "DISCARD ALL");
@@ -102,6 +105,7 @@ postgres_clean(struct conn *c)
 {
 	struct postgres *d = c->driver_data;
 
+	d->rinsed = false;
 	d->washing = !d->dead && !d->stale && !postgres_wash(d);
 	if (d->dead || d->stale)
 		return CONN_SPOILT;

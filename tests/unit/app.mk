@@ -8,6 +8,7 @@ APP_TESTS = \
 	tests/unit/app_back \
 	tests/unit/app_dispatch \
 	tests/unit/app_lease \
+	tests/unit/app_http \
 	tests/unit/app_module \
 	tests/unit/app_request \
 	tests/unit/app_response \
@@ -32,6 +33,9 @@ tests_unit_app_dispatch_LDADD = $(APP_LDADD)
 tests_unit_app_lease_SOURCES = tests/unit/app_lease.c $(APP_RIG) $(APP_FAKE)
 tests_unit_app_lease_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_lease_LDADD = $(APP_LDADD)
+tests_unit_app_http_SOURCES = tests/unit/app_http.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_http_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_http_LDADD = $(APP_LDADD)
 tests_unit_app_module_SOURCES = tests/unit/app_module.c $(APP_RIG) $(WEFT_API_SOURCES)
 tests_unit_app_module_CPPFLAGS = $(APP_CPPFLAGS) -DAPP_MODULES='"$(abs_top_builddir)/tests/unit/modules"'
 tests_unit_app_module_LDFLAGS = $(AM_LDFLAGS) -export-dynamic

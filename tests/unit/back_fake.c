@@ -186,3 +186,4 @@ static const char *const fake_schemes[] = { "fake", NULL };
 
 const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin);
 const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL);
+const struct driver fake_http = FAKE_DRIVER(CALL_HTTP, "HTTP", WAIT_HTTP, 1, false, NULL);

@@ -32,8 +32,8 @@ struct fake_world {
 };
 extern struct fake_world fake;
 
-/* Like SQL: does not pipeline behind what is slow.  Like Redis: does. */
-extern const struct driver fake_sql, fake_redis;
+/* Like SQL: does not pipeline behind what is slow.  Like Redis: does.  Like HTTP: one call at a time. */
+extern const struct driver fake_sql, fake_redis, fake_http;
 
 void fake_reset(void);
 

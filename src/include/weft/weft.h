@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define WEFT_ABI_MAJOR 1	/* another one is refused when a module is loaded */
-#define WEFT_ABI_MINOR 1	/* grows when something is added; older modules still load */
+#define WEFT_ABI_MINOR 2	/* grows when something is added; older modules still load */
 
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -34,6 +34,7 @@ struct weft_call;	/* something asked for and not yet waited for */
 struct weft_lease;	/* a connection of a pool that nobody else uses now */
 struct weft_reply;	/* what Redis answered */
 struct weft_rows;	/* what an SQL statement answered */
+struct weft_http;	/* what an HTTP service answered */
 struct weft_value;	/* a parameter of a statement, or a word of a command */
 struct json_t;		/* jansson's */
 
@@ -407,6 +408,89 @@ WEFT_API int weft_lease_sql_values(struct weft_lease *lease, struct weft_rows **
 
 /* As weft_redis(), on a connection that was borrowed. */
 WEFT_API int weft_lease_redis(struct weft_lease *lease, struct weft_reply **reply, const char *fmt, ...) WEFT_CHECK;
+
+/* ---- HTTP services (weft_http(3)) --------------------------------------------- */
+
+/*
+ * One request, and the answer, whatever its status: weft_http(rq, "stock", &answer, "GET", "/count?item=%s", id).
+ *
+ * pool     the name of a pool of weft.conf
+ * answer   may be NULL; valid until the handler has returned
+ * path     below that of the pool's URL: %s a string, %d %u %ld %lu %lld %llu %zu numbers, %%.  What stands for a % is encoded: it is
+ *          one segment of the path, or one value of the query, whatever it holds
+ * Returns  WEFT_OK, also for 404 or 500; else weft/rc.h: there is no answer.  weft_fail() answers
+ */
+WEFT_API int weft_http(struct weft_request *rq, const char *pool, struct weft_http **answer, const char *method,
+    const char *path, ...) WEFT_PRINTF(5, 6) WEFT_CHECK;
+
+/* The same without waiting: weft_wait(), then weft_call_http().  NULL: out of memory. */
+WEFT_API struct weft_call *weft_http_start(struct weft_request *rq, const char *pool, const char *method, const char *path, ...)
+    WEFT_PRINTF(4, 5);
+
+/* Returns the answer of a call that ended with WEFT_OK; else NULL. */
+WEFT_API struct weft_http *weft_call_http(const struct weft_call *call);
+
+/* Format a path as weft_http() does, for weft_http_send().  NULL when it cannot be, or memory is refused: weft_http_send() then says so. */
+WEFT_API const char *weft_http_path(struct weft_request *rq, const char *path, ...) WEFT_PRINTF(2, 3);
+
+/* A header. */
+struct weft_http_field {
+	const char *name, *value;
+};
+
+enum {
+	WEFT_HTTP_IDEMPOTENT = 1,	/* may be sent again when a connection ends before the answer, whatever the method */
+	WEFT_HTTP_DECOMPRESS = 2,	/* ask for gzip, and undo it */
+};
+
+/* What is asked; what is not named is 0. */
+struct weft_http_ask {
+	const char *method;			/* NULL: GET */
+	const char *path;			/* with its query, encoded: weft_http_path() */
+	const struct weft_http_field *header;	/* nheader of them; none that frames the request (Host, Content-Length, Connection …) */
+	size_t nheader;
+	const void *body;			/* NULL: none */
+	size_t body_len;
+	unsigned long long max_body;		/* bytes of the answer's body at most; 0: 8 MiB, or of a stream any number */
+	unsigned follow;			/* redirects to the same server that are followed, at most 5 */
+	unsigned flags;				/* WEFT_HTTP_… */
+	const void *reserved[4];		/* must be NULL in this version */
+};
+
+/* As weft_http(), with headers, a body, limits.  Borrows what ask points to until it returns. */
+WEFT_API int weft_http_send(struct weft_request *rq, const char *pool, struct weft_http **answer, const struct weft_http_ask *ask) WEFT_CHECK;
+
+/* As weft_http_start(); what ask points to is copied. */
+WEFT_API struct weft_call *weft_http_send_start(struct weft_request *rq, const char *pool, const struct weft_http_ask *ask);
+
+/*
+ * The same for a body of any length, which is read in pieces: done when the head of the answer is there.  What ask points to is copied.
+ *
+ * stream   for weft_http_read(), weft_http_status() and weft_http_header(); closed when the handler has returned, if not before
+ */
+WEFT_API int weft_http_open(struct weft_request *rq, const char *pool, struct weft_http **stream, const struct weft_http_ask *ask) WEFT_CHECK;
+
+/*
+ * The next part of the body of a stream.  Waits until there is some; who does not read holds the service up.
+ *
+ * Returns  bytes put to buf, 0 at the end, -1 when it failed: weft_fail() answers
+ */
+WEFT_API long weft_http_read(struct weft_request *rq, struct weft_http *stream, void *buf, size_t size) WEFT_CHECK;
+
+/* No more is wanted of a stream. */
+WEFT_API void weft_http_close(struct weft_http *stream);
+
+/* Returns the status: 200, 404 …; 0 for NULL. */
+WEFT_API int weft_http_status(const struct weft_http *answer);
+
+/* Returns the first value of a header (any case); NULL when it is not there, and for NULL. */
+WEFT_API const char *weft_http_header(const struct weft_http *answer, const char *name);
+
+/* Returns the n-th header, counted from 0, as *name and *value: WEFT_OK; WEFT_INVALID behind the last. */
+WEFT_API int weft_http_header_at(const struct weft_http *answer, size_t n, const char **name, const char **value);
+
+/* Returns the body, with a NUL behind it; NULL for NULL and of a stream.  len as with weft_reply_text: not beside this call in one argument list. */
+WEFT_API const char *weft_http_body(const struct weft_http *answer, size_t *len);
 
 /* ---- what went wrong, and the log (weft_fault(3)) ------------------------------ */
 
