@@ -15,12 +15,15 @@
  *	redis&key=K        GET K from the pool "cache"
  *	sql&id=N           a row of world from the pool "db"
  *	wait&ms=N          wait N milliseconds in the database of the pool "db"
+ *	held&ms=N          the same on a connection that is borrowed for it
  *	token&n=N          ask Redis and the database at the same time for N, and say what each of them answered
  *	insert&n=N         a row of ledger with N in the pool "db"
+ *	commit&n=N         the same in a transaction
  *	http&ms=N          the body of /wait?ms=N from the pool "service"; its status, too
  *	relay&n=N          N bytes of /big?n=N from the pool "service", as they come
  *
- * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait and insert ask that pool.
+ * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, insert and
+ * commit ask that pool.
  *
  * Asked as an authorizer (FastCGI's second role), it goes by the query as well: may=yes lets the request pass, with
  * the variables PROBE_MAY, what was asked, and PROBE_METHOD; may=form redirects; everything else is forbidden.
@@ -194,6 +197,18 @@ probe_wait(struct weft_request *rq)
 	return weft_printf(rq, "waited %ld ms", ms);
 }
 
+static int
+probe_held(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+	struct weft_lease *lease;
+
+	if (weft_lend(rq, probe_pool(rq, "db"), &lease) != WEFT_OK ||
+	    weft_lease_sql(lease, NULL, "SELECT pg_sleep($1)", WEFT_REAL((double)ms / 1000)) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "waited %ld ms", ms);
+}
+
 /* Whoever gets the answer to somebody else's question says so. */
 static int
 probe_token(struct weft_request *rq)
@@ -215,6 +230,19 @@ probe_insert(struct weft_request *rq)
 	long n = probe_number(rq, "n");
 
 	if (weft_sql(rq, probe_pool(rq, "db"), NULL, "INSERT INTO ledger (token) VALUES ($1)", WEFT_INT(n)) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "%ld", n);
+}
+
+static int
+probe_commit(struct weft_request *rq)
+{
+	long n = probe_number(rq, "n");
+	struct weft_lease *lease;
+
+	if (weft_begin(rq, probe_pool(rq, "db"), &lease) != WEFT_OK ||
+	    weft_lease_sql(lease, NULL, "INSERT INTO ledger (token) VALUES ($1)", WEFT_INT(n)) != WEFT_OK ||
+	    weft_commit(lease) != WEFT_OK)
 		return weft_fail(rq);
 	return weft_printf(rq, "%ld", n);
 }
@@ -258,8 +286,8 @@ static const struct {
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
-	{ "sql", probe_sql }, { "wait", probe_wait }, { "token", probe_token }, { "insert", probe_insert },
-	{ "http", probe_http }, { "relay", probe_relay },
+	{ "sql", probe_sql }, { "wait", probe_wait }, { "held", probe_held }, { "token", probe_token }, { "insert", probe_insert },
+	{ "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 
 static int
@@ -273,7 +301,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis sql wait token insert http relay");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis sql wait held token insert commit http relay");
 }
 
 static int

@@ -124,6 +124,16 @@ class Postgres:
         self.process.stop(how)
         self.start()
 
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        for pid in [self.process.pid] + self.children():
+            os.kill(pid, signal.SIGSTOP)
+
+    def go_on(self):
+        if self.process is not None and self.process.is_alive():
+            for pid in self.children() + [self.process.pid]:
+                os.kill(pid, signal.SIGCONT)
+
     def kill(self):
         """kill -9 of all of it, as when a machine goes: the postmaster and its children."""
         children = self.children()
@@ -141,4 +151,5 @@ class Postgres:
             return [int(pid) for pid in file.read().split()]
 
     def stop(self):
+        self.go_on()
         self.place.stop_all()

@@ -26,11 +26,16 @@ class Back(Stage):
 
     def close(self):
         self.redis.go_on()
+        self.postgres.go_on()
         return super().close()
 
     def much(self, usual, soak):
         """How much of something: less in slow builds, more in a soak."""
         return soak if self.suite.soak else max(1, int(usual / self.relax))
+
+    def long(self, usual, soak):
+        """How long, in seconds."""
+        return soak if self.suite.soak else usual
 
     def proxy(self, name, target, listen=""):
         return Proxy(self.place, name, target, listen)

@@ -7,7 +7,7 @@ from lib.place import check, wait_until
 from lib.suite import scenario
 from limits.measure import KIB, MIB, memory
 from scenarios.back import TRIES, Back, check_all, check_others, ms
-from scenarios.cuts import check_each_cut
+from scenarios.cuts import check_each_cut, check_each_flip, check_each_start
 
 GET = "op=redis&key=scenario"
 DEPTH = 1024            # commands that a connection may owe
@@ -57,7 +57,7 @@ def redis_is_killed_and_comes_back(stage):
     connects = stage.pool("cache")["connects"]
     died = time.monotonic()
     stage.redis.kill()
-    time.sleep(stage.much(3, 5))
+    time.sleep(stage.long(3, 5))
     tried = stage.pool("cache")["connects"] - connects
     gone = time.monotonic() - died
     stage.redis.start()
@@ -126,7 +126,7 @@ def redis_is_stopped_under_load(stage):
     stage.answers(GET)
     for _ in range(TRIES):
         found = {}
-        fast, meanwhile = check_others(stage, lambda: stop_redis(stage, 5.0 if not stage.suite.soak else 20.0, found))
+        fast, meanwhile = check_others(stage, lambda: stop_redis(stage, stage.long(5, 20), found))
         check_stopped_redis(stage, found)
         if fast:
             break
@@ -139,3 +139,15 @@ def redis_is_stopped_under_load(stage):
 def a_reply_of_redis_is_cut_at_each_byte(stage):
     set_key(stage)
     check_each_cut(stage, "redis&key=scenario", b"shuttle", stage.redis_proxy, pools=4)
+
+
+@scenario(Back, limit=60)
+def redis_is_cut_off_while_it_connects(stage):
+    set_key(stage)
+    check_each_start(stage, "redis&key=scenario", b"shuttle", stage.redis_proxy, pools=4)
+
+
+@scenario(Back, limit=60)
+def a_reply_of_redis_has_a_flipped_bit(stage):
+    set_key(stage)
+    check_each_flip(stage, "redis&key=scenario", b"shuttle", stage.redis_proxy, pools=8)

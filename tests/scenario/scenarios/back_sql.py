@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """A PostgreSQL that goes, is slow, or has its answers cut off; a SQLite that somebody else has locked."""
 import calendar
+import collections
 import random
 import re
 import signal
@@ -13,8 +14,8 @@ from lib.place import check, wait_until
 from lib.suite import scenario
 from lib.weft import PROBE
 from scenarios.back import Back, check_all, ms, others_go_on
-from scenarios.cuts import check_each_cut
-from scenarios.ledger import INSERT, begin, check_ledger
+from scenarios.cuts import check_each_cut, check_each_flip, check_each_start
+from scenarios.ledger import COMMIT, INSERT, begin, check_ledger
 
 ROW = "op=sql&id=7"
 RIGHT = b"7 49"
@@ -54,40 +55,50 @@ def a_client_that_leaves_ends_its_statement(stage):
     stage.wait_idle()
 
 
-def sleep_until_cancelled(stage, conn, other, rng):
+def sleep_until_cancelled(conn, other, rng, op):
     """A statement that ends when its deadline comes, and one that waits for its connection.  Returns both replies."""
     length = rng.randint(4, 8)
     deadline = length + rng.randint(-2, 2)
-    conn.send(fcgi.request(1, f"{PROBE}?op=wait&ms={length}&deadline={deadline}"))
+    conn.send(fcgi.request(1, f"{PROBE}?op={op}&ms={length}&deadline={deadline}"))
     # As long before as the first may need to get there.
     time.sleep(0.0005)
     other.send(fcgi.request(1, f"{PROBE}?{ROW}"))
     return conn.gather([1])[1], other.gather([1])[1]
 
 
-@scenario(Back, limit=60)
-def a_late_cancel_hits_nobody_else(stage):
+def check_late_cancels(stage, op):
     """Statements that end within 2 ms of their deadline, on a pool of one connection: who borrows it next gets the answer."""
     rounds = stage.much(500, 5000)
     weft = stage.serve('pool "db" { url = "@POSTGRES@"  max = 1  min = 1 }')
     stage.answers(ROW)
+    before = len(cancels(stage))
     rng = random.Random(1)
-    codes = {}
+    codes = collections.Counter()
     slowest = 0.0
     with fcgi.Connection(weft.socket) as conn, fcgi.Connection(weft.socket) as other:
         for _ in range(rounds):
             began = time.monotonic()
-            first, second = sleep_until_cancelled(stage, conn, other, rng)
+            first, second = sleep_until_cancelled(conn, other, rng, op)
             slowest = max(slowest, time.monotonic() - began)
-            codes[first.code] = codes.get(first.code, 0) + 1
+            codes[first.code] += 1
             check(first.code in (200, 504), f"the first is answered {first.code} {first.body!r}")
             check(second.code == 200 and second.body == RIGHT, f"the next is answered {second.code} {second.body!r}")
     pool = stage.pool("db")
-    print(f"# {rounds} rounds: {codes}; {len(cancels(stage))} cancels arrived; the slowest round took {ms(slowest)};"
+    print(f"# {rounds} rounds: {dict(codes)}; {len(cancels(stage)) - before} cancels hit; the slowest round took {ms(slowest)};"
           f" {pool['connects']} connects")
-    check(codes.get(200, 0) > rounds / 20 and codes.get(504, 0) > rounds / 20, f"too one-sided to tell anything: {codes}")
+    check(codes[200] > rounds / 20 and codes[504] > rounds / 20, f"too one-sided to tell anything: {codes}")
     check(pool["losses"] == 0, f"{pool['losses']} connections were given up")
     stage.wait_idle()
+
+
+@scenario(Back, limit=60)
+def a_late_cancel_hits_nobody_else(stage):
+    check_late_cancels(stage, "wait")
+
+
+@scenario(Back, limit=60)
+def a_late_cancel_on_a_borrowed_connection_hits_nobody_else(stage):
+    check_late_cancels(stage, "held")
 
 
 # ---- too few connections ----
@@ -164,7 +175,7 @@ def connections_that_die_idle_are_replaced(stage):
     stage.wait_idle()
 
 
-def check_ledger_over(stage, event, proxy=None):
+def check_ledger_over(stage, event, proxy=None, how=INSERT):
     """Inserts without a pause, and in their midst an event."""
     begin(stage)
     url = stage.postgres.url
@@ -172,14 +183,14 @@ def check_ledger_over(stage, event, proxy=None):
         url = proxy[1]
     weft = stage.serve(LEDGER.replace("@URL@", url))
     stage.answers(ROW)
-    users = Askers(weft, INSERT, "users", k=40, r=1500)
+    users = Askers(weft, how, "users", k=40, r=1500)
     time.sleep(0.5)
     event()
     returned = time.monotonic()
     wait_until(lambda: weft.ask(ROW).code == 200, "the service resumes", 2 * stage.relax)
     print(f"# served {ms(time.monotonic() - returned)} after its return")
     time.sleep(0.7)
-    return check_ledger(stage, users.end())
+    return check_ledger(stage, users.end(), how)
 
 
 @scenario(Back)
@@ -209,13 +220,12 @@ def no_insert_is_made_twice_when_connections_are_ended(stage):
     check_ledger_over(stage, event)
 
 
-@scenario(Back, limit=60)
-def no_insert_is_made_twice_over_random_cuts(stage):
+def check_random_cuts(stage, how):
     """Cuts in both directions, at any byte; then all at once, and the database with them."""
     proxy, url = stage.postgres_proxy()
 
     def event():
-        for seed, lane in enumerate(("down", "up") * stage.much(2, 20)):
+        for seed, lane in enumerate(("down", "up") * stage.long(2, 20)):
             proxy.tell("seed", seed)
             proxy.tell("chance", lane, 20000)
             time.sleep(0.7)
@@ -226,10 +236,20 @@ def no_insert_is_made_twice_over_random_cuts(stage):
         proxy.tell("end", "reset")
         stage.postgres.start()
 
-    _, unknown, _ = check_ledger_over(stage, event, (proxy, url))
+    _, unknown, _ = check_ledger_over(stage, event, (proxy, url), how)
     cuts = proxy.stats().cuts
     print(f"# {cuts} cuts")
     check(cuts > 10 and unknown > 0, f"{cuts} cuts, and {unknown} unknown outcomes: that tells nothing")
+
+
+@scenario(Back, limit=60)
+def no_insert_is_made_twice_over_random_cuts(stage):
+    check_random_cuts(stage, INSERT)
+
+
+@scenario(Back, limit=60)
+def no_transaction_is_made_twice_over_random_cuts(stage):
+    check_random_cuts(stage, COMMIT)
 
 
 @scenario(Back, limit=60)
@@ -237,17 +257,34 @@ def a_reply_of_postgresql_is_cut_at_each_byte(stage):
     check_each_cut(stage, "sql&id=7", RIGHT, stage.postgres_proxy, pools=12)
 
 
+@scenario(Back, limit=60)
+def postgresql_is_cut_off_while_it_connects(stage):
+    """And in the answer to a statement that is prepared for the first time."""
+    check_each_start(stage, "sql&id=7", RIGHT, stage.postgres_proxy, pools=12)
+
+
+@scenario(Back, limit=60)
+def a_reply_of_postgresql_has_a_flipped_bit(stage):
+    check_each_flip(stage, "sql&id=7", RIGHT, stage.postgres_proxy, pools=12)
+
+
 # ---- SQLite ----
 
-@scenario(Back)
-def a_locked_sqlite_holds_nobody_up(stage):
-    """Another process has it: who writes is told in time, who reads is served, and nobody else notices."""
-    path = stage.place.path("ledger.db")
+def make_world(path):
+    """A SQLite database with a row of world, and an empty ledger."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("CREATE TABLE ledger (token INTEGER NOT NULL)")
     db.execute("CREATE TABLE world (id INTEGER PRIMARY KEY, randomnumber INTEGER NOT NULL)")
     db.execute("INSERT INTO world VALUES (7, 49)")
+    return db
+
+
+@scenario(Back)
+def a_locked_sqlite_holds_nobody_up(stage):
+    """Another process has it: who writes is told in time, who reads is served, and nobody else notices."""
+    path = stage.place.path("ledger.db")
+    db = make_world(path)
     weft = stage.serve(f'pool "db" {{ url = "sqlite:{path}"  max = 4  call_timeout = "1s"  queue_timeout = "1s" }}')
     stage.answers("op=insert&n=0", ROW)
     found = {}

@@ -4,20 +4,21 @@ from lib.askers import tally
 from lib.place import check
 
 INSERT = "op=insert&n=%n"
-# What an answer says when the row may be there or not: the reply was lost, did not come in time, or nobody waited for it.
-UNKNOWN = ("outcome unknown", "no answer in time")
+COMMIT = "op=commit&n=%n"
+# What an answer says when the row may be there or not: the reply was lost or, without a transaction, did not come in time.
+UNKNOWN = {INSERT: ("outcome unknown", "no answer in time"), COMMIT: ("outcome unknown",)}
 
 
 def begin(stage):
     stage.postgres.query("CREATE TABLE IF NOT EXISTS ledger (token bigint NOT NULL); TRUNCATE ledger")
 
 
-def check_ledger(stage, results):
+def check_ledger(stage, results, how=INSERT):
     """Each acknowledged number is there once, each refused one is not, and the rest is there once or not at all."""
     rows = list(map(int, stage.postgres.query("SELECT token FROM ledger").split()))
     there = set(rows)
     sure = {result.number for result in results if result.status == 200}
-    unknown = {result.number for result in results if result.status <= 0 or any(word in result.text for word in UNKNOWN)}
+    unknown = {result.number for result in results if result.status <= 0 or any(word in result.text for word in UNKNOWN[how])}
     never = {result.number for result in results} - sure - unknown
     print(f"# {len(results)} inserts: {len(sure)} acknowledged, {len(unknown)} unknown, {len(never)} refused; {len(rows)} rows;"
           f" {tally(results)}")
