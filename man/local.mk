@@ -8,6 +8,7 @@ dist_man_MANS += \
 	man/weft_alloc.3 \
 	man/weft_body.3 \
 	man/weft_fault.3 \
+	man/weft_http.3 \
 	man/weft_input.3 \
 	man/weft_module.3 \
 	man/weft_redis.3 \
@@ -23,6 +24,10 @@ MAN_ALIASES = \
 	weft_fail=weft_fault weft_error=weft_fault weft_fault_code=weft_fault weft_fault_text=weft_fault \
 	weft_strerror=weft_fault weft_log=weft_fault weft_stderr=weft_fault weft_rc=weft_fault \
 	WEFT_OK=weft_fault \
+	weft_http_start=weft_http weft_call_http=weft_http weft_http_path=weft_http weft_http_ask=weft_http \
+	weft_http_field=weft_http weft_http_send=weft_http weft_http_send_start=weft_http weft_http_open=weft_http \
+	weft_http_read=weft_http weft_http_close=weft_http weft_http_status=weft_http weft_http_header=weft_http \
+	weft_http_header_at=weft_http weft_http_body=weft_http \
 	weft_query=weft_input weft_form=weft_input weft_cookie=weft_input \
 	WEFT_MODULE=weft_module WEFT_MODULE_INIT=weft_module weft_route=weft_module weft_handler=weft_module \
 	WEFT_ABI_MAJOR=weft_module WEFT_ABI_MINOR=weft_module WEFT_API=weft_module WEFT_CHECK=weft_module \
