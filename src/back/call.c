@@ -75,7 +75,7 @@ call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, 
 
 	if (rc == WEFT_NOT_SENT && pool_take_back(c->pool, c))
 		return;
-	if (c->state == CALL_SENT && c->lease == NULL && (rc == WEFT_OK || rc == WEFT_REFUSED))
+	if (c->state == CALL_SENT && (rc == WEFT_OK || rc == WEFT_REFUSED))
 		pool_learn(c->pool, c);
 	if (rc != WEFT_OK && c->pool != NULL)
 		rc = pool_final_rc(c->pool, rc);
@@ -99,8 +99,7 @@ call_abandon(struct call *c, enum weft_rc rc)
 		return;
 	call_explain(c, rc, NULL, "%s", how[rc == WEFT_TIMEOUT ? 1 : rc == WEFT_CANCELED ? 2 : 0]);
 	if (c->state == CALL_SENT) {
-		if (c->lease == NULL)
-			pool_learn(c->pool, c);
+		pool_learn(c->pool, c);
 		c->conn->driver->abandon(c->conn, c);
 	}
 	call_end(c, rc);
