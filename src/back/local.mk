@@ -10,6 +10,7 @@ libback_la_SOURCES = \
 	src/back/redis_rule.c \
 	src/back/reply.c src/back/reply.h \
 	src/back/rows.c src/back/rows.h \
+	src/back/rows_draft.c src/back/rows_draft.h \
 	src/back/sqltext.c src/back/sqltext.h \
 	src/back/stmts.c src/back/stmts.h \
 	src/back/url.c src/back/url.h
