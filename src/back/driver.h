@@ -110,6 +110,7 @@ void conn_gave(struct conn *c);
 
 extern const struct driver driver_redis;
 extern const struct driver driver_postgres;
+extern const struct driver driver_mariadb;
 extern const struct driver driver_sqlite;
 
 /* Returns the driver for a scheme; NULL when there is none, or this build is without it. */

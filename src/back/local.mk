@@ -35,3 +35,12 @@ libback_la_SOURCES += \
 	src/back/sqlite.c src/back/sqlite.h \
 	src/back/sqlite_guard.c src/back/sqlite_job.c
 endif
+if HAVE_MARIADB
+libback_la_CPPFLAGS += $(MARIADB_CFLAGS)
+libback_la_LIBADD += $(MARIADB_LIBS)
+libback_la_SOURCES += \
+	src/back/mariadb.c src/back/mariadb.h \
+	src/back/mariadb_cancel.c src/back/mariadb_dial.c src/back/mariadb_ear.c \
+	src/back/mariadb_put.c src/back/mariadb_run.c src/back/mariadb_step.c src/back/mariadb_take.c \
+	src/back/mariadb_text.c src/back/mariadb_text.h
+endif
