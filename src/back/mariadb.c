@@ -11,21 +11,24 @@
  * is begun at the end of the turn.
  *
  * Statements that change what the next one on the connection would see
- * (transactions, SET, USE, locks) are refused: connections are shared.  What a procedure changes all the
- * same the server tells, and the session is reset before anyone else gets it.
+ * (transactions, SET, USE, locks) are refused: connections are shared.  Where one leaves something behind all
+ * the same, as a procedure can, the session is reset before anyone else gets it.
  */
 #include "back/mariadb.h"
 
 #include <ma_pvio.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "back/mariadb_text.h"
 #include "back/pool.h"
 #include "base/must.h"
+
+/* What a value takes beside its bytes, and more. */
+enum { MARIADB_VALUE_HEAD = 32 };
 
 /* ---- life ---- */
 
@@ -71,6 +74,7 @@ mariadb_on_dialed(struct mariadb_dial *k)
 	k->my = NULL;
 	strcpy(d->identity, k->identity);
 	strcpy(d->address, k->address);
+	d->send_max = k->packet_max < MARIADB_RESULT_MAX ? k->packet_max : MARIADB_RESULT_MAX;
 	if (d->my == NULL) {
 		mariadb_die(d, k->code, "%s", k->text);
 		mariadb_dial_free(k);
@@ -98,8 +102,7 @@ mariadb_open(struct conn *c)
 	d->loop = pool_loop(c->pool);
 	d->task = (struct loop_task){ .fn = mariadb_on_turn_end, .arg = d };
 	stmts_init(&d->stmts, MARIADB_PREPARED);
-	buf_init(&d->text, SIZE_MAX / 2);
-	buf_init(&d->which, SIZE_MAX / 2);
+	mariadb_text_init(&d->text);
 	rows_draft_init(&d->draft, MARIADB_RESULT_MAX);
 	d->dial = mariadb_dial_new(d);
 	if (d->dial == NULL || mariadb_dial_start(d->dial, mariadb_on_dialed) != WEFT_OK) {
@@ -151,25 +154,34 @@ mariadb_close(struct conn *c)
 
 /* ---- calls ---- */
 
-static enum weft_rc
-mariadb_values_check(struct call *c)
+/* A server answers what is too long for it by hanging up, and then it would look as if nothing had been wrong with it. */
+static bool
+mariadb_fits(const struct mariadb *d, const struct call *c)
 {
-	size_t size = strlen(c->sql);
+	size_t size = strlen(c->sql) + MARIADB_VALUE_HEAD;
 
-	for (unsigned i = 0; i < c->nvalues; i++) {
-		const struct value *v = &c->values[i];
+	for (unsigned i = 0; i < c->nvalues && size <= d->send_max; i++) {
+		bool has_bytes = c->values[i].kind == VALUE_TEXT || c->values[i].kind == VALUE_BYTES;
 
-		if (v->kind == VALUE_REAL && (v->as.real != v->as.real || v->as.real - v->as.real != 0)) {
+		if (has_bytes && c->values[i].as.bytes.len > d->send_max)
+			return false;
+		size += MARIADB_VALUE_HEAD + (has_bytes ? c->values[i].as.bytes.len : 0);
+	}
+	return size <= d->send_max;
+}
+
+static enum weft_rc
+mariadb_values_check(struct mariadb *d, struct call *c)
+{
+	if (!mariadb_fits(d, c)) {
+		call_explain(c, WEFT_INVALID, NULL, "statement and values have more than the %zu bytes that the server takes", d->send_max);
+		return WEFT_INVALID;
+	}
+	for (unsigned i = 0; i < c->nvalues; i++)
+		if (c->values[i].kind == VALUE_REAL && !isfinite(c->values[i].as.real)) {
 			call_explain(c, WEFT_INVALID, NULL, "value $%u is no finite number, which MariaDB cannot store", i + 1);
 			return WEFT_INVALID;
 		}
-		if (v->kind == VALUE_TEXT || v->kind == VALUE_BYTES)
-			size += v->as.bytes.len > MARIADB_RESULT_MAX ? MARIADB_RESULT_MAX : v->as.bytes.len;
-		if (size >= MARIADB_RESULT_MAX) {
-			call_explain(c, WEFT_INVALID, NULL, "statement and values are too long");
-			return WEFT_INVALID;
-		}
-	}
 	return WEFT_OK;
 }
 
@@ -187,7 +199,7 @@ mariadb_send(struct conn *c, struct call *call)
 		    "%s changes the state of the connection, which is shared with other requests", word);
 		return WEFT_INVALID;
 	}
-	rc = mariadb_values_check(call);
+	rc = mariadb_values_check(d, call);
 	if (rc == WEFT_OK)
 		rc = mariadb_look_up(d, call);
 	if (rc != WEFT_OK)

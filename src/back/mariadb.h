@@ -30,16 +30,16 @@
 #include <mysql.h>
 
 #include "back/driver.h"
+#include "back/mariadb_text.h"
 #include "back/rows_draft.h"
 #include "back/stmts.h"
-#include "base/buf.h"
 #include "loop/loop.h"
 #include "loop/thread.h"
 
 enum {
 	MARIADB_PREPARED = 64,			/* statements kept prepared on a connection: a server has room for 16382 of all */
 	MARIADB_COLUMNS = 4096,			/* of a result; the server's limit */
-	MARIADB_RESULT_MAX = 64 * 1024 * 1024,	/* bytes of a result, and of what is sent with a statement */
+	MARIADB_RESULT_MAX = 64 * 1024 * 1024,	/* bytes of a result, and of a statement with its values */
 	MARIADB_SLICE = 256,			/* rows taken in one turn of the loop … */
 	MARIADB_SLICE_BYTES = 262144,		/* … or bytes, whichever comes first */
 	MARIADB_DIAL_MOST = 262144,		/* bytes that a server may say until it is ready, which takes some hundred */
@@ -99,6 +99,7 @@ struct mariadb_dial {
 	struct mariadb_place place;
 	unsigned long victim;		/* the connection whose statement is to be killed; 0: none */
 	char wanted[MARIADB_IDENTITY];	/* with a victim: its server */
+	usec until;			/* then it gives up by itself */
 
 	atomic_bool unwanted;		/* give up */
 	atomic_int fd;			/* a duplicate of the socket, to shut it down by; -1: none yet */
@@ -108,6 +109,7 @@ struct mariadb_dial {
 	MYSQL *my;			/* the result: connected, or NULL with the reason */
 	bool killed;			/* with a victim, when it went well */
 	char identity[MARIADB_IDENTITY];
+	unsigned long packet_max;	/* bytes that the server takes at once */
 	char address[64];		/* numeric; empty for a unix socket */
 	char code[12];
 	char text[200];
@@ -122,7 +124,7 @@ struct mariadb_dial *mariadb_dial_new(struct mariadb *d);
 /* Hand it to a thread; done(k) is called on the loop when it has ended.  Returns as threads_submit. */
 enum weft_rc mariadb_dial_start(struct mariadb_dial *k, void (*done)(struct mariadb_dial *k));
 
-/* Nobody waits for it any more: let the thread end soon; done is not called.  *kp becomes NULL. */
+/* Nobody waits for it any more: let the thread end soon (a KILL is still sent); done is not called.  *kp becomes NULL. */
 void mariadb_dial_drop(struct mariadb_dial **kp);
 
 /* Free it, and the connection if there is one still. */
@@ -146,6 +148,7 @@ enum mariadb_op {
 struct mariadb_stmt {
 	MYSQL_STMT *handle;
 	unsigned highest;	/* how many values it wants */
+	bool leaves;		/* see struct mariadb_text */
 	unsigned count;		/* parameters … */
 	unsigned short which[];	/* … and the value of each, from 0 */
 };
@@ -157,6 +160,7 @@ struct mariadb {
 	MYSQL *my;
 	char identity[MARIADB_IDENTITY];
 	char address[64];
+	size_t send_max;		/* bytes of a statement with its values */
 	struct watch *watch;
 	struct loop_task task;		/* at the end of the turn: begin a call, or tell the pool of the death */
 	struct timer *slice;		/* goes on with a long result in the next turn */
@@ -172,10 +176,10 @@ struct mariadb {
 	struct mariadb_stmt *stmt;	/* the call's, or the one being forgotten */
 	struct stmt *entry;		/* it among stmts; NULL: not kept */
 	struct stmts stmts;		/* data: struct mariadb_stmt */
-	struct buf text, which;		/* what is to be prepared; see mariadb_text */
-	unsigned highest;
+	struct mariadb_text text;	/* what is to be prepared */
 	MYSQL_BIND *bind;
 	unsigned bind_room;
+	bool leaves;			/* the session has to be reset, as the statement may have left something in it */
 	bool drafted;			/* the first result that has columns is in draft */
 	struct rows_draft draft;
 	struct mariadb_ear ear;
@@ -204,7 +208,7 @@ void mariadb_give(struct mariadb *d);
 /* Find the call's statement among those prepared, or translate it.  Returns WEFT_OK; else its fault is filled. */
 enum weft_rc mariadb_look_up(struct mariadb *d, struct call *call);
 
-/* Write the call's statement as the server wants it to d->text and d->which.  Returns WEFT_OK; else its fault is filled. */
+/* Write the call's statement as the server wants it to d->text.  Returns WEFT_OK; else its fault is filled. */
 enum weft_rc mariadb_translate(struct mariadb *d, struct call *call);
 
 /* Each of these sets the next step: prepare (or make room first), execute, forget the call's statement. */

@@ -4,8 +4,9 @@
  * From a URL to a connection, on a thread: the name is looked up, the certificate checked, the password
  * given, the session set up.
  *
- * The thread is never left waiting for a server that does not answer: who no longer wants its outcome says so
- * and shuts the socket down, by a duplicate that nobody else closes.  Only a look-up of a name takes its time.
+ * The thread is never left waiting for a server that does not answer: it has the time that connecting may take, and who
+ * no longer wants its outcome says so and shuts the socket down, by a duplicate that nobody else closes.
+ * Only a look-up of a name takes its time.
  */
 #include "back/mariadb.h"
 
@@ -20,7 +21,7 @@
 
 #include "back/pool.h"
 
-/* How soon a thread sees that it is unwanted while its socket cannot be shut down yet; milliseconds. */
+/* How soon a thread sees that its time is over, or that it is unwanted while its socket cannot be shut down yet; milliseconds. */
 enum { MARIADB_DIAL_LOOK = 100 };
 
 /* ---- what the URL says ---- */
@@ -175,7 +176,7 @@ mariadb_dial_wait(struct mariadb_dial *k, int waits)
 
 	p.events = (short)((waits & MYSQL_WAIT_READ ? POLLIN : 0) | (waits & MYSQL_WAIT_WRITE ? POLLOUT : 0));
 	do
-		if (!mariadb_dial_publish(k))
+		if (!mariadb_dial_publish(k) || clock_now() >= k->until)
 			return MYSQL_WAIT_TIMEOUT;
 	while (poll(&p, 1, MARIADB_DIAL_LOOK) <= 0);
 	if (p.revents & ~(POLLIN | POLLOUT))
@@ -200,16 +201,25 @@ mariadb_dial_connect(struct mariadb_dial *k)
 	return ok != NULL && mariadb_dial_publish(k);
 }
 
-/* Run a statement, and take the first value of its result, if it has one.  Returns false with the reason. */
+/* Run a statement; what a row of it says is kept.  Returns false with the reason. */
 static bool
-mariadb_dial_ask(struct mariadb_dial *k, const char *sql, char *value, size_t size)
+mariadb_dial_ask(struct mariadb_dial *k, const char *sql)
 {
-	MYSQL_RES *r = mysql_query(k->my, sql) == 0 ? mysql_use_result(k->my) : NULL;
-	MYSQL_ROW row = r == NULL ? NULL : mysql_fetch_row(r);
+	MYSQL_RES *r;
+	MYSQL_ROW row = NULL;
+	int rc, waits;
 
-	if (row != NULL && row[0] != NULL && value != NULL)
-		snprintf(value, size, "%s", row[0]);
-	mysql_free_result(r);
+	for (waits = mysql_real_query_start(&rc, k->my, sql, strlen(sql)); waits != 0;)
+		waits = mysql_real_query_cont(&rc, k->my, mariadb_dial_wait(k, waits));
+	r = rc == 0 ? mysql_use_result(k->my) : NULL;
+	for (waits = r == NULL ? 0 : mysql_fetch_row_start(&row, r); waits != 0;)
+		waits = mysql_fetch_row_cont(&row, r, mariadb_dial_wait(k, waits));
+	if (row != NULL && mysql_num_fields(r) == 2 && row[0] != NULL && row[1] != NULL) {
+		k->packet_max = strtoul(row[0], NULL, 10);
+		snprintf(k->identity, sizeof k->identity, "%s", row[1]);
+	}
+	for (waits = r == NULL ? 0 : mysql_free_result_start(r); waits != 0;)
+		waits = mysql_free_result_cont(r, mariadb_dial_wait(k, waits));
 	if (mysql_errno(k->my) == 0)
 		return true;
 	mariadb_dial_fail(k, mysql_errno(k->my), mysql_error(k->my));
@@ -239,7 +249,7 @@ mariadb_dial_kill(struct mariadb_dial *k)
 		return;
 	}
 	snprintf(sql, sizeof sql, "KILL QUERY %lu", k->victim);
-	if (!mariadb_dial_ask(k, sql, NULL, 0))
+	if (!mariadb_dial_ask(k, sql))
 		return;
 	k->killed = true;
 	mysql_close(k->my);
@@ -251,8 +261,8 @@ static bool
 mariadb_dial_all(struct mariadb_dial *k)
 {
 	mariadb_dial_options(k);
-	return mariadb_dial_connect(k) && mariadb_dial_ask(k, MARIADB_SET_UP, NULL, 0) &&
-	    mariadb_dial_ask(k, "SELECT CONCAT_WS(' ', @@hostname, @@port, @@server_id)", k->identity, sizeof k->identity);
+	return mariadb_dial_connect(k) && mariadb_dial_ask(k, MARIADB_SET_UP) &&
+	    mariadb_dial_ask(k, "SELECT @@max_allowed_packet, CONCAT_WS(' ', @@hostname, @@port, @@server_id)");
 }
 
 static void
@@ -292,6 +302,7 @@ mariadb_dial_new(struct mariadb *d)
 	k->d = d;
 	atomic_init(&k->unwanted, false);
 	atomic_init(&k->fd, -1);
+	k->until = clock_add(loop_now(d->loop), pool_settings(d->conn->pool)->connect_timeout);
 	(void)mariadb_place_set(pool_url(d->conn->pool), &k->place);
 	return k;
 }
@@ -340,11 +351,14 @@ mariadb_dial_drop(struct mariadb_dial **kp)
 	*kp = NULL;
 	if (k == NULL)
 		return;
-	if (threads_recall(loop_threads(k->d->loop), &k->job)) {
+	/* A statement that runs should end, whatever becomes of who asked for that. */
+	if (k->victim == 0 && threads_recall(loop_threads(k->d->loop), &k->job)) {
 		mariadb_dial_free(k);
 		return;
 	}
 	k->d = NULL;
+	if (k->victim != 0)
+		return;
 	atomic_store(&k->unwanted, true);
 	fd = atomic_load(&k->fd);
 	if (fd >= 0)

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "back/mariadb_text.h"
-
 /* ---- preparing ---- */
 
 enum weft_rc
@@ -25,14 +23,12 @@ mariadb_translate(struct mariadb *d, struct call *call)
 	    (d->my->server_status & SERVER_STATUS_ANSI_QUOTES ? MARIADB_ANSI_QUOTES : 0);
 	const char *wrong;
 
-	buf_clear(&d->text);
-	buf_clear(&d->which);
-	wrong = mariadb_text(call->sql, modes, &d->text, &d->which, &d->highest);
+	wrong = mariadb_text_set(&d->text, call->sql, modes);
 	if (wrong != NULL) {
 		call_explain(call, WEFT_INVALID, NULL, "%s", wrong);
 		return WEFT_INVALID;
 	}
-	return d->text.bad || d->which.bad ? WEFT_SYSTEM : WEFT_OK;
+	return d->text.text.bad || d->text.which.bad ? WEFT_SYSTEM : WEFT_OK;
 }
 
 static enum weft_rc
@@ -54,7 +50,7 @@ mariadb_look_up(struct mariadb *d, struct call *call)
 	if (d->stmt != NULL)
 		return mariadb_check_count(call, d->stmt->highest);
 	rc = mariadb_translate(d, call);
-	return rc == WEFT_OK ? mariadb_check_count(call, d->highest) : rc;
+	return rc == WEFT_OK ? mariadb_check_count(call, d->text.highest) : rc;
 }
 
 /* From now on it is not found any more; the next step forgets it. */
@@ -78,19 +74,21 @@ mariadb_drop(struct mariadb *d)
 		d->op = MARIADB_FORGETTING;
 }
 
-/* Returns NULL without memory. */
+/* Returns what is to be prepared, not yet prepared; NULL without memory. */
 static struct mariadb_stmt *
 mariadb_stmt_new(struct mariadb *d)
 {
-	struct mariadb_stmt *t = calloc(1, sizeof *t + d->which.len);
+	const struct buf *which = &d->text.which;
+	struct mariadb_stmt *t = calloc(1, sizeof *t + which->len);
 
 	if (t == NULL)
 		return NULL;
 	t->handle = mysql_stmt_init(d->my);
-	t->highest = d->highest;
-	t->count = (unsigned)(d->which.len / sizeof t->which[0]);
-	if (d->which.len > 0)
-		memcpy(t->which, d->which.at, d->which.len);
+	t->highest = d->text.highest;
+	t->leaves = d->text.leaves;
+	t->count = (unsigned)(which->len / sizeof t->which[0]);
+	if (which->len > 0)
+		memcpy(t->which, which->at, which->len);
 	if (t->handle != NULL)
 		return t;
 	free(t);
@@ -175,6 +173,7 @@ mariadb_execute(struct mariadb *d)
 	}
 	rows_draft_clear(&d->draft);
 	d->drafted = false;
+	d->leaves = d->stmt->leaves;
 	d->sent = true;
 	d->op = MARIADB_EXECUTING;
 }
@@ -210,6 +209,5 @@ mariadb_put_fini(struct mariadb *d)
 {
 	mariadb_put_forget_all(d);
 	free(d->bind);
-	buf_fini(&d->text);
-	buf_fini(&d->which);
+	mariadb_text_fini(&d->text);
 }

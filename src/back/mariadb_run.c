@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "back/mariadb_text.h"
-
 /* Of other servers of the family; not in the library's header. */
 enum { MARIADB_ER_DISCONNECTED = 4031 };
 
@@ -40,13 +38,13 @@ mariadb_settle(struct mariadb *d)
 	d->stmt = NULL;
 	d->entry = NULL;
 	rows_draft_shrink(&d->draft);
-	if (d->text.size > 65536)
-		buf_fini(&d->text);
+	if (d->text.text.size > 65536)
+		mariadb_text_fini(&d->text);
 	if (d->dead)
 		return;
 	if (status & SERVER_STATUS_IN_TRANS)
 		mariadb_die(d, NULL, "a statement left a transaction open");
-	else if (status & SERVER_SESSION_STATE_CHANGED || !(status & SERVER_STATUS_AUTOCOMMIT))
+	else if (d->leaves || status & SERVER_SESSION_STATE_CHANGED || !(status & SERVER_STATUS_AUTOCOMMIT))
 		d->op = MARIADB_RESETTING;
 }
 
@@ -295,6 +293,7 @@ mariadb_on_reset(struct mariadb *d)
 		return;
 	}
 	mariadb_put_forget_all(d);
+	d->leaves = false;
 	d->op = MARIADB_SETTING_UP;
 }
 

@@ -24,7 +24,7 @@ mariadb_op_start(struct mariadb *d)
 
 	switch (d->op) {
 	case MARIADB_PREPARING:
-		return mysql_stmt_prepare_start(&d->rc, s, d->text.at, d->text.len - 1);
+		return mysql_stmt_prepare_start(&d->rc, s, d->text.text.at, d->text.text.len - 1);
 	case MARIADB_EXECUTING:
 		return mysql_stmt_execute_start(&d->rc, s);
 	case MARIADB_FETCHING:
@@ -130,6 +130,7 @@ void
 mariadb_begin(struct mariadb *d)
 {
 	d->begun = true;
+	d->leaves = false;
 	d->my->server_status &= ~(unsigned)SERVER_SESSION_STATE_CHANGED;
 	d->ear = (struct mariadb_ear){ .my = d->my, .most = MARIADB_RESULT_MAX + MARIADB_DIAL_MOST };
 	if (d->stmt != NULL)

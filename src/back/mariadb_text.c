@@ -10,7 +10,9 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include "back/sqltext.h"
 
@@ -81,43 +83,74 @@ mariadb_value_at(const char *sql, const char *s, const char **end)
 	return mariadb_in_name(*s) ? 0 : n;
 }
 
+void
+mariadb_text_init(struct mariadb_text *t)
+{
+	*t = (struct mariadb_text){ .highest = 0 };
+	buf_init(&t->text, SIZE_MAX / 2);
+	buf_init(&t->which, SIZE_MAX / 2);
+}
+
+void
+mariadb_text_fini(struct mariadb_text *t)
+{
+	buf_fini(&t->text);
+	buf_fini(&t->which);
+}
+
 static const char *
-mariadb_text_value(unsigned n, struct buf *text, struct buf *which, unsigned *highest)
+mariadb_text_add_value(struct mariadb_text *t, unsigned n)
 {
 	unsigned short i = (unsigned short)(n - 1);
 
-	if (n > MARIADB_TEXT_VALUES || which->len / sizeof i >= MARIADB_TEXT_VALUES)
+	if (n > MARIADB_TEXT_VALUES || t->which.len / sizeof i >= MARIADB_TEXT_VALUES)
 		return "the statement has too many parameters";
-	if (n > *highest)
-		*highest = n;
-	(void)buf_add(which, (struct span){ (const char *)(const void *)&i, sizeof i });
-	(void)buf_add(text, (struct span){ "?", 1 });
+	if (n > t->highest)
+		t->highest = n;
+	(void)buf_add(&t->which, (struct span){ (const char *)(const void *)&i, sizeof i });
+	(void)buf_add(&t->text, (struct span){ "?", 1 });
 	return NULL;
 }
 
+/* A variable of the user's (those of the server have two @), or what takes a lock by its name. */
+static bool
+mariadb_leaves(const char *sql, const char *s)
+{
+	static const char lock[] = "GET_LOCK";
+	char before = s > sql ? s[-1] : ' ';
+
+	if (*s == '@')
+		return s[1] != '@' && before != '@';
+	return strncasecmp(s, lock, sizeof lock - 1) == 0 && !mariadb_in_name(before);
+}
+
 const char *
-mariadb_text(const char *sql, unsigned modes, struct buf *text, struct buf *which, unsigned *highest)
+mariadb_text_set(struct mariadb_text *t, const char *sql, unsigned modes)
 {
 	const char *s = sql, *end, *wrong;
 
-	*highest = 0;
+	buf_clear(&t->text);
+	buf_clear(&t->which);
+	t->highest = 0;
+	t->leaves = false;
 	for (; *s != '\0'; s = end) {
 		unsigned n = mariadb_value_at(sql, s, &end);
 
 		if (n > 0) {
-			wrong = mariadb_text_value(n, text, which, highest);
+			wrong = mariadb_text_add_value(t, n);
 			if (wrong != NULL)
 				return wrong;
 			continue;
 		}
 		if (*s == '?')
 			return "parameters are written $1, $2 and so on";
+		t->leaves |= mariadb_leaves(sql, s);
 		end = *s == '\'' || *s == '"' || *s == '`' ? mariadb_skip_quoted(s, modes) : mariadb_skip_comment(s);
 		if (end == s)
 			end++;
-		(void)buf_add(text, (struct span){ s, (size_t)(end - s) });
+		(void)buf_add(&t->text, (struct span){ s, (size_t)(end - s) });
 	}
-	(void)buf_add(text, (struct span){ "", 1 });
+	(void)buf_add(&t->text, (struct span){ "", 1 });
 	return NULL;
 }
 

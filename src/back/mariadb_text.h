@@ -7,6 +7,8 @@
  * $1 there is left alone, and which words come first.  It is no parser: what a statement means is the server's to say.
  */
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 
 enum {
@@ -19,17 +21,27 @@ enum {
 	MARIADB_ANSI_QUOTES = 2,	/* "x" is a name */
 };
 
+/* A statement as the server wants it. */
+struct mariadb_text {
+	struct buf text;	/* terminated, with a ? for each $1, $2 … that stands outside of strings, quoted names and comments */
+	struct buf which;	/* an unsigned short for each ?: the value it stands for, from 0 */
+	unsigned highest;	/* how many values it asks for: the highest $n */
+	bool leaves;		/* it may leave behind what no reply tells of: a variable of the user's, a named lock */
+};
+
+/* Begin empty. */
+void mariadb_text_init(struct mariadb_text *t);
+
+/* Free what it holds. */
+void mariadb_text_fini(struct mariadb_text *t);
+
 /*
- * Write a statement as the server wants it, with a ? for each $1, $2 … that stands outside of strings, quoted
- * names and comments.
+ * Write a statement.
  *
  * modes    MARIADB_NO_BACKSLASH, MARIADB_ANSI_QUOTES
- * text     gets the statement, terminated
- * which    gets an unsigned short for each ?: the value it stands for, from 0
- * highest  how many values are asked for: the highest $n
- * Returns  NULL; or what is wrong with the statement, in one sentence.  Memory: look whether the buffers are bad
+ * Returns  NULL; or what is wrong with the statement, in one sentence.  Without memory its buffers are bad
  */
-const char *mariadb_text(const char *sql, unsigned modes, struct buf *text, struct buf *which, unsigned *highest);
+const char *mariadb_text_set(struct mariadb_text *t, const char *sql, unsigned modes);
 
 /*
  * Does a statement change what the next borrower of a shared connection would

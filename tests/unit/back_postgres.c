@@ -3,19 +3,7 @@
 /* Against a real PostgreSQL of the test's own, in a folder that goes with it.  Skipped where there is no server. */
 #include "back_sql_kit.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
-#include <pwd.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 static struct {
 	char bin[256], dir[64], data[96], url[160], tcp_url[160], port[8];
@@ -36,32 +24,15 @@ server_find(void)
 	return found;
 }
 
-/* In a child: become who may run it, and run it; quiet. */
-static void
-server_exec(const char *program, char *argv[])
+/* It looks for its own files beside itself, so it is called by its whole path. */
+static pid_t
+server_spawn(const char *program, char *argv[])
 {
-	const struct passwd *pw = getuid() == 0 ? getpwnam("postgres") : NULL;
 	char path[300];
-	int null = open("/dev/null", O_RDWR);
 
-	if (pw != NULL && (setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0))
-		_exit(126);
-	prctl(PR_SET_PDEATHSIG, SIGQUIT);
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(null, 2);
-	if (chdir(server.dir) != 0)
-		_exit(126);
 	snprintf(path, sizeof path, "%s/%s", server.bin, program);
-	argv[0] = path;	/* it looks for its own files beside itself */
-	execv(path, argv);
-	_exit(127);
-}
-
-static void
-nap(void)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	argv[0] = path;
+	return kit_spawn_server(path, argv, server.dir, "postgres", SIGQUIT);
 }
 
 /* The server says in its pid file who it is, and when it takes connections. */
@@ -98,13 +69,9 @@ server_start(void)
 		assert_true(clock_now() < late);
 		if (server.pid > 0 && waitpid(server.pid, NULL, WNOHANG) == server.pid)
 			server.pid = -1;
-		if (server.pid < 0) {
-			server.pid = fork();
-			if (server.pid == 0)
-				server_exec("postgres", argv);
-			assert_true(server.pid > 0);
-		}
-		nap();
+		if (server.pid < 0)
+			server.pid = server_spawn("postgres", argv);
+		kit_nap();
 		if (server_is_ready())
 			return;
 	}
@@ -124,40 +91,21 @@ server_initdb(void)
 	char *argv[] = { (char *)(uintptr_t)"initdb", (char *)(uintptr_t)"-D", server.data, (char *)(uintptr_t)"-A",
 		(char *)(uintptr_t)"trust", (char *)(uintptr_t)"-U", (char *)(uintptr_t)"weft", (char *)(uintptr_t)"-E",
 		(char *)(uintptr_t)"UTF8", (char *)(uintptr_t)"--locale=C", (char *)(uintptr_t)"--no-sync", NULL };
+	pid_t pid = server_spawn("initdb", argv);
 	int status;
-	pid_t pid = fork();
 
-	if (pid == 0)
-		server_exec("initdb", argv);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 }
 
 static int
-server_free_port(void)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof sin;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof sin), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-	close(fd);
-	return ntohs(sin.sin_port);
-}
-
-static int
 server_set_up(void **state)
 {
-	const struct passwd *pw = getuid() == 0 ? getpwnam("postgres") : NULL;
-
 	(void)state;
 	strcpy(server.dir, "/tmp/weft-pg-XXXXXX");
-	assert_non_null(mkdtemp(server.dir));
-	if (pw != NULL)
-		assert_int_equal(chown(server.dir, pw->pw_uid, pw->pw_gid), 0);
+	kit_make_dir(server.dir, "postgres");
 	snprintf(server.data, sizeof server.data, "%s/data", server.dir);
-	snprintf(server.port, sizeof server.port, "%d", server_free_port());
+	snprintf(server.port, sizeof server.port, "%d", kit_free_port());
 	snprintf(server.url, sizeof server.url, "postgresql:///postgres?host=%s&port=%s&user=weft", server.dir, server.port);
 	snprintf(server.tcp_url, sizeof server.tcp_url, "postgresql://weft@localhost:%s/postgres", server.port);
 	server_initdb();
@@ -166,21 +114,12 @@ server_set_up(void **state)
 }
 
 static int
-server_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 server_tear_down(void **state)
 {
 	(void)state;
 	if (server.pid > 0)
 		server_stop(SIGQUIT);
-	return nftw(server.dir, server_remove, 16, FTW_DEPTH | FTW_PHYS);
+	return kit_remove_dir(server.dir);
 }
 
 /* ---- values and rows ---- */
