@@ -40,6 +40,7 @@ enum {
 	MARIADB_PREPARED = 64,			/* statements kept prepared on a connection: a server has room for 16382 of all */
 	MARIADB_COLUMNS = 4096,			/* of a result; the server's limit */
 	MARIADB_RESULT_MAX = 64 * 1024 * 1024,	/* bytes of a result, and of a statement with its values */
+	MARIADB_HEAD_MAX = 2 * 1024 * 1024,	/* bytes of what describes it; the library takes some times as much for it */
 	MARIADB_SLICE = 256,			/* rows taken in one turn of the loop … */
 	MARIADB_SLICE_BYTES = 262144,		/* … or bytes, whichever comes first */
 	MARIADB_DIAL_MOST = 262144,		/* bytes that a server may say until it is ready, which takes some hundred */
@@ -182,6 +183,7 @@ struct mariadb {
 	bool leaves;			/* the session has to be reset, as the statement may have left something in it */
 	bool drafted;			/* the first result that has columns is in draft */
 	struct rows_draft draft;
+	bool malformed;			/* a value in it */
 	struct mariadb_ear ear;
 	unsigned slice_rows;
 	size_t slice_bytes;
@@ -253,8 +255,13 @@ void mariadb_settle(struct mariadb *d);
 /* Write the names of the columns to the draft. */
 void mariadb_take_names(struct rows_draft *draft, MYSQL_STMT *s);
 
-/* Write the row that was fetched to the draft.  Returns 0, or -1 when it makes no sense. */
-int mariadb_take_row(struct rows_draft *draft, MYSQL_STMT *s);
+/*
+ * The library's callback for each value of a row, from within a step; arg is the struct mariadb.  It writes it to the
+ * draft where it is wanted.
+ *
+ * row      where the value begins, to be set behind it; NULL for NULL
+ */
+void mariadb_take_value(void *arg, unsigned column, unsigned char **row);
 
 /* ---- mariadb_cancel.c ---- */
 

@@ -84,6 +84,10 @@ mariadb_stmt_new(struct mariadb *d)
 	if (t == NULL)
 		return NULL;
 	t->handle = mysql_stmt_init(d->my);
+	if (t->handle != NULL) {
+		(void)mysql_stmt_attr_set(t->handle, STMT_ATTR_CB_USER_DATA, d);
+		(void)mysql_stmt_attr_set(t->handle, STMT_ATTR_CB_RESULT, (const void *)(uintptr_t)mariadb_take_value);
+	}
 	t->highest = d->text.highest;
 	t->leaves = d->text.leaves;
 	t->count = (unsigned)(which->len / sizeof t->which[0]);
@@ -172,7 +176,7 @@ mariadb_execute(struct mariadb *d)
 		return;
 	}
 	rows_draft_clear(&d->draft);
-	d->drafted = false;
+	d->drafted = d->malformed = false;
 	d->leaves = d->stmt->leaves;
 	d->sent = true;
 	d->op = MARIADB_EXECUTING;

@@ -195,6 +195,7 @@ mariadb_on_result(struct mariadb *d)
 		mariadb_die(d, NULL, "a result of more than %d columns", MARIADB_COLUMNS);
 		return;
 	}
+	d->ear.most = MARIADB_HEAD_MAX + MARIADB_RESULT_MAX;
 	if (mysql_stmt_field_count(s) > 0) {
 		if (!d->drafted)
 			mariadb_take_names(&d->draft, s);
@@ -250,10 +251,12 @@ mariadb_on_fetched(struct mariadb *d)
 		mariadb_stmt_failed(d);
 		return;
 	}
-	if (d->rc != 0 || (d->call != NULL && !d->drafted && mariadb_take_row(&d->draft, s) != 0)) {
+	if (d->rc != 0 || d->malformed) {
 		mariadb_die(d, NULL, "a row is malformed");
 		return;
 	}
+	if (d->call != NULL && !d->drafted)
+		d->draft.count++;
 	if (!rows_draft_is_full(&d->draft))
 		return;
 	mariadb_finish(d, WEFT_TOO_LARGE, NULL, "the result is too large");

@@ -132,7 +132,7 @@ mariadb_begin(struct mariadb *d)
 	d->begun = true;
 	d->leaves = false;
 	d->my->server_status &= ~(unsigned)SERVER_SESSION_STATE_CHANGED;
-	d->ear = (struct mariadb_ear){ .my = d->my, .most = MARIADB_RESULT_MAX + MARIADB_DIAL_MOST };
+	d->ear = (struct mariadb_ear){ .my = d->my, .most = MARIADB_HEAD_MAX };
 	if (d->stmt != NULL)
 		mariadb_execute(d);
 	else

@@ -767,10 +767,10 @@ late_body(void *arg)
 	unsigned timeouts = 0;
 
 	kit_do(k, "SELECT 1");
-	for (int round = 0; round < 300; round++) {
-		kit_start(k, &a, "SELECT SLEEP(0.003)", NULL, 0);
+	for (int round = 0; round < 150; round++) {
+		kit_start(k, &a, "SELECT SLEEP(0.01)", NULL, 0);
 		/* From before its end to behind it. */
-		timeouts += call_wait(&a.call, clock_now() + 2500 + round % 50 * 40) == WEFT_TIMEOUT;
+		timeouts += call_wait(&a.call, clock_now() + 8000 + round % 50 * 80) == WEFT_TIMEOUT;
 		kit_end(&a);
 		kit_ask(k, &a, "SELECT SLEEP(0.001), 'next'");
 		kit_assert_row(&a, "0", "next");
