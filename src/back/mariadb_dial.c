@@ -10,6 +10,7 @@
  */
 #include "back/mariadb.h"
 
+#include <errmsg.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
@@ -91,7 +92,8 @@ mariadb_check(const struct back_url *url, char *error, size_t size)
 static void
 mariadb_dial_fail(struct mariadb_dial *k, unsigned number, const char *text)
 {
-	snprintf(k->code, sizeof k->code, "%u", number);
+	if (number != 0)
+		snprintf(k->code, sizeof k->code, "%u", number);
 	snprintf(k->text, sizeof k->text, "%s", k->ear.objection == NULL ? text : k->ear.objection);
 	mysql_close(k->my);
 	k->my = NULL;
@@ -127,7 +129,7 @@ mariadb_no_reason(void *p, char *at, unsigned len)
 {
 	(void)p;
 	snprintf(at, len, "no file is given to a server");
-	return 2;	/* EE_UNKNOWN_CHARSET and its like are the library's; any will do */
+	return CR_UNKNOWN_ERROR;
 }
 
 static void
@@ -135,7 +137,8 @@ mariadb_dial_options(struct mariadb_dial *k)
 {
 	const struct mariadb_place *p = &k->place;
 	my_bool tls = p->tls, no = 0;
-	unsigned none = 0, protocol = p->host[0] == '\0' ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+	unsigned none = 0, patience = (unsigned)((k->until - clock_now()) / USEC_PER_SEC) + 1;
+	unsigned protocol = p->host[0] == '\0' ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
 	size_t stack = MARIADB_STACK, most = MARIADB_RESULT_MAX + 65536;
 
 	mysql_options(k->my, MYSQL_OPT_NONBLOCK, &stack);
@@ -145,6 +148,7 @@ mariadb_dial_options(struct mariadb_dial *k)
 	mysql_options(k->my, MYSQL_OPT_RECONNECT, &no);
 	mysql_options(k->my, MYSQL_OPT_MAX_ALLOWED_PACKET, &most);
 	mysql_options(k->my, MYSQL_OPT_PROTOCOL, &protocol);
+	mysql_options(k->my, MYSQL_OPT_CONNECT_TIMEOUT, &patience);	/* of each read before TLS is there */
 	/* No plugin that would give the password away, or ask for it on a terminal. */
 	mysql_options(k->my, MARIADB_OPT_RESTRICTED_AUTH,
 	    "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,parsec");
@@ -269,11 +273,11 @@ static void
 mariadb_dial_run(void *arg)
 {
 	struct mariadb_dial *k = arg;
-	bool ok;
+	bool ok, late = clock_now() >= k->until;
 
-	k->my = mysql_init(NULL);
+	k->my = late ? NULL : mysql_init(NULL);
 	if (k->my == NULL) {
-		snprintf(k->text, sizeof k->text, "out of memory");
+		snprintf(k->text, sizeof k->text, "%s", late ? "no thread was free for so long" : "out of memory");
 		return;
 	}
 	k->ear = (struct mariadb_ear){ .my = k->my, .most = MARIADB_DIAL_MOST, .before_tls = k->place.tls };
@@ -352,13 +356,15 @@ mariadb_dial_drop(struct mariadb_dial **kp)
 	if (k == NULL)
 		return;
 	/* A statement that runs should end, whatever becomes of who asked for that. */
-	if (k->victim == 0 && threads_recall(loop_threads(k->d->loop), &k->job)) {
+	if (k->victim != 0) {
+		k->d = NULL;
+		return;
+	}
+	if (threads_recall(loop_threads(k->d->loop), &k->job)) {
 		mariadb_dial_free(k);
 		return;
 	}
 	k->d = NULL;
-	if (k->victim != 0)
-		return;
 	atomic_store(&k->unwanted, true);
 	fd = atomic_load(&k->fd);
 	if (fd >= 0)

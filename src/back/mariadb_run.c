@@ -148,8 +148,8 @@ mariadb_failed(struct mariadb *d, unsigned number, const char *said)
 	snprintf(code, sizeof code, "%u", number);
 	if (d->ear.objection != NULL || number == CR_NET_PACKET_TOO_LARGE)
 		mariadb_finish(d, WEFT_TOO_LARGE, NULL, text);
-	if (number == CR_SERVER_GONE_ERROR)
-		d->sent = false;	/* the server did not get the whole of it */
+	if (number == CR_SERVER_GONE_ERROR && d->op == MARIADB_EXECUTING)
+		d->sent = false;	/* it could not be written, not in whole */
 	if (mariadb_is_lost(number) || mariadb_is_fatal(number))
 		mariadb_die(d, code, "%s", text);
 	else
@@ -195,7 +195,6 @@ mariadb_on_result(struct mariadb *d)
 		mariadb_die(d, NULL, "a result of more than %d columns", MARIADB_COLUMNS);
 		return;
 	}
-	d->ear.most = MARIADB_HEAD_MAX + MARIADB_RESULT_MAX;
 	if (mysql_stmt_field_count(s) > 0) {
 		if (!d->drafted)
 			mariadb_take_names(&d->draft, s);
@@ -213,6 +212,7 @@ mariadb_on_result(struct mariadb *d)
 static void
 mariadb_on_executed(struct mariadb *d)
 {
+	d->ear.most = MARIADB_HEAD_MAX + MARIADB_RESULT_MAX;
 	if (d->rc == 0)
 		mariadb_on_result(d);
 	else if (mysql_stmt_errno(d->stmt->handle) == CR_NEW_STMT_METADATA)

@@ -110,7 +110,7 @@ mariadb_go(struct mariadb *d, int waits)
 		mariadb_run_on(d);
 		if (d->dead || d->op == MARIADB_NOTHING)
 			break;
-		if (mariadb_slice_is_over(d)) {
+		if (d->watch != NULL && mariadb_slice_is_over(d)) {
 			(void)watch_want(d->watch, 0);
 			timer_set(d->slice, loop_now(d->loop));
 			return;

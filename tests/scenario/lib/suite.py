@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 
-from .backends import Postgres, Redis
+from .backends import MariaDB, Postgres, Redis
 from .place import Failure, Place
 
 scenarios = []      # (name, group key, stage class, arguments, function, limit)
@@ -72,7 +72,7 @@ class Suite:
         self.closed_groups = set()      # those whose stage did not open
 
     def backend(self, kind):
-        """A Redis or Postgres that runs."""
+        """A Redis, Postgres or MariaDB that runs."""
         if kind not in self.backends:
             self.backends[kind] = kind(os.path.join(self.folder, kind.__name__.lower()))
         return self.backends[kind].start()
@@ -84,6 +84,10 @@ class Suite:
     @property
     def postgres(self):
         return self.backend(Postgres)
+
+    @property
+    def mariadb(self):
+        return self.backend(MariaDB)
 
     def close_stage(self):
         wrong = self.stage.close() if self.stage is not None else []
