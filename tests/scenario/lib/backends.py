@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Real Redis and PostgreSQL servers, shared by all scenarios that want them; and an HTTP service to wait for."""
+"""Real Redis, PostgreSQL and MariaDB servers, shared by all scenarios that want them; and an HTTP service to wait for."""
 import ctypes
 import glob
 import http.server
@@ -157,6 +157,62 @@ class Postgres:
 
     def stop(self):
         self.go_on()
+        self.place.stop_all()
+
+
+class MariaDB:
+    """With the table world as PostgreSQL has it, and a function pg_sleep: what asks one can ask the other."""
+
+    SEED = ("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
+            f"INSERT INTO world SELECT seq, seq * 7 % 10007 FROM seq_1_to_{ROWS};"
+            "CREATE FUNCTION pg_sleep(seconds double) RETURNS int NOT DETERMINISTIC RETURN SLEEP(seconds);")
+
+    def __init__(self, folder):
+        self.place = Place(folder, {})
+        self.socket = self.place.path("mariadb.sock")
+        self.process = None
+
+    @property
+    def url(self):
+        return f"mariadb://root@/weft?socket={self.socket}"
+
+    def run(self, argv, text=""):
+        done = subprocess.run(argv, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              cwd=self.place.folder, check=False)
+        if done.returncode != 0:
+            raise Failure(f"{argv[0]}: {done.stdout.decode(errors='replace')[-500:]}")
+        return done.stdout.decode()
+
+    def start(self):
+        if self.process is not None and self.process.is_alive():
+            return self
+        data = "--datadir=" + self.place.path("data")
+        is_new = not os.path.exists(self.place.path("data"))
+        if is_new:
+            self.run(["mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal",
+                      "--skip-test-db", "--skip-name-resolve"])
+        self.process = self.place.spawn("mariadb", [
+            "/usr/sbin/mariadbd", "--no-defaults", data, "--socket=" + self.socket, "--skip-networking",
+            "--max-connections=450", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+            "--innodb-flush-log-at-trx-commit=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=1M",
+            "--performance-schema=off"])
+        wait_until(self.is_up, "mariadb answers", 20)
+        if is_new:
+            self.query("CREATE DATABASE weft", "mysql")
+            self.query(self.SEED)
+        return self
+
+    def is_up(self):
+        argv = ["mariadb-admin", "--no-defaults", "--socket=" + self.socket, "-u", "root", "--silent", "ping"]
+        return subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+    def query(self, text, database="weft"):
+        return self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-BN", database], text).strip()
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
         self.place.stop_all()
 
 
