@@ -3,7 +3,7 @@
 #define BACK_SQLTEXT_H
 
 /*
- * What both SQL drivers must know of a statement's text: its first word, and
+ * What the drivers of PostgreSQL and SQLite must know of a statement's text: its first word, and
  * how a number is written.  It is no parser: what a statement means is the
  * back end's to say.
  */
