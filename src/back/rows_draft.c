@@ -4,8 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/must.h"
-
 enum { ROWS_DRAFT_KEPT = 65536 };
 
 /* Where a value is; len is ROWS_DRAFT_NULL for NULL. */
@@ -57,35 +55,14 @@ rows_draft_add_cell(struct rows_draft *r, size_t at, size_t len)
 	(void)buf_add(&r->cells, (struct span){ (const char *)(const void *)&cell, sizeof cell });
 }
 
-char *
-rows_draft_room(struct rows_draft *r, size_t len)
-{
-	return len == SIZE_MAX ? NULL : buf_reserve(&r->bytes, len + 1);
-}
-
-void
-rows_draft_added(struct rows_draft *r, size_t len)
-{
-	must(r->bytes.size - r->bytes.len > len);
-	rows_draft_add_cell(r, r->bytes.len, len);
-	r->bytes.at[r->bytes.len + len] = '\0';
-	r->bytes.len += len + 1;
-}
-
 void
 rows_draft_add(struct rows_draft *r, struct span s)
 {
-	char *to;
-
-	if (s.at == NULL) {
-		rows_draft_add_cell(r, 0, ROWS_DRAFT_NULL);
+	rows_draft_add_cell(r, r->bytes.len, s.at == NULL ? ROWS_DRAFT_NULL : s.len);
+	if (s.at == NULL)
 		return;
-	}
-	to = rows_draft_room(r, s.len);
-	if (to == NULL)
-		return;
-	memcpy(to, s.at, s.len);
-	rows_draft_added(r, s.len);
+	(void)buf_add(&r->bytes, s);
+	(void)buf_add(&r->bytes, (struct span){ "", 1 });
 }
 
 bool

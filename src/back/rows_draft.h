@@ -39,16 +39,6 @@ void rows_draft_shrink(struct rows_draft *r);
 /* Add a name or a value; .at is NULL for NULL.  What does not fit is remembered: rows_draft_is_full. */
 void rows_draft_add(struct rows_draft *r, struct span s);
 
-/*
- * Make room for a value of up to len bytes, to be written there and then added by rows_draft_added.
- *
- * Returns  where to write; NULL: it does not fit, which is remembered
- */
-char *rows_draft_room(struct rows_draft *r, size_t len);
-
-/* Add the len bytes that were written where rows_draft_room said. */
-void rows_draft_added(struct rows_draft *r, size_t len);
-
 /* Returns true when something did not fit: the result is not whole. */
 bool rows_draft_is_full(const struct rows_draft *r);
 

@@ -214,9 +214,14 @@ back_url_param(const struct back_url *u, const char *name, char *out, size_t siz
 	struct span query = span_str(u->query), is, value;
 
 	out[0] = '\0';
-	while (back_url_take_param(&query, &is, &value))
-		if (back_url_is_named(is, name))
-			return back_url_decode(value, out, size) ? 1 : -1;
+	while (back_url_take_param(&query, &is, &value)) {
+		if (!back_url_is_named(is, name))
+			continue;
+		if (back_url_decode(value, out, size))
+			return 1;
+		out[0] = '\0';
+		return -1;
+	}
 	return 0;
 }
 
