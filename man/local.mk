@@ -9,7 +9,7 @@ dist_man_MANS += \
 	man/weft_body.3 \
 	man/weft_fault.3 \
 	man/weft_input.3 \
-	man/weft_json.3 \
+	man/weft_lease.3 \
 	man/weft_module.3 \
 	man/weft_redis.3 \
 	man/weft_request.3 \
@@ -25,6 +25,8 @@ MAN_ALIASES = \
 	weft_strerror=weft_fault weft_log=weft_fault weft_stderr=weft_fault weft_rc=weft_fault \
 	WEFT_OK=weft_fault \
 	weft_query=weft_input weft_form=weft_input weft_cookie=weft_input \
+	weft_begin=weft_lease weft_commit=weft_lease weft_rollback=weft_lease weft_lend=weft_lease weft_give=weft_lease \
+	weft_lease_sql=weft_lease weft_lease_sql_values=weft_lease weft_lease_sql_n=weft_lease weft_lease_redis=weft_lease \
 	WEFT_MODULE=weft_module WEFT_MODULE_INIT=weft_module weft_route=weft_module weft_handler=weft_module \
 	WEFT_ABI_MAJOR=weft_module WEFT_ABI_MINOR=weft_module WEFT_API=weft_module WEFT_CHECK=weft_module \
 	WEFT_PRINTF=weft_module \
@@ -35,9 +37,7 @@ MAN_ALIASES = \
 	weft_role=weft_request weft_var=weft_request weft_var_at=weft_request \
 	weft_status=weft_response weft_set_header=weft_response weft_add_header=weft_response weft_set_variable=weft_response \
 	weft_write=weft_response weft_puts=weft_response weft_printf=weft_response weft_html=weft_response \
-	weft_flush=weft_response weft_redirect=weft_response \
-	weft_json_object=weft_json weft_json_array=weft_json weft_json_end=weft_json weft_json_text=weft_json \
-	weft_json_int=weft_json weft_json_real=weft_json weft_json_bool=weft_json \
+	weft_json=weft_response weft_flush=weft_response weft_redirect=weft_response \
 	weft_sql_start=weft_sql weft_sql_values=weft_sql weft_sql_n=weft_sql weft_sql_start_n=weft_sql \
 	weft_call_rows=weft_sql weft_value=weft_sql weft_value_text=weft_sql WEFT_TEXT=weft_sql \
 	WEFT_INT=weft_sql WEFT_REAL=weft_sql WEFT_BYTES=weft_sql WEFT_NULL_VALUE=weft_sql \

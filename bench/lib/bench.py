@@ -29,7 +29,7 @@ class Bench:
         self.words = {"WEFT": self.program("weft"), "MODULES": os.path.join(folder, "bin")}
         self.places = []
         self.subjects = [subject for subject in (kind(self) for kind in kinds) if any(map(subject.takes, cases))]
-        self.fronts = {subject.name: Front(self, subject) for subject in self.subjects
+        self.fronts = {subject: Front(self, subject) for subject in self.subjects
                        if any(case.is_fronted and subject.takes(case) for case in cases)}
         self.results = Results(options.seconds)
 
@@ -97,7 +97,7 @@ class Bench:
         self.results.rounds.append(found)
 
     def measure(self, case, subject):
-        asked = self.fronts[subject.name] if case.is_fronted else subject
+        asked = self.fronts[subject] if case.is_fronted else subject
         try:
             return asked.load(self, case, asked)
         except (Failure, OSError, ValueError, subprocess.SubprocessError) as failure:

@@ -76,7 +76,7 @@ class Front(HttpPeer):
         self.uri, self.body = subject.uri, subject.body
 
     def start(self):
-        self.listen(self.make_place("front-" + self.name), PASS=self.subject.passes, ROOT=self.subject.root,
+        self.listen(self.make_place("front-" + type(self.subject).__name__), PASS=self.subject.passes, ROOT=self.subject.root,
                     ADDRESS=self.subject.address)
 
     def argv(self, place):

@@ -10,7 +10,7 @@ from lib.place import Failure, Place, wait_until
 from lib.weft import Weft
 from limits.measure import raise_files
 
-from . import load
+from . import load, tree
 
 PROGRAMS = ("weft", "bench/floor", "bench/fixed.so", "bench/scale.so", "bench/scale_list.so", "bench/scale_item.so",
             "bench/scale_routes.so", "examples/probe.so")
@@ -91,8 +91,15 @@ class Ground:
     def load(self, server, uri, *words):
         return self.end(self.begin(server, uri, *words))
 
+    @staticmethod
+    def others(server):
+        """Seconds of processor time that all but this server have taken, ever."""
+        with open("/proc/stat") as file:
+            user, nice, system, _, _, irq, soft, steal = map(int, file.readline().split()[1:9])
+        return (user + nice + system + irq + soft + steal) / tree.TICK - tree.cpu([server.process.pid])
+
     def cpu(self, server, uri, few, many, *words):
-        """CPU time of a request, in microseconds: what many requests take more than few, so without opening connections."""
+        """CPU time of a request, in microseconds: what many requests take more than few, without the opening of connections."""
         spent = []
         for requests in (few, many):
             found = self.load(server, uri, "-n", requests, *words)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: ISC
 """The tests of the TechEmpower benchmark: weft's example, and the same for two peers.
 
-Each has 8 connections to the database and, where it asks Redis, 2 to that.  weft is asked over FastCGI, the peers
-over HTTP, none of them with a web server in front unless the case says so.  The benchmark pipelines its plaintext requests over HTTP; FastCGI
-has no such thing (many requests at once on a connection, yes, but no web server makes use of that), so nobody does here.
+Each has 8 connections to the database and, where it asks Redis, 2 to that.  weft is asked over FastCGI, the peers over
+HTTP, none of them with a web server in front unless the case says so.  The benchmark pipelines its plaintext requests
+over HTTP; FastCGI has no such thing (many requests at once on a connection, yes, but no web server makes use of that),
+so nobody does here.
 """
 import os
 

@@ -5,13 +5,14 @@
  */
 #include <weft/weft.h>
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/api_call.h"
 #include "app/app.h"
-#include "app/fail.h"
 #include "back/reply.h"
 #include "back/rows.h"
 #include "back/sqltext.h"
@@ -19,72 +20,29 @@
 _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT == (int)REPLY_TEXT,
     "one numbering of replies");
 
-/* Begin a call.  On failure it is done at once. */
-static void
-api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind)
+/* As strtoll: but nearly all numbers are a few digits and nothing else, and no locale has anything to say of them. */
+static long long
+api_number(const char *text)
 {
-	*c = (struct weft_call){ .rq = rq };
-	call_init(&c->call, kind, &rq->rq.arena, &c->fault);
-}
+	const char *at = text[0] == '-' ? text + 1 : text, *first = at;
+	long long n = 0;
 
-static void
-api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const char *what)
-{
-	c->call.state = CALL_DONE;
-	c->call.rc = rc;
-	fault_set(&c->fault, rc, NULL, fmt, what);
-}
-
-/* Hand a call to its pool. */
-static void
-api_submit(struct weft_call *c, const char *name)
-{
-	struct pool *p = app_pool(c->rq->app, name);
-
-	if (c->call.state == CALL_DONE)
-		return;
-	if (p == NULL) {
-		api_call_fail(c, WEFT_INVALID, "no pool is called \"%s\"", name);
-		return;
-	}
-	if (pool_kind(p) != c->call.kind) {
-		c->call.pool = p;
-		api_call_fail(c, WEFT_INVALID, c->call.kind == CALL_SQL ? "pool %s takes no SQL" : "pool %s takes no Redis commands", name);
-		return;
-	}
-	pool_submit(p, &c->call);
-}
-
-static int
-api_finish(struct weft_request *rq, struct weft_call *c)
-{
-	if (call_wait(&c->call, CLOCK_NEVER) == WEFT_OK)
-		return WEFT_OK;
-	return fail_note_call(rq, c);
-}
-
-static struct weft_call *
-api_keep(struct weft_request *rq, enum call_kind kind)
-{
-	struct weft_call *c = arena_alloc(&rq->rq.arena, sizeof *c);
-
-	if (c == NULL)
-		return NULL;
-	api_call_init(c, rq, kind);
-	LIST_INSERT_HEAD(&rq->calls, c, link);
-	return c;
+	while (*at >= '0' && *at <= '9' && at - first < 18)
+		n = n * 10 + (*at++ - '0');
+	if (*at != '\0' || at == first)
+		return strtoll(text, NULL, 10);
+	return first > text ? -n : n;
 }
 
 /* ---- Redis ---- */
 
-static void
-api_redis_ask(struct weft_call *c, const char *pool, const char *fmt, va_list ap)
+void
+api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap)
 {
 	enum weft_rc rc = redis_command_vformat(c->call.arena, fmt, ap, &c->call.redis);
 
 	if (rc != WEFT_OK)
 		api_call_fail(c, rc, "command \"%s\" cannot be made", fmt);
-	api_submit(c, pool);
 }
 
 static int
@@ -105,8 +63,9 @@ weft_redis(struct weft_request *rq, const char *pool, struct weft_reply **reply,
 
 	api_call_init(&c, rq, CALL_REDIS);
 	va_start(ap, fmt);
-	api_redis_ask(&c, pool, fmt, ap);
+	api_redis_vformat(&c, fmt, ap);
 	va_end(ap);
+	api_submit(&c, pool);
 	return api_redis_finish(rq, &c, reply);
 }
 
@@ -163,8 +122,9 @@ weft_redis_start(struct weft_request *rq, const char *pool, const char *fmt, ...
 	if (c == NULL)
 		return NULL;
 	va_start(ap, fmt);
-	api_redis_ask(c, pool, fmt, ap);
+	api_redis_vformat(c, fmt, ap);
 	va_end(ap);
+	api_submit(c, pool);
 	return c;
 }
 
@@ -199,7 +159,7 @@ weft_reply_int(const struct weft_reply *reply)
 		return 0;
 	if (reply->kind == REPLY_INT)
 		return reply->integer;
-	return reply->kind == REPLY_TEXT ? strtoll(reply->text.at, NULL, 10) : 0;
+	return reply->kind == REPLY_TEXT ? api_number(reply->text.at) : 0;
 }
 
 size_t
@@ -217,20 +177,26 @@ weft_reply_at(const struct weft_reply *reply, size_t n)
 /* ---- SQL ---- */
 
 /* The public value as the back layer's, which borrows the caller's bytes. */
-static struct value
-api_value(struct weft_value v)
+static void
+api_value(struct value *to, const struct weft_value *v)
 {
-	switch (v.type) {
+	switch (v->type) {
 	case 1:
-		return (struct value){ .kind = VALUE_INT, .as.integer = v.integer };
+		to->kind = VALUE_INT;
+		to->as.integer = v->integer;
+		break;
 	case 2:
-		return (struct value){ .kind = VALUE_REAL, .as.real = v.real };
+		to->kind = VALUE_REAL;
+		to->as.real = v->real;
+		break;
 	case 3:
-		return (struct value){ .kind = VALUE_TEXT, .as.bytes = { v.bytes, v.len } };
 	case 4:
-		return (struct value){ .kind = VALUE_BYTES, .as.bytes = { v.bytes, v.len } };
+		to->kind = v->type == 3 ? VALUE_TEXT : VALUE_BYTES;
+		to->as.bytes = (struct span){ v->bytes, v->len };
+		break;
 	default:
-		return (struct value){ .kind = VALUE_NULL };
+		to->kind = VALUE_NULL;
+		break;
 	}
 }
 
@@ -245,6 +211,14 @@ api_sql_set(struct weft_call *c, const char *sql, struct value *room, size_t n)
 		return true;
 	api_call_fail(c, n > WEFT_SQL_PARAMS_MAX ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
 	return false;
+}
+
+void
+api_sql_take(struct weft_call *c, const char *sql, struct value *room, const struct weft_value *value, size_t n)
+{
+	if (api_sql_set(c, sql, room, n))
+		for (size_t i = 0; i < n; i++)
+			api_value(&room[i], &value[i]);
 }
 
 /* What was begun may be sent after its caller has gone on: keep copies of what it points to. */
@@ -266,12 +240,16 @@ api_sql_keep(struct weft_call *c)
 		api_call_fail(c, WEFT_SYSTEM, "%s: out of memory", "statement");
 }
 
-static void
+void
 api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va_list ap)
 {
+	struct weft_value value;
+
 	if (api_sql_set(c, sql, room, n < 0 ? 0 : (size_t)n))
-		for (int i = 0; i < n; i++)
-			room[i] = api_value(va_arg(ap, struct weft_value));
+		for (int i = 0; i < n; i++) {
+			value = va_arg(ap, struct weft_value);
+			api_value(&room[i], &value);
+		}
 }
 
 static int
@@ -307,9 +285,7 @@ weft_sql_values(struct weft_request *rq, const char *pool, struct weft_rows **ro
 	struct weft_call c;
 
 	api_call_init(&c, rq, CALL_SQL);
-	if (api_sql_set(&c, sql, room, n))
-		for (size_t i = 0; i < n; i++)
-			room[i] = api_value(value[i]);
+	api_sql_take(&c, sql, room, value, n);
 	api_submit(&c, pool);
 	return api_sql_finish(rq, &c, rows);
 }
@@ -382,7 +358,7 @@ weft_rows_int(const struct weft_rows *rows, size_t row, unsigned column)
 {
 	const char *text = weft_rows_text(rows, row, column);
 
-	return text == NULL ? 0 : strtoll(text, NULL, 10);
+	return text == NULL ? 0 : api_number(text);
 }
 
 double

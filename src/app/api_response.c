@@ -2,6 +2,7 @@
 /* The exported API: the answer, its errors, and the log. */
 #include <weft/weft.h>
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,7 +101,6 @@ weft_redirect(struct weft_request *rq, int status, const char *location)
 	}
 	if (location == NULL)
 		return WEFT_INVALID;
-	rq->json = (struct app_json){ .depth = 0 };
 	rc = response_clear(rs);
 	if (rc == WEFT_OK)
 		rc = response_status(rs, status, NULL);
@@ -119,6 +119,29 @@ int
 weft_fail(struct weft_request *rq)
 {
 	return fail_answer_last(rq);
+}
+
+static int
+api_json_write(const char *bytes, size_t len, void *rs)
+{
+	return response_write(rs, (struct span){ bytes, len }) == WEFT_OK ? 0 : -1;
+}
+
+int
+weft_json(struct weft_request *rq, const struct json_t *value)
+{
+	struct response *rs = &rq->rq.response;
+	enum weft_rc rc = response_set(rs, "Content-Type", "application/json");
+
+	if (rc != WEFT_OK || json_dump_callback(value, api_json_write, rs, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+		return rc;
+	if (rs->failed != WEFT_OK)
+		return rs->failed;
+	if (rs->ops == NULL)
+		return WEFT_CANCELED;
+	/* What it has written is no answer. */
+	rs->failed = WEFT_INVALID;
+	return fail_note(rq, WEFT_INVALID, 0, "weft_json: a value that is no JSON");
 }
 
 int

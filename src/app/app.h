@@ -15,6 +15,7 @@
 #include <weft/weft.h>
 
 #include "back/call.h"
+#include "back/lease.h"
 #include "back/pool.h"
 #include "base/fault.h"
 #include "front/front.h"
@@ -50,6 +51,18 @@ struct weft_call {
 	LIST_ENTRY(weft_call) link;	/* the request's calls which are not waited for yet */
 };
 
+/* A connection that a request has borrowed; in its arena. */
+struct weft_lease {
+	struct lease lease;
+	struct fault over;		/* of its place in the queue; then what all further calls fail with: one was given up, or
+					   the transaction is over.  rc WEFT_OK: none */
+	struct weft_request *rq;
+	struct call *call;		/* what a fiber waits for on it now; NULL: nothing */
+	bool begun;			/* its transaction is weft_begin's */
+	bool given;
+	LIST_ENTRY(weft_lease) link;	/* the request's which are not given back */
+};
+
 struct app_defer {
 	void (*fn)(void *arg);
 	void *arg;
@@ -58,18 +71,6 @@ struct app_defer {
 
 struct app_param {
 	const char *name, *value;
-};
-
-enum { APP_JSON_DEPTH = 64 };
-
-/* A JSON value that a handler writes piece by piece. */
-struct app_json {
-	uint64_t arrays;	/* bit n is set: the container that n others are around is an array */
-	unsigned depth;		/* containers that are open */
-	bool in_object;		/* the innermost is one: members have keys */
-	bool has_more;		/* something is in it already: a comma comes next */
-	bool is_begun;
-	enum weft_rc failed;	/* it cannot be completed */
 };
 
 /* What the handler's opaque pointer points to. */
@@ -86,8 +87,8 @@ struct weft_request {
 	struct fault *fault;		/* what was said of it; in the arena.  NULL: nothing, or no memory was left for it */
 	const char *fault_pool;		/* its pool; NULL: none */
 	LIST_HEAD(, weft_call) calls;
+	LIST_HEAD(, weft_lease) leases;
 	struct app_defer *defers;
-	struct app_json json;
 };
 
 struct app {

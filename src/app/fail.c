@@ -72,6 +72,15 @@ fail_note(struct weft_request *rq, enum weft_rc rc, int status, const char *fmt,
 }
 
 int
+fail_note_fault(struct weft_request *rq, const struct fault *fault, const char *pool)
+{
+	fail_begin(rq, fault->rc, 0, pool);
+	if (rq->fault != NULL)
+		*rq->fault = *fault;
+	return fault->rc;
+}
+
+int
 fail_note_call(struct weft_request *rq, const struct weft_call *call)
 {
 	fail_begin(rq, call->call.rc, call->status, call->call.pool == NULL ? call->pool : pool_name(call->call.pool));
@@ -97,7 +106,6 @@ fail_answer(struct weft_request *rq, int status, const char *text)
 {
 	struct response *rs = &rq->rq.response;
 
-	rq->json = (struct app_json){ .depth = 0 };
 	if (response_clear(rs) != WEFT_OK) {
 		/* Part of an answer is out: nobody may take it for the whole. */
 		response_abort(rs);

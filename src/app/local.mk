@@ -6,12 +6,13 @@ libapp_la_LIBADD = $(JANSSON_LIBS)
 libapp_la_SOURCES = \
 	src/app/app.c src/app/app.h \
 	src/app/fail.c src/app/fail.h \
-	src/app/jsontree.c src/app/jsontree.h \
 	src/app/module.c src/app/module.h \
 	src/app/page.c src/app/page.h
 WEFT_API_SOURCES = \
 	src/app/api_back.c \
-	src/app/api_json.c \
+	src/app/api_call.c src/app/api_call.h \
+	src/app/api_http.c \
+	src/app/api_lease.c \
 	src/app/api_request.c \
 	src/app/api_response.c \
 	src/app/api_wait.c

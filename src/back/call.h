@@ -3,7 +3,7 @@
 #define BACK_CALL_H
 
 /*
- * One thing asked of a back end: a Redis command, an SQL statement.  It lives
+ * One thing asked of a back end: a Redis command, an SQL statement, an HTTP request.  It lives
  * in the memory (arena) of whoever asks, is handed to a pool, and is done
  * once: either the driver finishes it, or the asker abandons it.  After
  * that no pool, connection or driver points to it any more.
@@ -26,12 +26,14 @@
 
 struct conn;
 struct lease;
+struct http_ask;
 struct pool;
+struct weft_http;
 struct weft_reply;
 struct weft_rows;
 
 enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_DONE };
-enum call_kind { CALL_REDIS, CALL_SQL };
+enum call_kind { CALL_REDIS, CALL_SQL, CALL_HTTP };
 enum call_retry { CALL_FIRST, CALL_UNSENT, CALL_AGAIN };	/* nothing was lost; what was lost had not been sent; it had been */
 
 /* A typed parameter of a statement; the public struct weft_value has the same types. */
@@ -70,10 +72,12 @@ struct call {
 	struct span redis;		/* CALL_REDIS: the command in the protocol's form (RESP), whole */
 	uint32_t hash;			/* the pool's: what it is told apart by from other statements (sql_hash) */
 	usec pace;			/* the pool's: how long it is expected to take */
+	const struct http_ask *ask;	/* CALL_HTTP, with all that it points to */
 
 	/* What came back, in the arena; valid as long as it.  NULL unless rc is WEFT_OK. */
 	struct weft_reply *reply;
 	struct weft_rows *rows;
+	struct weft_http *http;
 };
 
 /* Begin a call; everything else zero.  The caller then sets what is asked, and submits it. */

@@ -17,6 +17,9 @@ static const struct driver *const driver_table[] = {
 #ifdef HAVE_SQLITE
 	&driver_sqlite,
 #endif
+#ifdef HAVE_CURL
+	&driver_http,
+#endif
 	NULL,
 };
 

@@ -22,6 +22,23 @@
  * One that has been idle for long is asked for a sign of life before it is used (CONN_CHECKING: ping(), conn_is_ready()).
  * One that is to go (too old, the back end has failed over, too many) is given nothing more and closed when nothing is
  * owed (CONN_LEAVING).
+ *
+ * What a connection that can be lent asks of a driver, beyond that:
+ *
+ *	send() looks at call->lease.  Where it is NULL, what would change the connection for the next who
+ *	uses it is refused with WEFT_INVALID (sqltext.h knows words for SQL).  Else the connection is the
+ *	borrower's own and may be changed; but nothing of that may get to where a shared call finds it without
+ *	being looked at, such as a cache of prepared statements.
+ *
+ *	conn->in_transaction is what the server last said, not what was asked for: some roll back by themselves
+ *	(a deadlock in MariaDB, a full disk in SQLite), and what the borrower asks then must not be done on its own.
+ *	A COMMIT after which nothing was committed is WEFT_REFUSED, whatever the server calls it.
+ *
+ *	A statement which did not reach a connection that was lent is never sent down another one, nor a second
+ *	time in a transaction, not even where what it was prepared as was lost.
+ *
+ *	clean() ends what was abandoned, rolls back, resets what was changed, and then says that the connection is
+ *	as it was.  What it cannot undo for certain it leaves to close().
  */
 
 #include <stdbool.h>
@@ -60,6 +77,7 @@ struct conn {
 	const struct driver *driver;
 	void *driver_data;		/* the driver's own */
 	struct lease *lease;		/* while CONN_LENT: whose it is */
+	bool in_transaction;		/* the driver's to keep true, before call_finish: a transaction is open on it */
 	unsigned inflight;		/* replies owed on it, abandoned ones too; these five kept by conn_took and conn_gave */
 	unsigned wanted;		/* of these, of calls that were not abandoned */
 	usec busy_since;		/* when the oldest owed reply was asked for, or the last reply came; 0: idle */
@@ -115,9 +133,13 @@ struct driver {
 	/*
 	 * A borrower has given c back.  Its transaction is over and its settings, watches, subscriptions and
 	 * what else it left behind are gone before anybody else gets it.  Replies may still be owed, of calls that were
-	 * abandoned.  The pool closes a connection that takes longer than POOL_GRACE.  NULL: always closed.
+	 * abandoned.  The pool closes a connection that takes longer than POOL_GRACE.  NULL: always closed, which is
+	 * right too, and costs a connection each time.
 	 */
 	enum conn_clean (*clean)(struct conn *c);
+
+	/* Returns the statement that begins a transaction on a connection to url; static.  NULL: the back end has none (Redis, HTTP). */
+	const char *(*begin)(const struct back_url *url);
 
 	/* Close and free driver_data, at once.  Calls still in its pipeline are finished first, oldest
 	   first: WEFT_UNKNOWN if any byte of them was sent, WEFT_NOT_SENT else; with fmt NULL the pool says why.
@@ -164,11 +186,22 @@ void conn_took(struct conn *c, struct call *call, void *slot);
  */
 void conn_gave(struct conn *c);
 
+/*
+ * The call is done, and the rest of its reply goes to the asker bit by bit (a stream): until conn_gave it is owed,
+ * but for as long as the asker likes, and never overdue.
+ */
+static inline void
+conn_is_read(struct conn *c)
+{
+	c->busy_since = CLOCK_NEVER;
+}
+
 /* ---- the drivers that are built in ---- */
 
 extern const struct driver driver_redis;
 extern const struct driver driver_postgres;
 extern const struct driver driver_sqlite;
+extern const struct driver driver_http;
 
 /* Returns the driver for a scheme; NULL when there is none, or this build is without it. */
 const struct driver *driver_find(const char *scheme);

@@ -29,6 +29,12 @@ lease_is_live(const struct lease *l)
 	return l->conn != NULL;
 }
 
+bool
+lease_in_transaction(const struct lease *l)
+{
+	return l->conn != NULL && l->conn->in_transaction;
+}
+
 /* The connection is there: its place in the queue is done. */
 void
 lease_begin(struct lease *l, struct conn *c)
@@ -49,7 +55,8 @@ lease_submit(struct lease *l, struct call *c)
 	if (pool_begin(p, c) != WEFT_OK)
 		return;
 	if (l->conn == NULL) {
-		call_finish(c, WEFT_NOT_SENT, p->code, "the connection that was lent is gone: %s", pool_reason(p));
+		call_finish(c, WEFT_NOT_SENT, l->lost.code, "the connection that was lent is gone: %s",
+		    l->lost.rc == WEFT_OK ? "it was given back" : l->lost.text);
 		return;
 	}
 	if (l->conn->inflight >= p->driver->depth) {
@@ -58,7 +65,7 @@ lease_submit(struct lease *l, struct call *c)
 	}
 	rc = p->driver->send(l->conn, c);
 	if (rc != WEFT_OK)
-		call_finish(c, rc, NULL, rc == WEFT_NOT_SENT ? "the connection that was lent is of no use any more" : NULL);
+		call_finish(c, rc, NULL, NULL);
 }
 
 void
@@ -76,6 +83,16 @@ lease_give(struct lease *l)
 }
 
 void
+lease_leave(struct lease *l)
+{
+	struct conn *c = l->conn;
+
+	if (c != NULL)
+		c->pool->stat.left++;
+	lease_give(l);
+}
+
+void
 lease_drop(struct lease *l)
 {
 	struct conn *c = l->conn;
@@ -90,7 +107,10 @@ lease_drop(struct lease *l)
 void
 lease_lost(struct lease *l)
 {
+	const struct pool *p = l->conn->pool;
+
 	l->conn = NULL;
+	fault_set(&l->lost, WEFT_NOT_SENT, p->code, "%s", pool_reason(p));
 }
 
 usec

@@ -15,6 +15,7 @@
 
 #include "back/call.h"
 #include "base/clock.h"
+#include "base/fault.h"
 
 struct conn;
 struct pool;
@@ -25,6 +26,7 @@ struct lease {
 	const char *label;		/* who has it, for the log; borrowed */
 	usec since;			/* when it was lent */
 	bool told;			/* that it has been out for long */
+	struct fault lost;		/* why the connection is gone: rc is WEFT_OK until it is */
 };
 
 /*
@@ -45,8 +47,14 @@ void lease_submit(struct lease *l, struct call *c);
 /* Returns true while the connection is there. */
 bool lease_is_live(const struct lease *l);
 
+/* Returns true while a transaction is open on the connection, by what the back end last said. */
+bool lease_in_transaction(const struct lease *l);
+
 /* Give it back, or leave the queue.  Nothing where it was lost or given before.  Calls that it still owes must have been abandoned. */
 void lease_give(struct lease *l);
+
+/* As lease_give, by the server, for a borrower that came to its end before: that is counted. */
+void lease_leave(struct lease *l);
 
 /* Close the connection instead: its state is of no use to anybody. */
 void lease_drop(struct lease *l);

@@ -6,6 +6,9 @@ libback_la_SOURCES = \
 	src/back/call.c src/back/call.h \
 	src/back/driver.c src/back/driver.h \
 	src/back/lease.c src/back/lease.h \
+	src/back/http_head.c src/back/http_head.h \
+	src/back/http_stream.c src/back/http_stream.h \
+	src/back/httptext.c src/back/httptext.h \
 	src/back/pool.c src/back/pool.h \
 	src/back/pool_conn.c src/back/pool_impl.h \
 	src/back/pool_gone.c \
@@ -32,6 +35,7 @@ libback_la_SOURCES += \
 	src/back/postgres.c src/back/postgres.h \
 	src/back/postgres_cancel.c src/back/postgres_connect.c \
 	src/back/postgres_gather.c src/back/postgres_gather.h \
+	src/back/postgres_lease.c \
 	src/back/postgres_put.c src/back/postgres_take.c
 endif
 if HAVE_SQLITE
@@ -40,4 +44,11 @@ libback_la_LIBADD += $(SQLITE_LIBS)
 libback_la_SOURCES += \
 	src/back/sqlite.c src/back/sqlite.h \
 	src/back/sqlite_guard.c src/back/sqlite_job.c
+endif
+if HAVE_CURL
+libback_la_CPPFLAGS += $(CURL_CFLAGS)
+libback_la_LIBADD += $(CURL_LIBS)
+libback_la_SOURCES += \
+	src/back/http.c src/back/http_impl.h \
+	src/back/http_client.c src/back/http_easy.c
 endif

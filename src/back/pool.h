@@ -135,6 +135,9 @@ void pool_drain(struct pool *p);
 /* Returns what kind of call it takes. */
 enum call_kind pool_kind(const struct pool *p);
 
+/* Returns the statement that begins a transaction; NULL: its back end has none. */
+const char *pool_begin_sql(const struct pool *p);
+
 const char *pool_name(const struct pool *p);
 const struct back_url *pool_url(const struct pool *p);
 const struct pool_conf *pool_settings(const struct pool *p);
@@ -157,6 +160,7 @@ struct pool_stat {
 	unsigned long long aged, idled;			/* connections closed for their age; for being idle */
 	unsigned long long failovers, breaks;		/* how often all connections were replaced; how often the breaker opened */
 	unsigned long long lent_long;			/* connections lent for longer than POOL_LENT_LONG */
+	unsigned long long left;			/* connections that their borrowers did not give back themselves */
 };
 void pool_stat(const struct pool *p, struct pool_stat *out);
 

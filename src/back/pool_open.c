@@ -172,6 +172,12 @@ pool_kind(const struct pool *p)
 }
 
 const char *
+pool_begin_sql(const struct pool *p)
+{
+	return p->driver->begin == NULL ? NULL : p->driver->begin(&p->url);
+}
+
+const char *
 pool_name(const struct pool *p)
 {
 	return p->name;

@@ -38,8 +38,12 @@ pool_expect(struct pool *p, struct call *c)
 void
 pool_learn(struct pool *p, const struct call *c)
 {
-	usec *sixteen = pool_pace_of(p, c->hash), took = loop_lately(p->loop) - c->conn->busy_since;
+	usec *sixteen, took = loop_lately(p->loop) - c->conn->busy_since;
 
+	/* Of a connection that is lent nobody asks when it is free. */
+	if (c->lease != NULL)
+		return;
+	sixteen = pool_pace_of(p, c->hash);
 	if (*sixteen == 0)
 		*sixteen = 16 * POOL_SLOW;
 	if (!c->was_first || took < *sixteen / 16 || took >= POOL_SLOW)

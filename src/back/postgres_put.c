@@ -30,7 +30,7 @@ postgres_values_refuse(struct call *c, unsigned i, const char *why)
 	return WEFT_INVALID;
 }
 
-enum weft_rc
+static enum weft_rc
 postgres_values_check(struct call *c)
 {
 	if (c->nvalues > POSTGRES_VALUES)
@@ -177,7 +177,6 @@ postgres_put_end(struct postgres *d, struct postgres_slot *s)
 {
 	s->seq = ++d->seq;
 	TAILQ_INSERT_TAIL(&d->sent, s, link);
-	postgres_flush_later(d);
 }
 
 static int
@@ -206,7 +205,10 @@ postgres_send_own(struct postgres *d, enum postgres_owner owner, const char *sql
 int
 postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql)
 {
-	return postgres_send_own(d, owner, sql) == 0 ? 0 : postgres_put_failed(d);
+	if (postgres_send_own(d, owner, sql) != 0)
+		return postgres_put_failed(d);
+	postgres_flush_later(d);
+	return 0;
 }
 
 static int
@@ -218,7 +220,7 @@ postgres_deallocate(struct postgres *d, unsigned number)
 	return postgres_send_own(d, POSTGRES_OURS, text);
 }
 
-struct stmt *
+static struct stmt *
 postgres_prepared(struct postgres *d, const struct call *c)
 {
 	return stmts_find(&d->stmts, c->sql, c->hash, postgres_values_shape(c));
@@ -264,7 +266,7 @@ postgres_put_call(struct postgres *d, struct postgres_slot *s, const struct stmt
 	if (postgres_bind(b, c) != 0)
 		return -1;
 	/* The second try goes without a name: nobody can deallocate that.  The next call prepares it anew. */
-	if (prepared == NULL && !s->retried && postgres_prepare(d, s, &prepared) != 0)
+	if (prepared == NULL && !s->unnamed && postgres_prepare(d, s, &prepared) != 0)
 		return -1;
 	if (prepared == NULL)
 		return PQsendQueryParams(d->pg, c->sql, n, b->type, b->at, b->len, b->format, 0) ? 0 : -1;
@@ -272,7 +274,11 @@ postgres_put_call(struct postgres *d, struct postgres_slot *s, const struct stmt
 	return PQsendQueryPrepared(d->pg, prepared->name, n, b->at, b->len, b->format, 0) ? 0 : -1;
 }
 
-int
+/*
+ * Hand the slot's statement, which is prepared so (NULL: not yet, or not to be used), to libpq and append it to `sent`.
+ * Returns 0; -1: the connection is dead, the slot in no list.
+ */
+static int
 postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
 {
 	if (postgres_put_call(d, s, prepared) != 0 || !postgres_put_sync(d))
@@ -283,6 +289,44 @@ postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *pre
 	if (d->bind.text.size > 65536)
 		buf_fini(&d->bind.text);
 	return 0;
+}
+
+/* May it be sent?  What is prepared has been looked at before. */
+static enum weft_rc
+postgres_check_call(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
+{
+	enum weft_rc rc = postgres_values_check(s->call);
+	bool unnamed = false;
+
+	if (rc == WEFT_OK && (prepared == NULL || d->tainted))
+		rc = postgres_look(d, s->call, &unnamed);
+	s->unnamed |= unnamed;
+	return rc;
+}
+
+bool
+postgres_put_held(struct postgres *d)
+{
+	struct postgres_slot *s;
+
+	postgres_hold(d);
+	while (!d->closed && !d->dead && !d->draining && (s = TAILQ_FIRST(&d->held)) != NULL) {
+		struct call *c = s->call;
+		const struct stmt *prepared = s->unnamed ? NULL : postgres_prepared(d, c);
+		enum weft_rc rc = postgres_check_call(d, s, prepared);
+
+		TAILQ_REMOVE(&d->held, s, link);
+		s->is_held = false;
+		if (rc != WEFT_OK) {
+			postgres_slot_free(d, s);
+			call_finish(c, rc, NULL, NULL);
+			conn_gave(d->conn);
+		} else if (postgres_put(d, s, s->unnamed ? NULL : prepared) != 0) {
+			s->is_held = true;
+			TAILQ_INSERT_HEAD(&d->held, s, link);
+		}
+	}
+	return postgres_release(d);
 }
 
 void
@@ -297,14 +341,21 @@ postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 	/* The server may have it still: its plan is stale, or the error was not about it. */
 	if (!s->preparing && postgres_deallocate(d, s->number) != 0)
 		postgres_put_failed(d);
+	postgres_flush_later(d);
 }
 
 void
-postgres_put_fini(struct postgres *d)
+postgres_forget_prepared(struct postgres *d)
 {
 	struct stmt *t;
 
 	while ((t = TAILQ_FIRST(&d->stmts.used)) != NULL)
 		stmts_remove(&d->stmts, t);
+}
+
+void
+postgres_put_fini(struct postgres *d)
+{
+	postgres_forget_prepared(d);
 	postgres_bind_fini(&d->bind);
 }

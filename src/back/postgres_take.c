@@ -175,6 +175,10 @@ postgres_finish(struct call *call, PGresult *r)
 		call_finish(call, WEFT_UNKNOWN, NULL, "the server gave no result");
 		return;
 	}
+	if (call->lease != NULL && postgres_is_uncommitted(call, r)) {
+		call_finish(call, WEFT_REFUSED, "25P02", "a statement of the transaction had failed: it was rolled back, not committed");
+		return;
+	}
 	if (!postgres_is_error(r)) {
 		call->rows = postgres_rows(call->arena, r);
 		if (call->rows != NULL)
@@ -194,24 +198,25 @@ postgres_settle_prepared(struct postgres *d, const struct postgres_slot *s)
 		postgres_unprepare(d, s);
 }
 
-/* Nothing of it was done.  On a connection that just broke it counts as not sent. */
+/* Nothing of it was done: it counts as not sent. */
 static void
 postgres_try_again(struct postgres *d, struct postgres_slot *s)
 {
 	PQclear(s->result);
 	s->result = NULL;
-	s->retried = true;
-	if (d->dead || postgres_put(d, s, NULL) != 0)
-		TAILQ_INSERT_HEAD(&d->held, s, link);
+	s->unnamed = true;
+	s->is_held = true;
+	TAILQ_INSERT_HEAD(&d->held, s, link);
+	postgres_flush_later(d);
 }
 
-/* Nothing is owed any more: is the connection as it was? */
+/* Nothing is owed any more: is the connection as it was?  One that is lent need not be. */
 static void
 postgres_check_idle(struct postgres *d)
 {
 	PGTransactionStatusType status;
 
-	if (!TAILQ_EMPTY(&d->sent) || PQisBusy(d->pg))
+	if (d->conn->state != CONN_READY || !TAILQ_EMPTY(&d->sent) || PQisBusy(d->pg))
 		return;
 	status = PQtransactionStatus(d->pg);
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
@@ -226,6 +231,9 @@ postgres_take_own(struct postgres *d, struct postgres_slot *s)
 
 	if (is_ping && postgres_is_error(s->result))
 		postgres_die(d, postgres_error_code(s->result), "%s", postgres_error_text(s->result));
+	else if (s->owner == POSTGRES_WASH && postgres_is_error(s->result))
+		postgres_die(d, postgres_error_code(s->result), "what a borrower left behind could not be cleaned up: %s",
+		    postgres_error_text(s->result));
 	postgres_slot_free(d, s);
 	postgres_check_idle(d);
 	if (is_ping && !d->dead)
@@ -240,6 +248,7 @@ postgres_take_sync(struct postgres *d)
 {
 	struct postgres_slot *s = TAILQ_FIRST(&d->sent);
 	struct call *call = s->call;
+	bool again;
 
 	/* Else the next statement's answer would be this one's. */
 	if (s->result == NULL) {
@@ -247,14 +256,17 @@ postgres_take_sync(struct postgres *d)
 		return;
 	}
 	TAILQ_REMOVE(&d->sent, s, link);
+	if (d->conn->state != CONN_READY)
+		postgres_see_transaction(d);
 	if (s->owner != POSTGRES_CALL) {
 		postgres_take_own(d, s);
 		return;
 	}
 	d->live -= call != NULL;
 	d->lost -= call == NULL;
+	again = call != NULL && postgres_is_unprepared(s) && postgres_may_try_again(d);
 	postgres_settle_prepared(d, s);
-	if (call != NULL && !s->retried && postgres_is_unprepared(s)) {
+	if (again) {
 		postgres_try_again(d, s);
 		return;
 	}

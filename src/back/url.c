@@ -189,6 +189,21 @@ back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 	return WEFT_OK;
 }
 
+bool
+back_url_query(const struct back_url *u, const char *name, char *out, size_t size)
+{
+	struct span query = span_str(u->query);
+
+	while (query.len > 0) {
+		struct span value = span_take(&query, '&'), is = span_take(&value, '=');
+
+		if (span_equal(is, span_str(name)) && back_url_decode(value, out, size))
+			return true;
+	}
+	out[0] = '\0';
+	return false;
+}
+
 /* Text that grows in the caller's bytes and is cut where they end. */
 struct back_url_text {
 	char *at;
@@ -233,13 +248,14 @@ back_url_describe(const struct back_url *u, char *out, size_t size)
 {
 	struct back_url_text t = { out, size };
 	int has_authority = u->host[0] != '\0' || u->user[0] != '\0' || u->port != 0;
+	int is_http = strcmp(u->scheme, "http") == 0 || strcmp(u->scheme, "https") == 0;
 	char port[16];
 
 	if (size == 0)
 		return;
 	out[0] = '\0';
 	back_url_put(&t, has_authority || u->path[0] == '/' ? "%.*s://" : "%.*s:", span_str(u->scheme));
-	if (u->user[0] != '\0')
+	if (u->user[0] != '\0' && !is_http)
 		back_url_put(&t, "%.*s@", span_str(u->user));
 	back_url_put(&t, strchr(u->host, ':') != NULL ? "[%.*s]" : "%.*s", span_str(u->host));
 	if (u->port != 0) {

@@ -4,6 +4,7 @@
 
 /* The URL that names a back end, taken apart. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <weft/rc.h>
@@ -27,7 +28,14 @@ struct back_url {
  */
 enum weft_rc back_url_parse(const char *text, struct back_url *out, char *error, size_t size);
 
-/* Write the URL without its password, for logs and status pages, to out. */
+/*
+ * Find a parameter of the query, decoded and terminated.
+ *
+ * Returns  true; false when it is not there, is malformed, has a control byte or does not fit: out is empty then
+ */
+bool back_url_query(const struct back_url *u, const char *name, char *out, size_t size);
+
+/* Write the URL without its password, for logs and status pages, to out.  Of HTTP without the user too, which often is the secret. */
 void back_url_describe(const struct back_url *u, char *out, size_t size);
 
 #endif

@@ -13,12 +13,15 @@
 #include "base/must.h"
 #include "loop/child.h"
 #include "loop/loop.h"
+#include "server/share.h"
 #include "server/worker.h"
 
 #define SEAT_BACKOFF_MIN (100 * USEC_PER_MSEC)
 #define SEAT_BACKOFF_MAX (30 * USEC_PER_SEC)
 #define SEAT_STEADY      (2 * USEC_PER_SEC)	/* who lived so long may be replaced at once */
 #define GENERATION_START_MAX (60 * USEC_PER_SEC)
+
+_Static_assert((int)SHARE_WORKERS_MAX >= (int)CONFIG_WORKERS_MAX, "each worker has a place");
 
 static void seat_start(struct seat *s);
 
@@ -88,12 +91,14 @@ seat_on_permits(struct seat *s, const struct link_message *m)
 static void
 seat_close_others(const struct generation *g, int sock)
 {
-	int keep[CONFIG_LISTEN_MAX + 2], n = 0;
+	int keep[CONFIG_LISTEN_MAX + 2 + 2 * CONFIG_WORKERS_MAX], n = 0;
 	unsigned from = 3;
 
 	for (size_t i = 0; i < g->nlistens; i++)
 		keep[n++] = g->listen_fd[i];
 	keep[n++] = sock;
+	if (g->share != NULL)
+		n += (int)share_fds(g->share, keep + n);
 	for (;;) {
 		unsigned next = ~0U;
 
@@ -125,6 +130,7 @@ seat_run(void *arg, int sock)
 		.nrings = g->nrings,
 		.own_ring = s->ring,
 		.granted = granted,
+		.share = g->share,
 	};
 
 	for (size_t i = 0; i < g->config->npools && i < APP_POOLS_MAX; i++)
@@ -219,6 +225,8 @@ seat_on_end(void *arg, struct child *child, int status)
 	seat_end_parts(s);
 	s->child = NULL;
 	s->ready = false;
+	if (g->share != NULL)
+		share_vacate(g->share, s->number);
 	if (g->state == GENERATION_DRAINING) {
 		if (generation_alive(g) == 0)
 			g->ops->ended(g->arg, g);
@@ -299,7 +307,9 @@ generation_new(struct loop *l, struct config *config, const struct generation_op
 		s->part = calloc(config->npools + 1, sizeof *s->part);
 		is_whole = is_whole && s->restart != NULL && s->part != NULL;
 	}
-	if (!is_whole)
+	if (g->nseats > 1)
+		g->share = share_new(g->nseats);
+	if (!is_whole || (g->nseats > 1 && g->share == NULL))
 		generation_free(&g);
 	return g;
 }
@@ -393,6 +403,7 @@ generation_free(struct generation **gp)
 		quota_close(&g->pool[i]);
 	free(g->pool);
 	timer_free(&g->patience);
+	share_free(&g->share);
 	config_free(&g->config);
 	free(g);
 }

@@ -23,6 +23,7 @@
 struct child;
 struct generation;
 struct loop;
+struct share;
 struct timeline_ring;
 struct timer;
 
@@ -64,6 +65,7 @@ struct generation {
 	unsigned nseats;
 	struct quota *quota;		/* of all generations; the master's */
 	struct quota_pool **pool;	/* of the config's pools, in its order; from generation_start on */
+	struct share *share;		/* of its workers; NULL: there is only one */
 	usec start_max;			/* how long until all must be ready; set by generation_new */
 	struct timer *patience;		/* while STARTING and DRAINING: when it ends */
 	TAILQ_ENTRY(generation) link;

@@ -16,4 +16,5 @@ libserver_la_SOURCES = \
 	src/server/quota.c src/server/quota.h \
 	src/server/sandbox.c src/server/sandbox.h \
 	src/server/setup.c src/server/setup.h \
+	src/server/share.c src/server/share.h \
 	src/server/worker.c src/server/worker.h

@@ -23,12 +23,18 @@
 #include "front/fcgi_conn.h"
 #include "loop/listen.h"
 #include "loop/loop.h"
+#include "loop/stall.h"
 #include "server/config.h"
 #include "server/link.h"
 #include "server/sandbox.h"
 #include "server/setup.h"
+#include "server/share.h"
 
-enum { WORKER_END_SECONDS = 10 };
+enum {
+	WORKER_END_SECONDS = 10,
+	WORKER_STALL_MS_MAX = 3600000,
+	WORKER_ACCEPTS = 1	/* in a turn, where there are other workers: they may be about to wake, and what was accepted is counted first */
+};
 
 /* A listening socket: inherited (id 0), or handed over by a gate. */
 struct worker_listen {
@@ -48,6 +54,7 @@ struct worker {
 	struct link *link;
 	LIST_HEAD(, worker_listen) listens;
 	struct timer *drain_timer;
+	struct stall *stall;		/* NULL: nobody watches over the loop */
 	usec drain_until;		/* 0: not draining */
 	bool is_orphan;			/* the master is gone */
 };
@@ -64,6 +71,16 @@ worker_on_accept(void *arg, int fd)
 		close(fd);
 		return;
 	}
+	if (w->start->share == NULL || !share_pass(w->start->share, fd))
+		fcgi_conns_add(w->conns, fd);
+}
+
+/* Another worker has accepted it, after asking the lists. */
+static void
+worker_on_passed(void *arg, int fd)
+{
+	struct worker *w = arg;
+
 	fcgi_conns_add(w->conns, fd);
 }
 
@@ -83,6 +100,8 @@ worker_listen(struct worker *w, uint32_t id, int fd, const struct allow *allow)
 		free(wl);
 		return -1;
 	}
+	if (w->start->share != NULL)
+		listener_set_batch(wl->listener, WORKER_ACCEPTS);
 	LIST_INSERT_HEAD(&w->listens, wl, link);
 	return 0;
 }
@@ -181,6 +200,8 @@ worker_drain(struct worker *w)
 	w->drain_until = clock_add(loop_now(w->loop), w->start->config->limit.grace);
 	while ((wl = LIST_FIRST(&w->listens)) != NULL)
 		worker_unlisten(wl);
+	if (w->start->share != NULL)
+		share_leave(w->start->share);
 	app_warm_end(&w->app);
 	for (size_t i = 0; i < w->app.npools && !w->is_orphan; i++)
 		pool_drain(w->app.pool[i]);
@@ -323,6 +344,10 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 		snprintf(error, size, "out of memory");
 		return -1;
 	}
+	if (s->share != NULL && (w->app.front.kept = share_join(s->share, s->number, w->loop, worker_on_passed, w)) == NULL) {
+		snprintf(error, size, "cannot share connections: %s", strerror(errno));
+		return -1;
+	}
 	if (worker_listen_all(w) != 0) {
 		snprintf(error, size, "cannot accept: %s", strerror(errno));
 		return -1;
@@ -330,6 +355,20 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 	loop_on_signal(w->loop, SIGTERM, worker_on_signal, w);
 	loop_on_signal(w->loop, SIGINT, worker_on_signal, w);
 	return 0;
+}
+
+/* Watch over the loop when the environment asks for it. */
+static void
+worker_watch_stalls(struct worker *w)
+{
+	const char *ms = getenv("WEFT_STALL_MS");
+	long limit = ms == NULL ? 0 : strtol(ms, NULL, 10);
+
+	if (limit <= 0 || limit > WORKER_STALL_MS_MAX)
+		return;
+	w->stall = stall_start(w->loop, limit * USEC_PER_MSEC);
+	if (w->stall == NULL)
+		log_warn("stalls are not looked for errno=%d", errno);
 }
 
 /* Everything is told to end; what still runs is cancelled and gets a moment for it. */
@@ -340,6 +379,8 @@ worker_end(struct worker *w)
 
 	/* A function on a thread, or a module's fini, may never return, and there may be no master left to kill us. */
 	alarm(WORKER_END_SECONDS);
+	if (w->start->share != NULL)
+		share_end(w->start->share);
 	fcgi_conns_free(&w->conns);
 	while (fiber_sched_alive(loop_fibers(w->loop)) > 0 && loop_now(w->loop) < until)
 		loop_turn(w->loop, 10 * USEC_PER_MSEC);
@@ -374,7 +415,9 @@ worker_run(const struct worker_start *start, int sock)
 	}
 	link_send(w.link, &m);
 	log_info("ready routes=%zu pools=%zu", w.app.nroutes, w.app.npools);
+	worker_watch_stalls(&w);
 	loop_run(w.loop);
+	stall_stop(&w.stall);
 	worker_end(&w);
 	log_info("ended");
 	return 0;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct config;
+struct share;
 struct timeline_ring;
 
 struct worker_start {
@@ -21,6 +22,7 @@ struct worker_start {
 	size_t nrings;
 	size_t own_ring;
 	const unsigned *granted;		/* permits of the config's pools, in its order */
+	struct share *share;			/* with the other workers; NULL: there are none */
 };
 
 /* Run as a worker in a process just forked; sock is the link to the master.  Returns the exit status. */

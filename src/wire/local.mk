@@ -7,5 +7,4 @@ libwire_la_SOURCES = \
 	src/wire/fcgi_record.c src/wire/fcgi_record.h \
 	src/wire/fcgi_rx.c src/wire/fcgi_rx.h \
 	src/wire/html.c src/wire/html.h \
-	src/wire/jsontext.c src/wire/jsontext.h \
 	src/wire/urlencoded.c src/wire/urlencoded.h

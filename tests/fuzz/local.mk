@@ -5,7 +5,6 @@ check_PROGRAMS += \
 	tests/fuzz/fcgi_param_replay \
 	tests/fuzz/fcgi_rx_replay \
 	tests/fuzz/html_replay \
-	tests/fuzz/jsontext_replay \
 	tests/fuzz/urlencoded_replay
 TESTS += \
 	tests/fuzz/cgi_head_replay \
@@ -13,7 +12,6 @@ TESTS += \
 	tests/fuzz/fcgi_param_replay \
 	tests/fuzz/fcgi_rx_replay \
 	tests/fuzz/html_replay \
-	tests/fuzz/jsontext_replay \
 	tests/fuzz/urlencoded_replay
 EXTRA_DIST += script/fuzz tests/fuzz/seeds
 FUZZ_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz.h
@@ -39,9 +37,6 @@ tests_fuzz_html_replay_SOURCES = tests/fuzz/html.c $(FUZZ_SOURCES)
 tests_fuzz_html_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"html"'
 tests_fuzz_html_replay_LDADD = libwire.la libbase.la
 
-tests_fuzz_jsontext_replay_SOURCES = tests/fuzz/jsontext.c $(FUZZ_SOURCES)
-tests_fuzz_jsontext_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) $(JANSSON_CFLAGS) -DFUZZ_TARGET='"jsontext"'
-tests_fuzz_jsontext_replay_LDADD = libwire.la libbase.la $(JANSSON_LIBS)
 
 tests_fuzz_urlencoded_replay_SOURCES = tests/fuzz/urlencoded.c $(FUZZ_SOURCES)
 tests_fuzz_urlencoded_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"urlencoded"'

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* The exported API: answers, errors, and the log. */
+/* The exported API: answers, errors, JSON, and the log. */
 #include "tests/unit/app_rig.h"
 
+#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,7 +241,39 @@ tells_the_client_no_text(void **state)
 	answer_free(&a);
 }
 
-/* ---- the logs ---- */
+/* ---- JSON, the logs ---- */
+
+static void
+write_json(struct weft_request *rq)
+{
+	json_t *v = json_pack("{s:i, s:[s, n]}", "id", 7, "list", "\303\244\"<");
+
+	assert_non_null(v);
+	assert_int_equal(weft_json(rq, v), WEFT_OK);
+	json_decref(v);
+}
+
+static void
+write_no_json(struct weft_request *rq)
+{
+	assert_int_equal(weft_json(rq, NULL), WEFT_INVALID);
+	assert_int_equal(weft_fail(rq), WEFT_OK);
+}
+
+static void
+answers_with_json(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	ask(r, &a, write_json);
+	answer_is(&a, 200, "{\"id\":7,\"list\":[\"\303\244\\\"<\",null]}");
+	assert_non_null(strstr(answer_text(&a), "\r\nContent-Type: application/json\r\n"));
+	answer_free(&a);
+	ask(r, &a, write_no_json);
+	answer_is(&a, 500, "500 Internal Server Error\n");
+	answer_free(&a);
+}
 
 static void
 log_some(struct weft_request *rq)
@@ -299,6 +332,7 @@ main(void)
 		RIG_TEST(refuses_bad_redirects),
 		RIG_TEST(errors_replace_what_was_written),
 		RIG_TEST(tells_the_client_no_text),
+		RIG_TEST(answers_with_json),
 		RIG_TEST(logs),
 		RIG_TEST(writes_fail_when_the_client_has_left),
 	};

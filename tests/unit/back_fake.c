@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "back/sqltext.h"
 #include "base/must.h"
 
 struct fake_world fake;
@@ -81,9 +82,33 @@ fake_abandon(struct conn *c, struct call *call)
 static enum conn_clean
 fake_clean(struct conn *c)
 {
+	struct fake_conn *f = c->driver_data;
+
 	fake.cleans++;
 	must(c->lease == NULL);
-	return fake.clean;
+	c->in_transaction = false;
+	f->is_washing = fake.clean == CONN_CLEAN && f->count > 0;
+	return f->is_washing ? CONN_WASHING : fake.clean;
+}
+
+/* One reply less is owed. */
+static void
+fake_gave(struct fake_conn *f)
+{
+	bool is_over = f->is_washing && f->count == 0;
+
+	conn_gave(f->conn);
+	if (!is_over)
+		return;
+	f->is_washing = false;
+	conn_is_ready(f->conn);
+}
+
+static const char *
+fake_begin(const struct back_url *url)
+{
+	(void)url;
+	return FAKE_BEGIN;
 }
 
 static void
@@ -129,7 +154,7 @@ fake_all_ready(void)
 			conn_is_ready(fake.conn[i]->conn);
 }
 
-/* The oldest call of a connection, out of its pipeline. */
+/* The oldest call, out of the pipe; NULL: it was abandoned. */
 static struct call *
 fake_take(struct fake_conn *f)
 {
@@ -149,9 +174,25 @@ fake_reply(unsigned i)
 	struct call *call = fake_take(f);
 
 	must(i < fake.count);
+	if (call != NULL && call->sql != NULL && sql_transaction_word(call->sql) != NULL)
+		f->conn->in_transaction = strcmp(call->sql, FAKE_BEGIN) == 0;
 	if (call != NULL)
 		call_finish(call, WEFT_OK, NULL, NULL);
-	conn_gave(f->conn);
+	fake_gave(f);
+}
+
+void
+fake_error(unsigned i, const char *code, enum fake_end end)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call;
+
+	must(i < fake.count);
+	call = fake_take(f);
+	f->conn->in_transaction &= end == FAKE_GOES_ON;
+	if (call != NULL)
+		call_finish(call, WEFT_REFUSED, code, "it went wrong");
+	fake_gave(f);
 }
 
 void
@@ -197,9 +238,10 @@ fake_lose_code(unsigned i, const char *code)
 static const char *const fake_schemes[] = { "fake", NULL };
 static const char *const fake_failover[] = { "OVER", "RO", NULL };
 
-#define FAKE_DRIVER(kind, name, why, depth, shares_slow) \
-	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, fake_close, \
+#define FAKE_DRIVER(kind, name, why, depth, shares_slow, begin) \
+	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, begin, fake_close, \
 	    fake_ping, fake_socket, fake_failover }
 
-const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false);
-const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true);
+const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin);
+const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL);
+const struct driver fake_http = FAKE_DRIVER(CALL_HTTP, "HTTP", WAIT_HTTP, 1, false, NULL);

@@ -9,6 +9,8 @@
 
 #include "back/driver.h"
 
+#define FAKE_BEGIN "BEGIN FAKE"
+
 enum { FAKE_DEPTH = 16, FAKE_DEEP = 256, FAKE_CONNS = 256 };
 
 struct fake_conn {
@@ -16,6 +18,7 @@ struct fake_conn {
 	struct call *pipe[FAKE_DEEP];	/* NULL: abandoned */
 	unsigned count, written;	/* owed; of these, with bytes sent */
 	bool is_broken;			/* send() says WEFT_NOT_SENT */
+	bool is_washing;		/* clean() has been called; ready when nothing is owed */
 	bool is_asked;			/* for a sign of life */
 	int socket;			/* -1: none */
 };
@@ -34,8 +37,8 @@ struct fake_world {
 };
 extern struct fake_world fake;
 
-/* Like SQL: does not pipeline behind what is slow.  Like Redis: does. */
-extern const struct driver fake_sql, fake_redis;
+/* Like SQL: does not pipeline behind what is slow.  Like Redis: does.  Like HTTP: one call at a time. */
+extern const struct driver fake_sql, fake_redis, fake_http;
 
 void fake_reset(void);
 
@@ -44,6 +47,10 @@ void fake_all_ready(void);
 
 /* One reply on connection i: the oldest call is done.  With bytes written so far. */
 void fake_reply(unsigned i);
+
+/* One reply on connection i: the oldest call is refused, and the transaction it is in goes on, or not. */
+enum fake_end { FAKE_GOES_ON, FAKE_ROLLS_BACK };
+void fake_error(unsigned i, const char *code, enum fake_end end);
 
 /* Connection i is lost, or could not be made. */
 void fake_lose(unsigned i, const char *why);

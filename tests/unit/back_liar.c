@@ -140,6 +140,7 @@ liar_listen(struct liar *l, struct loop *loop, const struct sockaddr *at, sockle
 	l->hear = hear;
 	TAILQ_INIT(&l->peers);
 	l->fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	must(setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) == 0);
 	must(bind(l->fd, at, len) == 0 && listen(l->fd, 64) == 0);
 	l->watch = watch_new(loop, l->fd, liar_on_accept, l);
 	must(l->watch != NULL && watch_want(l->watch, WATCH_READ) == 0);
@@ -158,7 +159,13 @@ liar_open(struct liar *l, struct loop *loop, const char *path, void (*hear)(stru
 unsigned
 liar_open_tcp(struct liar *l, struct loop *loop, void (*hear)(struct liar_peer *p))
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	return liar_open_port(l, loop, 0, hear);
+}
+
+unsigned
+liar_open_port(struct liar *l, struct loop *loop, unsigned port, void (*hear)(struct liar_peer *p))
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	socklen_t len = sizeof in;
 
 	liar_listen(l, loop, (struct sockaddr *)&in, sizeof in, hear);

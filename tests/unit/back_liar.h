@@ -54,6 +54,9 @@ void liar_open(struct liar *l, struct loop *loop, const char *path, void (*hear)
 /* As liar_open, on loopback.  Returns the port. */
 unsigned liar_open_tcp(struct liar *l, struct loop *loop, void (*hear)(struct liar_peer *p));
 
+/* The same on this port, also when a liar has just left it; 0: any. */
+unsigned liar_open_port(struct liar *l, struct loop *loop, unsigned port, void (*hear)(struct liar_peer *p));
+
 /* Hang up on all, and be gone. */
 void liar_close(struct liar *l);
 

@@ -30,6 +30,8 @@ static const struct {
 	{ "postgresql://%2Frun%2Fpg/db?password=x&a=1&sslPassword=y&b=2",
 	  { "postgresql", "", "", "/run/pg", 0, "/db", "password=x&a=1&sslPassword=y&b=2" }, "postgresql:///run/pg/db?a=1&b=2" },
 	{ "postgresql://u@/db?p%61ssword=x", { "postgresql", "u", "", "", 0, "/db", "p%61ssword=x" }, "postgresql://u@/db" },
+	{ "https://tok%2Fen@api:444/v%201?ca=/x", { "https", "tok/en", "", "api", 444, "/v 1", "ca=/x" }, "https://api:444/v 1?ca=/x" },
+	{ "http://u:p@[::1]/", { "http", "u", "p", "::1", 0, "/", "" }, "http://[::1]/" },
 	{ "sqlite:shop.db", { "sqlite", "", "", "", 0, "shop.db", "" }, "sqlite:shop.db" },
 	{ "sqlite:/var/shop.db", { "sqlite", "", "", "", 0, "/var/shop.db", "" }, "sqlite:///var/shop.db" },
 	{ "sqlite::memory:", { "sqlite", "", "", "", 0, ":memory:", "" }, "sqlite::memory:" },
@@ -106,11 +108,32 @@ url_description_is_cut_to_fit(void **state)
 }
 
 static void
+url_parameters_are_found(void **state)
+{
+	char error[100], out[12];
+	struct back_url u;
+
+	assert_int_equal(back_url_parse("https://h/?a=%zz&ca=/x%20y&ca=/z&long=123456789012&e=", &u, error, sizeof error), WEFT_OK);
+	assert_true(back_url_query(&u, "ca", out, sizeof out));
+	assert_string_equal(out, "/x y");
+	assert_true(back_url_query(&u, "e", out, sizeof out));
+	assert_string_equal(out, "");
+	assert_false(back_url_query(&u, "a", out, sizeof out));
+	assert_string_equal(out, "");
+	assert_false(back_url_query(&u, "long", out, sizeof out));
+	assert_false(back_url_query(&u, "c", out, sizeof out));
+}
+
+static void
 driver_is_found_by_scheme(void **state)
 {
 	char list[100], cut[8];
 
 	assert_null(driver_find("gopher"));
+#ifdef HAVE_CURL
+	assert_ptr_equal(driver_find("http"), &driver_http);
+	assert_ptr_equal(driver_find("https"), &driver_http);
+#endif
 #ifdef HAVE_REDIS
 	assert_ptr_equal(driver_find("redis"), &driver_redis);
 	assert_ptr_equal(driver_find("redis+unix"), &driver_redis);
@@ -133,6 +156,7 @@ main(void)
 		cmocka_unit_test(url_is_taken_apart_and_described),
 		cmocka_unit_test(url_errors_name_the_part_and_not_the_password),
 		cmocka_unit_test(url_description_is_cut_to_fit),
+		cmocka_unit_test(url_parameters_are_found),
 		cmocka_unit_test(driver_is_found_by_scheme),
 	};
 

@@ -1,6 +1,10 @@
 # unit tests of src/server
-check_PROGRAMS += tests/unit/server_allow tests/unit/server_config tests/unit/server_link tests/unit/server_control tests/unit/server_generation tests/unit/server_quota
-TESTS += tests/unit/server_allow tests/unit/server_config tests/unit/server_link tests/unit/server_control tests/unit/server_generation tests/unit/server_quota
+SERVER_TESTS = tests/unit/server_allow tests/unit/server_config tests/unit/server_link tests/unit/server_control \
+	tests/unit/server_generation tests/unit/server_quota tests/unit/server_share
+check_PROGRAMS += $(SERVER_TESTS)
+TESTS += $(SERVER_TESTS)
+tests_unit_server_share_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_server_share_LDADD = $(UNIT_SERVER)
 tests_unit_server_config_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_server_config_LDADD = $(UNIT_SERVER)
 tests_unit_server_link_CPPFLAGS = $(UNIT_CPPFLAGS)

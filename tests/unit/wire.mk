@@ -6,7 +6,6 @@ check_PROGRAMS += \
 	tests/unit/wire_fcgi_record \
 	tests/unit/wire_fcgi_rx \
 	tests/unit/wire_html \
-	tests/unit/wire_jsontext \
 	tests/unit/wire_urlencoded
 TESTS += \
 	tests/unit/wire_cgi_head \
@@ -15,7 +14,6 @@ TESTS += \
 	tests/unit/wire_fcgi_record \
 	tests/unit/wire_fcgi_rx \
 	tests/unit/wire_html \
-	tests/unit/wire_jsontext \
 	tests/unit/wire_urlencoded
 tests_unit_wire_cgi_head_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_wire_cgi_head_LDADD = $(UNIT_WIRE)
@@ -29,7 +27,5 @@ tests_unit_wire_fcgi_rx_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_wire_fcgi_rx_LDADD = $(UNIT_WIRE)
 tests_unit_wire_html_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_wire_html_LDADD = $(UNIT_WIRE)
-tests_unit_wire_jsontext_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_wire_jsontext_LDADD = $(UNIT_WIRE)
 tests_unit_wire_urlencoded_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_wire_urlencoded_LDADD = $(UNIT_WIRE)

@@ -14,9 +14,9 @@ local DATABASE = pg.database("techempower", 8, {
 	world = "SELECT id, randomnumber FROM world WHERE id = $1",
 	cachedworld = "SELECT id, randomnumber FROM cachedworld WHERE id = $1",
 	fortune = "SELECT id, message FROM fortune",
-	update = "UPDATE world SET randomnumber = new.number FROM " ..
-	    "(SELECT CAST(key AS integer) AS id, CAST(CAST(value AS text) AS integer) AS number " ..
-	    "FROM json_each($1) ORDER BY 1) AS new WHERE world.id = new.id",
+	update = "INSERT INTO world (id, randomnumber) " ..
+	    "SELECT CAST(key AS integer), CAST(CAST(value AS text) AS integer) FROM json_each($1) ORDER BY 1 " ..
+	    "ON CONFLICT (id) DO UPDATE SET randomnumber = excluded.randomnumber",
 })
 
 local function send(body)

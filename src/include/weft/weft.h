@@ -31,8 +31,10 @@ extern "C" {
 
 struct weft_request;	/* one web request */
 struct weft_call;	/* something asked for and not yet waited for */
+struct weft_lease;	/* a connection of a pool that nobody else uses now */
 struct weft_reply;	/* what Redis answered */
 struct weft_rows;	/* what an SQL statement answered */
+struct weft_http;	/* what an HTTP service answered */
 struct weft_value;	/* a parameter of a statement, or a word of a command */
 struct json_t;		/* jansson's */
 
@@ -130,7 +132,7 @@ WEFT_API int weft_body(struct weft_request *rq, const char **bytes, size_t *len)
  */
 WEFT_API long weft_body_read(struct weft_request *rq, void *buf, size_t size) WEFT_CHECK;
 
-/* ---- the response (weft_response(3), weft_json(3)) --------------------------- */
+/* ---- the response (weft_response(3)) --------------------------------------- */
 
 /* Set the status, 200 when it is not called.  reason NULL: the usual one.  Returns WEFT_OK, or WEFT_INVALID (not 200..599, or the head is sent). */
 WEFT_API int weft_status(struct weft_request *rq, int status, const char *reason);
@@ -186,32 +188,6 @@ WEFT_API int weft_fail(struct weft_request *rq);
 
 /* The whole answer: a JSON value, with Content-Type application/json.  The value stays the caller's: json_decref() it.  Returns as weft_write. */
 WEFT_API int weft_json(struct weft_request *rq, const struct json_t *value);
-
-/*
- * The whole answer: a JSON value that is written as it is made, without a tree; the first call sets Content-Type.
- * Objects and arrays are begun and ended; what is between is in them.
- *
- * key      the member's name where this goes into an object, else NULL
- * Returns  as weft_write; WEFT_INVALID: a key where none may be or none where one must, bytes that are no UTF-8, an end without
- *          a beginning, a second value, more than 64 in each other.  Later calls fail too, and the answer is a 500
- */
-WEFT_API int weft_json_object(struct weft_request *rq, const char *key);
-WEFT_API int weft_json_array(struct weft_request *rq, const char *key);
-
-/* End the innermost object or array. */
-WEFT_API int weft_json_end(struct weft_request *rq);
-
-/* Put a string; NULL is null. */
-WEFT_API int weft_json_text(struct weft_request *rq, const char *key, const char *text);
-
-/* Put a number. */
-WEFT_API int weft_json_int(struct weft_request *rq, const char *key, long long n);
-
-/* Put a number; one that is infinite or none is WEFT_INVALID. */
-WEFT_API int weft_json_real(struct weft_request *rq, const char *key, double n);
-
-/* Put true, or false for 0. */
-WEFT_API int weft_json_bool(struct weft_request *rq, const char *key, int is_true);
 
 /* ---- memory and cleaning up (weft_alloc(3)) ------------------------------ */
 
@@ -389,6 +365,132 @@ WEFT_API double weft_rows_real(const struct weft_rows *rows, size_t row, unsigne
 
 /* Returns 1 for SQL's NULL and out of range, else 0. */
 WEFT_API int weft_rows_is_null(const struct weft_rows *rows, size_t row, unsigned column);
+
+/* ---- a connection of one's own, and transactions (weft_lease(3)) --------------- */
+
+/*
+ * Borrow a connection of a pool: it does what is asked of it by the functions below, and nothing else, until it is
+ * given back.  Waits in the pool's queue.
+ *
+ * lease    NULL when it failed.  What the handler does not give back, the server does when the handler has returned;
+ *          one fiber at a time uses it
+ * Returns  WEFT_OK; else weft/rc.h.  weft_fail() answers
+ */
+WEFT_API int weft_lend(struct weft_request *rq, const char *pool, struct weft_lease **lease) WEFT_CHECK;
+
+/* Give it back; NULL is nothing.  An open transaction is rolled back, and what else was changed on the connection is undone. */
+WEFT_API void weft_give(struct weft_lease *lease);
+
+/* Borrow a connection and begin a transaction on it.  As weft_lend; WEFT_REFUSED when the database does not begin one. */
+WEFT_API int weft_begin(struct weft_request *rq, const char *pool, struct weft_lease **lease) WEFT_CHECK;
+
+/*
+ * Commit what weft_begin() began, and give the connection back, however it ends.
+ *
+ * Returns  WEFT_OK: it is done.  WEFT_UNKNOWN: COMMIT was sent and its answer lost, so it may be done or not.
+ *          Anything else: nothing is done.  weft_fail() answers
+ */
+WEFT_API int weft_commit(struct weft_lease *lease) WEFT_CHECK;
+
+/* Roll back what weft_begin() began, and give the connection back; NULL is nothing. */
+WEFT_API void weft_rollback(struct weft_lease *lease);
+
+/* As weft_sql(), on a connection that was borrowed: weft_lease_sql(lease, &rows, "SELECT …", …). */
+#define weft_lease_sql(lease, rows, ...) \
+	weft_lease_sql_n((lease), (rows), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
+
+/* What the macro calls: n values follow the statement. */
+WEFT_API int weft_lease_sql_n(struct weft_lease *lease, struct weft_rows **rows, int n, const char *sql, ...) WEFT_CHECK;
+
+/* The same with the values in an array. */
+WEFT_API int weft_lease_sql_values(struct weft_lease *lease, struct weft_rows **rows, const char *sql,
+    const struct weft_value *value, size_t n) WEFT_CHECK;
+
+/* As weft_redis(), on a connection that was borrowed. */
+WEFT_API int weft_lease_redis(struct weft_lease *lease, struct weft_reply **reply, const char *fmt, ...) WEFT_CHECK;
+
+/* ---- HTTP services (weft_http(3)) --------------------------------------------- */
+
+/*
+ * One request, and the answer, whatever its status: weft_http(rq, "stock", &answer, "GET", "/count?item=%s", id).
+ *
+ * pool     the name of a pool of weft.conf
+ * answer   may be NULL; valid until the handler has returned
+ * path     below that of the pool's URL: %s a string, %d %u %ld %lu %lld %llu %zu numbers, %%.  What stands for a % is encoded: it is
+ *          one segment of the path, or one value of the query, whatever it holds
+ * Returns  WEFT_OK, also for 404 or 500; else weft/rc.h: there is no answer.  weft_fail() answers
+ */
+WEFT_API int weft_http(struct weft_request *rq, const char *pool, struct weft_http **answer, const char *method,
+    const char *path, ...) WEFT_PRINTF(5, 6) WEFT_CHECK;
+
+/* The same without waiting: weft_wait(), then weft_call_http().  NULL: out of memory. */
+WEFT_API struct weft_call *weft_http_start(struct weft_request *rq, const char *pool, const char *method, const char *path, ...)
+    WEFT_PRINTF(4, 5);
+
+/* Returns the answer of a call that ended with WEFT_OK; else NULL. */
+WEFT_API struct weft_http *weft_call_http(const struct weft_call *call);
+
+/* Format a path as weft_http() does, for weft_http_send().  NULL when it cannot be, or memory is refused: weft_http_send() then says so. */
+WEFT_API const char *weft_http_path(struct weft_request *rq, const char *path, ...) WEFT_PRINTF(2, 3);
+
+/* A header. */
+struct weft_http_field {
+	const char *name, *value;
+};
+
+enum {
+	WEFT_HTTP_IDEMPOTENT = 1,	/* may be sent again when a connection ends before the answer, whatever the method */
+	WEFT_HTTP_DECOMPRESS = 2,	/* ask for gzip, and undo it */
+};
+
+/* What is asked; what is not named is 0. */
+struct weft_http_ask {
+	const char *method;			/* NULL: GET */
+	const char *path;			/* with its query, encoded: weft_http_path() */
+	const struct weft_http_field *header;	/* nheader of them; none that frames the request (Host, Content-Length, Connection …) */
+	size_t nheader;
+	const void *body;			/* NULL: none */
+	size_t body_len;
+	unsigned long long max_body;		/* bytes of the answer's body at most; 0: 8 MiB, or of a stream any number */
+	unsigned follow;			/* redirects to the same server that are followed, at most 5 */
+	unsigned flags;				/* WEFT_HTTP_… */
+	const void *reserved[4];		/* must be NULL in this version */
+};
+
+/* As weft_http(), with headers, a body, limits.  Borrows what ask points to until it returns. */
+WEFT_API int weft_http_send(struct weft_request *rq, const char *pool, struct weft_http **answer, const struct weft_http_ask *ask) WEFT_CHECK;
+
+/* As weft_http_start(); what ask points to is copied. */
+WEFT_API struct weft_call *weft_http_send_start(struct weft_request *rq, const char *pool, const struct weft_http_ask *ask);
+
+/*
+ * The same for a body of any length, which is read in pieces: done when the head of the answer is there.  What ask points to is copied.
+ *
+ * stream   for weft_http_read(), weft_http_status() and weft_http_header(); closed when the handler has returned, if not before
+ */
+WEFT_API int weft_http_open(struct weft_request *rq, const char *pool, struct weft_http **stream, const struct weft_http_ask *ask) WEFT_CHECK;
+
+/*
+ * The next part of the body of a stream.  Waits until there is some; who does not read holds the service up.
+ *
+ * Returns  bytes put to buf, 0 at the end, -1 when it failed: weft_fail() answers
+ */
+WEFT_API long weft_http_read(struct weft_request *rq, struct weft_http *stream, void *buf, size_t size) WEFT_CHECK;
+
+/* No more is wanted of a stream. */
+WEFT_API void weft_http_close(struct weft_http *stream);
+
+/* Returns the status: 200, 404 …; 0 for NULL. */
+WEFT_API int weft_http_status(const struct weft_http *answer);
+
+/* Returns the first value of a header (any case); NULL when it is not there, and for NULL. */
+WEFT_API const char *weft_http_header(const struct weft_http *answer, const char *name);
+
+/* Returns the n-th header, counted from 0, as *name and *value: WEFT_OK; WEFT_INVALID behind the last. */
+WEFT_API int weft_http_header_at(const struct weft_http *answer, size_t n, const char **name, const char **value);
+
+/* Returns the body, with a NUL behind it; NULL for NULL and of a stream.  len as with weft_reply_text: not beside this call in one argument list. */
+WEFT_API const char *weft_http_body(const struct weft_http *answer, size_t *len);
 
 /* ---- what went wrong, and the log (weft_fault(3)) ------------------------------ */
 
