@@ -100,9 +100,6 @@ bool redis_owes_reply(struct redis *r);
  */
 void redis_doom(struct redis *r, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* What a reply says of the connection, after a command with this effect. */
-void redis_learn(struct redis *r, enum redis_effect effect, const struct weft_reply *reply);
-
 /* Let hiredis' reader build replies with functions of ours. */
 void redis_set_builders(struct redis *r, redisReader *reader);
 

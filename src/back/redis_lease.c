@@ -2,14 +2,13 @@
 /*
  * What a borrower may do to a connection to Redis, and how that is undone.
  *
- * Replies come in the order of the commands, so what they say of MULTI and WATCH is exact, whatever had been asked.  Where
+ * Replies come in the order of the commands, so what they say of MULTI and WATCH (redis_learn) is exact, whatever had been asked.  Where
  * an answer leaves it open, or was not waited for, the connection is closed in the end: among these the waits that were
  * given up, which Redis would go on with.
  */
 #include "back/redis_impl.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "back/pool.h"
 
@@ -26,35 +25,6 @@ redis_lease_check(struct redis *r, struct call *call, const char **why)
 	r->moved |= effect == REDIS_MOVES;
 	r->spoilt |= effect == REDIS_SPOILS;
 	return WEFT_OK;
-}
-
-/* EXEC or DISCARD has ended what MULTI began; that some command could not be queued makes it end, too. */
-static bool
-redis_is_ended(const struct weft_reply *reply)
-{
-	char code[16];
-
-	if (reply->kind != REPLY_ERROR)
-		return true;
-	reply_error_code(reply, code, sizeof code);
-	return strcmp(code, "EXECABORT") == 0;
-}
-
-void
-redis_learn(struct redis *r, enum redis_effect effect, const struct weft_reply *reply)
-{
-	struct conn *c = r->conn;
-
-	if (effect == REDIS_EXECUTES && redis_is_ended(reply))
-		c->in_transaction = r->watching = false;
-	else if (effect == REDIS_EXECUTES)
-		r->spoilt = true;
-	/* Within MULTI they are "QUEUED", or errors. */
-	if (!reply_is_ok(reply))
-		return;
-	c->in_transaction |= effect == REDIS_BEGINS;
-	r->watching |= effect == REDIS_WATCHES;
-	r->watching &= effect != REDIS_UNWATCHES;
 }
 
 /* Gather what makes the connection as it was. */

@@ -262,6 +262,36 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	conn_is_ready(r->conn);
 }
 
+/* EXEC or DISCARD has ended what MULTI began; that some command could not be queued makes it end, too. */
+static bool
+redis_is_ended(const struct weft_reply *reply)
+{
+	char code[16];
+
+	if (reply->kind != REPLY_ERROR)
+		return true;
+	reply_error_code(reply, code, sizeof code);
+	return strcmp(code, "EXECABORT") == 0;
+}
+
+/* What a reply says of the connection, after a command with this effect. */
+static void
+redis_learn(struct redis *r, enum redis_effect effect, const struct weft_reply *reply)
+{
+	struct conn *c = r->conn;
+
+	if (effect == REDIS_EXECUTES && redis_is_ended(reply))
+		c->in_transaction = r->watching = false;
+	else if (effect == REDIS_EXECUTES)
+		r->spoilt = true;
+	/* Within MULTI they are "QUEUED", or errors. */
+	if (!reply_is_ok(reply))
+		return;
+	c->in_transaction |= effect == REDIS_BEGINS;
+	r->watching |= effect == REDIS_WATCHES;
+	r->watching &= effect != REDIS_UNWATCHES;
+}
+
 /* The server will not do its work for a while: let the pool find out when, and others where. */
 static bool
 redis_is_unfit(const char *code)
