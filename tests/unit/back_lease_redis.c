@@ -535,6 +535,31 @@ a_lost_connection_is_told_once_and_for_all(void **state)
 	with_pool(2, 0, killed_waiting_body);
 }
 
+/* ---- scripts, down any connection ---- */
+
+static void
+script_body(void *arg)
+{
+	static const char sha[] = "b1bcc2a8a1e8507c9d84b63f7d10ae362e581c51";
+	struct kit *k = arg;
+	char command[80];
+
+	/* By SCRIPT LOAD's answer, and by what Redis calls the failure, weft_redis_script goes. */
+	snprintf(command, sizeof command, "EVALSHA %s 0", sha);
+	fails(k, NULL, command, WEFT_REFUSED, "NOSCRIPT");
+	says(k, NULL, "SCRIPT LOAD return\t500", sha);
+	says(k, NULL, command, "500");
+	says(k, NULL, "SCRIPT FLUSH", "OK");
+	fails(k, NULL, command, WEFT_REFUSED, "NOSCRIPT");
+}
+
+static void
+scripts_are_known_by_their_hash(void **state)
+{
+	(void)state;
+	with_pool(1, 0, script_body);
+}
+
 int
 main(void)
 {
@@ -548,6 +573,7 @@ main(void)
 		cmocka_unit_test(a_wait_given_up_ends_the_connection),
 		cmocka_unit_test(hundreds_wait),
 		cmocka_unit_test(a_lost_connection_is_told_once_and_for_all),
+		cmocka_unit_test(scripts_are_known_by_their_hash),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
