@@ -150,6 +150,7 @@ struct mariadb_stmt {
 	MYSQL_STMT *handle;
 	unsigned highest;	/* how many values it wants */
 	bool leaves;		/* see struct mariadb_text */
+	bool changes;		/* rows: how many is to be told */
 	unsigned count;		/* parameters … */
 	unsigned short which[];	/* … and the value of each, from 0 */
 };
@@ -207,7 +208,7 @@ void mariadb_give(struct mariadb *d);
 
 /* ---- mariadb_put.c ---- */
 
-/* Find the call's statement among those prepared, or translate it.  Returns WEFT_OK; else its fault is filled. */
+/* Find the call's statement among those prepared, or translate it if it may be sent.  Returns WEFT_OK; else its fault is filled. */
 enum weft_rc mariadb_look_up(struct mariadb *d, struct call *call);
 
 /* Write the call's statement as the server wants it to d->text.  Returns WEFT_OK; else its fault is filled. */
