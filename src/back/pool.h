@@ -41,6 +41,7 @@
  * The pool knows fibers only through calls, and neither requests nor SQL.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "back/call.h"
@@ -124,6 +125,9 @@ void pool_recall(struct pool *p, unsigned n);
 
 /* Give back permits that are not in use now, at most n. */
 void pool_spare(struct pool *p, unsigned n);
+
+/* Returns true when it has asked for a permit and none has come. */
+bool pool_is_wanting(const struct pool *p);
 
 /* The worker drains: keep no connection that nobody needs, and no permit. */
 void pool_drain(struct pool *p);

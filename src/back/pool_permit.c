@@ -98,6 +98,12 @@ pool_want(struct pool *p)
 	p->conf.keeper->want(p->conf.keeper_arg, p);
 }
 
+bool
+pool_is_wanting(const struct pool *p)
+{
+	return p->wanting;
+}
+
 void
 pool_grant(struct pool *p, unsigned n)
 {
