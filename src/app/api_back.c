@@ -34,6 +34,14 @@ api_number(const char *text)
 	return first > text ? -n : n;
 }
 
+struct weft_call *
+weft_idempotent(struct weft_call *call)
+{
+	if (call != NULL && (call->call.kind == CALL_SQL || call->call.kind == CALL_REDIS))
+		call->call.idempotent = true;
+	return call;
+}
+
 /* ---- Redis ---- */
 
 void

@@ -11,6 +11,7 @@
  *	CALL_NEW ── pool_submit ──► CALL_QUEUED ── driver ──► CALL_SENT ──► CALL_DONE
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -33,6 +34,7 @@ struct weft_rows;
 
 enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_DONE };
 enum call_kind { CALL_REDIS, CALL_SQL, CALL_HTTP };
+enum call_retry { CALL_FIRST, CALL_UNSENT, CALL_AGAIN };	/* nothing was lost; what was lost had not been sent; it had been */
 
 /* A typed parameter of a statement; the public struct weft_value has the same types. */
 enum value_kind { VALUE_NULL, VALUE_INT, VALUE_REAL, VALUE_TEXT, VALUE_BYTES };
@@ -49,7 +51,8 @@ struct call {
 	enum call_state state;
 	enum call_kind kind;
 	enum weft_rc rc;		/* valid when CALL_DONE */
-	unsigned char retried;		/* the pool's: it was on a connection that died before it was sent */
+	bool idempotent;		/* asked twice it does no harm: it may be sent again when its connection was lost */
+	unsigned char retried;		/* the pool's: CALL_UNSENT or CALL_AGAIN, after its first connection was lost */
 	unsigned char was_first;	/* the pool's: it was sent down an idle connection */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
 	struct pool *pool;
@@ -96,7 +99,8 @@ void call_abandon(struct call *c, enum weft_rc rc);
  * For pools and drivers: the call is done.  Wakes the waiter.
  *
  * A call finished with WEFT_NOT_SENT for the first time is not done: the pool takes it back to the
- * head of its queue, for another connection.
+ * head of its queue, for another connection.  So is an idempotent one that is finished with WEFT_UNKNOWN, where
+ * the pool's retry budget allows it.
  *
  * fmt      the reason; the pool's name is put before it.  NULL when rc is WEFT_OK, or to keep
  *          what call_explain has said, or else to let the pool say why it lost the connection

@@ -19,6 +19,10 @@
  *	              │                                CONN_LENT, CONN_CLEANING ───────────┤
  *	              └──────────── conn_is_dead() ────────────────────────────────────────┘
  *
+ * One that has been idle for long is asked for a sign of life before it is used (CONN_CHECKING: ping(), conn_is_ready()).
+ * One that is to go (too old, the back end has failed over, too many) is given nothing more and closed when nothing is
+ * owed (CONN_LEAVING).
+ *
  * What a connection that can be lent asks of a driver, beyond that:
  *
  *	send() looks at call->lease.  Where it is NULL, what would change the connection for the next who
@@ -46,13 +50,18 @@
 #include "fiber/why.h"
 
 struct loop;
+struct watch;
 
 enum conn_state {
 	CONN_CONNECTING,
 	CONN_READY,
 	CONN_LENT,		/* one borrower's own (lease.h) */
 	CONN_CLEANING,		/* given back; the driver makes it as it was */
-	CONN_DEAD,
+	CONN_CHECKING,		/* was idle for long: does it still answer? */
+	CONN_LEAVING,		/* no call goes down it any more; closed when nothing is owed */
+	CONN_DEAD,		/* of no use; the driver will say so */
+	CONN_GONE,		/* closed by us, and not yet by the back end */
+	CONN_STATES
 };
 
 /* How a connection that was lent comes back. */
@@ -69,12 +78,17 @@ struct conn {
 	void *driver_data;		/* the driver's own */
 	struct lease *lease;		/* while CONN_LENT: whose it is */
 	bool in_transaction;		/* the driver's to keep true, before call_finish: a transaction is open on it */
-	unsigned inflight;		/* replies owed on it, abandoned ones too; these four kept by conn_took and conn_gave */
+	unsigned inflight;		/* replies owed on it, abandoned ones too; these five kept by conn_took and conn_gave */
+	unsigned wanted;		/* of these, of calls that were not abandoned */
 	usec busy_since;		/* when the oldest owed reply was asked for, or the last reply came; 0: idle */
 	usec given;			/* when it was given a call last; the same in all of a turn */
 	usec pace;			/* the longest that any call is expected to take which was given to it since it was idle */
 	usec born;			/* when open() was called */
-	usec used;			/* when it last became idle */
+	usec used;			/* when it last became idle, or began to be cleaned or checked, or was closed */
+	usec expires;			/* when it is old */
+	unsigned generation;		/* the pool's, when it was opened: of another one it is to go */
+	struct watch *watch;		/* while CONN_GONE: the pool waits there for the back end's end of it */
+	int fd;
 	TAILQ_ENTRY(conn) link;		/* the pool's */
 };
 
@@ -131,11 +145,28 @@ struct driver {
 	   first: WEFT_UNKNOWN if any byte of them was sent, WEFT_NOT_SENT else; with fmt NULL the pool says why.
 	   The pool may call it from within conn_gave and conn_is_ready, so within the library's callback. */
 	void (*close)(struct conn *c);
+
+	/*
+	 * Ask the back end for a sign of life, down a connection that owes nothing.  conn_is_ready follows, or conn_is_dead, neither
+	 * from within ping() itself; the pool closes a connection that takes longer than POOL_CHECK.  NULL: never asked.
+	 */
+	void (*ping)(struct conn *c);
+
+	/* Returns the socket of a connection, -1 when it has none: the pool waits there, after close(), until the back end has closed
+	   it too, and then only opens another in its place.  NULL: what is closed is gone. */
+	int (*socket)(const struct conn *c);
+
+	/*
+	 * Codes by which the back end says that it is not the right one any more (read-only, shutting down): connections made
+	 * until then are not used again.  In whatever way it says so: as a call's failure, or as the end of a connection.
+	 * NULL-terminated; NULL: none.
+	 */
+	const char *const *failover;
 };
 
 /* ---- what drivers tell the pool ---- */
 
-/* The connection may be used: it is connected, or clean again.  From the loop, never from within open() or clean(). */
+/* The connection may be used: it is connected, clean again, or alive.  From the loop, never from within open(), clean() or ping(). */
 void conn_is_ready(struct conn *c);
 
 /*
@@ -169,6 +200,7 @@ conn_is_read(struct conn *c)
 
 extern const struct driver driver_redis;
 extern const struct driver driver_postgres;
+extern const struct driver driver_mariadb;
 extern const struct driver driver_sqlite;
 extern const struct driver driver_http;
 

@@ -360,6 +360,24 @@ postgres_begin(const struct back_url *url)
 	return "BEGIN";
 }
 
+/* An empty statement: it takes nothing of the server's but an answer. */
+static void
+postgres_ping(struct conn *c)
+{
+	struct postgres *d = c->driver_data;
+
+	if (!d->dead)
+		(void)postgres_put_own(d, POSTGRES_PING, "");
+}
+
+static int
+postgres_socket(const struct conn *c)
+{
+	const struct postgres *d = c->driver_data;
+
+	return d->pg == NULL ? -1 : PQsocket(d->pg);
+}
+
 const struct driver driver_postgres = {
 	.name = "postgresql",
 	.schemes = (const char *const[]){ "postgresql", "postgres", NULL },
@@ -374,4 +392,8 @@ const struct driver driver_postgres = {
 	.clean = postgres_clean,
 	.begin = postgres_begin,
 	.close = postgres_close,
+	.ping = postgres_ping,
+	.socket = postgres_socket,
+	/* Read-only; and the server, or this process of it, ends, has ended, or has not begun. */
+	.failover = (const char *const[]){ "25006", "57P01", "57P02", "57P03", NULL },
 };

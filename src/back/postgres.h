@@ -56,6 +56,7 @@ enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
 	POSTGRES_WASH,		/* likewise, and without it the connection is of no use */
+	POSTGRES_PING,		/* likewise, and the pool waits for it: the connection is alive */
 };
 
 /* One statement and its sync in the pipeline. */
@@ -118,7 +119,6 @@ struct postgres {
 	bool rinsed;			/* … and told to roll back */
 
 	bool ready;
-	bool stale;			/* to be closed once nothing is owed */
 	bool dead;
 	struct fault why;		/* of the death */
 	unsigned holds;

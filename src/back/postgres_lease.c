@@ -106,8 +106,8 @@ postgres_clean(struct conn *c)
 	struct postgres *d = c->driver_data;
 
 	d->rinsed = false;
-	d->washing = !d->dead && !d->stale && !postgres_wash(d);
-	if (d->dead || d->stale)
+	d->washing = !d->dead && !postgres_wash(d);
+	if (d->dead)
 		return CONN_SPOILT;
 	return d->washing ? CONN_WASHING : CONN_CLEAN;
 }

@@ -190,16 +190,6 @@ postgres_finish(struct call *call, PGresult *r)
 	call_finish(call, WEFT_REFUSED, postgres_error_code(r), "%s", postgres_error_text(r));
 }
 
-/* The answer of a statement of ours. */
-static void
-postgres_finish_own(struct postgres *d, struct postgres_slot *s)
-{
-	if (s->owner == POSTGRES_WASH && postgres_is_error(s->result))
-		postgres_die(d, postgres_error_code(s->result), "what a borrower left behind could not be cleaned up: %s",
-		    postgres_error_text(s->result));
-	postgres_slot_free(d, s);
-}
-
 /* A failed Parse was never prepared; what was lost has to be forgotten too. */
 static void
 postgres_settle_prepared(struct postgres *d, const struct postgres_slot *s)
@@ -231,8 +221,25 @@ postgres_check_idle(struct postgres *d)
 	status = PQtransactionStatus(d->pg);
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
 		postgres_die(d, NULL, "a statement left a transaction open");
-	else if (d->stale)
-		postgres_die(d, "25006", "the server is read-only");
+}
+
+/* Of a statement of ours.  May close the connection. */
+static void
+postgres_take_own(struct postgres *d, struct postgres_slot *s)
+{
+	bool is_ping = s->owner == POSTGRES_PING;
+
+	if (is_ping && postgres_is_error(s->result))
+		postgres_die(d, postgres_error_code(s->result), "%s", postgres_error_text(s->result));
+	else if (s->owner == POSTGRES_WASH && postgres_is_error(s->result))
+		postgres_die(d, postgres_error_code(s->result), "what a borrower left behind could not be cleaned up: %s",
+		    postgres_error_text(s->result));
+	postgres_slot_free(d, s);
+	postgres_check_idle(d);
+	if (is_ping && !d->dead)
+		conn_is_ready(d->conn);
+	else
+		postgres_cancel_step(d);
 }
 
 /* The sync of the oldest statement has come.  May close the connection. */
@@ -252,9 +259,7 @@ postgres_take_sync(struct postgres *d)
 	if (d->conn->state != CONN_READY)
 		postgres_see_transaction(d);
 	if (s->owner != POSTGRES_CALL) {
-		postgres_finish_own(d, s);
-		postgres_check_idle(d);
-		postgres_cancel_step(d);
+		postgres_take_own(d, s);
 		return;
 	}
 	d->live -= call != NULL;
@@ -265,7 +270,6 @@ postgres_take_sync(struct postgres *d)
 		postgres_try_again(d, s);
 		return;
 	}
-	d->stale |= postgres_is_error(s->result) && strcmp(postgres_error_code(s->result), "25006") == 0;
 	if (call != NULL)
 		postgres_finish(call, s->result);
 	postgres_slot_free(d, s);

@@ -391,6 +391,33 @@ redis_abandon(struct conn *c, struct call *call)
 	s->call = NULL;
 }
 
+/* Its answer is dealt with like that of the first PING: the connection is ready. */
+static void
+redis_ping(struct conn *c)
+{
+	static const struct span ping = SPAN("*1\r\n$4\r\nPING\r\n");
+	struct redis *r = c->driver_data;
+
+	/* What it held is over, and there may be many such answers in the life of a connection. */
+	arena_fini(&r->setup_arena);
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, 4096);
+	if (r->doomed || buf_add(&r->out, ping) != WEFT_OK) {
+		redis_doom_later(r, "out of memory");
+		return;
+	}
+	redis_push(r, NULL, ping.len);
+	r->setup++;
+	loop_after_turn(pool_loop(c->pool), &r->task);
+}
+
+static int
+redis_socket(const struct conn *c)
+{
+	const struct redis *r = c->driver_data;
+
+	return r->context == NULL ? -1 : r->context->fd;
+}
+
 static void
 redis_close(struct conn *c)
 {
@@ -429,4 +456,7 @@ const struct driver driver_redis = {
 	.send = redis_send,
 	.abandon = redis_abandon,
 	.close = redis_close,
+	.ping = redis_ping,
+	.socket = redis_socket,
+	.failover = (const char *const[]){ "READONLY", "LOADING", "MASTERDOWN", NULL },
 };

@@ -259,15 +259,8 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	conn_is_ready(r->conn);
 }
 
-/* The server will not do its work for a while: let the pool find out when, and others where. */
-static bool
-redis_is_unfit(const char *code)
-{
-	return strcmp(code, "LOADING") == 0 || strcmp(code, "READONLY") == 0 || strcmp(code, "MASTERDOWN") == 0;
-}
-
 static void
-redis_finish(struct redis *r, struct call *call, struct weft_reply *reply)
+redis_finish(struct call *call, struct weft_reply *reply)
 {
 	char code[16];
 
@@ -277,8 +270,6 @@ redis_finish(struct redis *r, struct call *call, struct weft_reply *reply)
 		return;
 	}
 	reply_error_code(reply, code, sizeof code);
-	if (redis_is_unfit(code))
-		redis_doom(r, code, "%s", reply->text.at);
 	call_finish(call, WEFT_REFUSED, code, "%s", reply->text.at);
 }
 
@@ -294,6 +285,6 @@ redis_on_reply(struct redis *r, struct weft_reply *reply)
 	call = redis_first(r)->call;
 	redis_pop(r);
 	if (call != NULL)
-		redis_finish(r, call, reply);
+		redis_finish(call, reply);
 	conn_gave(r->conn);
 }

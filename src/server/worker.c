@@ -56,6 +56,7 @@ struct worker {
 	struct timer *drain_timer;
 	struct stall *stall;		/* NULL: nobody watches over the loop */
 	usec drain_until;		/* 0: not draining */
+	bool is_orphan;			/* the master is gone */
 };
 
 /* Whom the lists do not name is closed before a byte is read. */
@@ -127,6 +128,52 @@ worker_unlisten_id(struct worker *w, uint32_t id)
 		}
 }
 
+/* ---- permits for connections ---- */
+
+static void
+worker_tell_of_pool(struct worker *w, const struct pool *p, uint32_t what, unsigned n)
+{
+	for (uint32_t i = 0; i < w->app.npools; i++)
+		if (w->app.pool[i] == p)
+			link_send(w->link, &(struct link_message){ .what = what, .id = i, .number = n, .fd = -1 });
+}
+
+/* Without a master nobody keeps the books, and there are only the last requests to finish. */
+static void
+worker_on_pool_wants(void *arg, struct pool *p)
+{
+	struct worker *w = arg;
+
+	if (w->is_orphan)
+		pool_grant(p, 1);
+	else
+		worker_tell_of_pool(w, p, LINK_WANT, 1);
+}
+
+static void
+worker_on_pool_gives(void *arg, struct pool *p, unsigned n)
+{
+	worker_tell_of_pool(arg, p, LINK_GIVE, n);
+}
+
+static void
+worker_on_permits(struct worker *w, const struct link_message *m)
+{
+	struct pool *p = m->id < w->app.npools ? w->app.pool[m->id] : NULL;
+	unsigned n = (unsigned)m->number;
+
+	if (p == NULL)
+		log_warn("permits for no pool from the master id=%u", m->id);
+	else if (m->what == LINK_GRANT)
+		pool_grant(p, n);
+	else if (m->what == LINK_RECALL)
+		pool_recall(p, n);
+	else
+		pool_spare(p, n);
+}
+
+/* ---- the end ---- */
+
 /* While draining: look whether all is done. */
 static void
 worker_on_drain_timer(void *arg)
@@ -156,6 +203,8 @@ worker_drain(struct worker *w)
 	if (w->start->share != NULL)
 		share_leave(w->start->share);
 	app_warm_end(&w->app);
+	for (size_t i = 0; i < w->app.npools && !w->is_orphan; i++)
+		pool_drain(w->app.pool[i]);
 	fcgi_conns_drain(w->conns);
 	timer_set(w->drain_timer, loop_now(w->loop));
 }
@@ -200,6 +249,11 @@ worker_on_message(void *arg, struct link_message *m)
 	case LINK_STATUS:
 		worker_send_status(w, m->id);
 		break;
+	case LINK_GRANT:
+	case LINK_RECALL:
+	case LINK_SPARE:
+		worker_on_permits(w, m);
+		break;
 	default:
 		log_warn("unknown order from the master what=%u", m->what);
 	}
@@ -215,7 +269,11 @@ worker_on_link_end(void *arg)
 
 	if (w->drain_until == 0)
 		log_error("the master is gone, draining");
+	w->is_orphan = true;
 	worker_drain(w);
+	for (size_t i = 0; i < w->app.npools; i++)
+		if (pool_is_wanting(w->app.pool[i]))
+			pool_grant(w->app.pool[i], 1);
 }
 
 static void
@@ -258,7 +316,9 @@ static int
 worker_begin(struct worker *w, int sock, char *error, size_t size)
 {
 	static const struct link_ops ops = { worker_on_message, worker_on_link_end };
+	static const struct pool_keeper keeper = { worker_on_pool_wants, worker_on_pool_gives };
 	const struct worker_start *s = w->start;
+	struct setup_permits permits = { &keeper, w, s->granted };
 	struct fiber_conf fibers = { .stack_size = s->config->limit.stack };
 
 	w->loop = loop_new(&fibers);
@@ -273,7 +333,7 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 		return -1;
 	if (s->config->user[0] != '\0' && worker_become(s->config->user, error, size) != 0)
 		return -1;
-	if (setup_app(&w->app, s->config, w->loop, s->number, error, size) != 0)
+	if (setup_app(&w->app, s->config, w->loop, s->number, &permits, error, size) != 0)
 		return -1;
 	w->app.nrings = s->nrings < APP_RINGS_MAX ? s->nrings : APP_RINGS_MAX;
 	memcpy(w->app.ring, s->ring, w->app.nrings * sizeof *s->ring);

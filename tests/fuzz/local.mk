@@ -56,6 +56,7 @@ check_PROGRAMS += \
 	tests/fuzz/gate_answer_replay \
 	tests/fuzz/gate_params_replay \
 	tests/fuzz/link_replay \
+	tests/fuzz/mariadb_text_replay \
 	tests/fuzz/redis_command_replay \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
@@ -68,6 +69,7 @@ TESTS += \
 	tests/fuzz/gate_answer_replay \
 	tests/fuzz/gate_params_replay \
 	tests/fuzz/link_replay \
+	tests/fuzz/mariadb_text_replay \
 	tests/fuzz/redis_command_replay \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
@@ -102,6 +104,10 @@ tests_fuzz_gate_params_replay_LDADD = libwire.la libbase.la
 tests_fuzz_link_replay_SOURCES = tests/fuzz/link.c $(FUZZ_SOURCES)
 tests_fuzz_link_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"link"'
 tests_fuzz_link_replay_LDADD = libserver.la libloop.la libfiber.la libbase.la
+
+tests_fuzz_mariadb_text_replay_SOURCES = tests/fuzz/mariadb_text.c src/back/mariadb_text.c $(FUZZ_SOURCES)
+tests_fuzz_mariadb_text_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"mariadb_text"'
+tests_fuzz_mariadb_text_replay_LDADD = libbase.la
 
 tests_fuzz_redis_command_replay_SOURCES = tests/fuzz/redis_command.c src/back/redis_rule.c src/back/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_command_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"redis_command"'

@@ -171,6 +171,48 @@ the_handler_sees_more(void **state)
 	ends_with(r, &a, 200, "seen");
 }
 
+/* A statement and a command that were sent, and whose connections are lost: one of each pair may be sent again. */
+static int
+ask_twice(struct weft_request *rq)
+{
+	struct weft_call *call[] = {
+		weft_idempotent(weft_sql_start(rq, "db", "SELECT $1", WEFT_INT(1))),
+		weft_sql_start(rq, "db", "SELECT 2"),
+		weft_idempotent(weft_redis_start(rq, "cache", "GET k")),
+		weft_redis_start(rq, "cache", "GET k"),
+	};
+
+	assert_null(weft_idempotent(NULL));
+	assert_int_equal(weft_wait(rq, call[0]), WEFT_OK);
+	assert_int_equal(weft_wait(rq, call[1]), WEFT_UNKNOWN);
+	assert_int_equal(weft_wait(rq, call[2]), WEFT_OK);
+	assert_int_equal(weft_wait(rq, call[3]), WEFT_UNKNOWN);
+	return weft_puts(rq, "twice");
+}
+
+static void
+what_is_idempotent_may_be_sent_twice(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	/* Old enough to be replaced at once. */
+	rig_skip(2 * USEC_PER_SEC);
+	rig_settle(r);
+	begin(r, &a, ask_twice);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned lost = conn_of(i == 0 ? CALL_SQL : CALL_REDIS);
+
+		assert_int_equal(fake.conn[lost]->count, 2);
+		fake_flush(lost);
+		fake_lose(lost, "gone");
+	}
+	fake_all_ready();
+	fake_reply(conn_of(CALL_SQL));
+	fake_reply(conn_of(CALL_REDIS));
+	ends_with(r, &a, 200, "twice");
+}
+
 static int
 ask_child(struct weft_request *rq, void *arg)
 {
@@ -433,6 +475,7 @@ main(void)
 		BACK_TEST(lateness_names_the_pool),
 		BACK_TEST(the_handler_sees_more),
 		BACK_TEST(a_childs_failure_names_the_pool),
+		BACK_TEST(what_is_idempotent_may_be_sent_twice),
 		BACK_TEST(refuses_wrong_questions),
 		BACK_TEST(words_of_an_array_are_one_command),
 		BACK_TEST(two_calls_are_on_their_way_at_once),

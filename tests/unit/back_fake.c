@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "back/sqltext.h"
 #include "base/must.h"
@@ -28,13 +30,23 @@ fake_check(const struct back_url *u, char *error, size_t size)
 static enum weft_rc
 fake_open(struct conn *c)
 {
+	struct fake_conn *f;
+	int pair[2];
+
 	fake.opens++;
 	if (fake.open_fails)
 		return WEFT_SYSTEM;
-	must(fake.count < FAKE_CONNS);
-	fake.conn[fake.count] = calloc(1, sizeof(struct fake_conn));
-	fake.conn[fake.count]->conn = c;
-	c->driver_data = fake.conn[fake.count++];
+	must(fake.count < FAKE_CONNS && fake.peers < FAKE_CONNS);
+	f = calloc(1, sizeof *f);
+	f->conn = c;
+	f->socket = -1;
+	if (fake.has_sockets) {
+		must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+		f->socket = pair[0];
+		fake.peer[fake.peers++] = pair[1];
+	}
+	fake.conn[fake.count++] = f;
+	c->driver_data = f;
 	return WEFT_OK;
 }
 
@@ -113,7 +125,25 @@ fake_close(struct conn *c)
 		at++;
 	fake.count--;
 	memmove(&fake.conn[at], &fake.conn[at + 1], (fake.count - at) * sizeof *fake.conn);
+	if (f->socket >= 0)
+		close(f->socket);
 	free(f);
+}
+
+static void
+fake_ping(struct conn *c)
+{
+	struct fake_conn *f = c->driver_data;
+
+	must(c->state == CONN_CHECKING && c->inflight == 0);
+	fake.pings++;
+	f->is_asked = true;
+}
+
+static int
+fake_socket(const struct conn *c)
+{
+	return ((struct fake_conn *)c->driver_data)->socket;
 }
 
 void
@@ -141,10 +171,9 @@ void
 fake_reply(unsigned i)
 {
 	struct fake_conn *f = fake.conn[i];
-	struct call *call;
+	struct call *call = fake_take(f);
 
 	must(i < fake.count);
-	call = fake_take(f);
 	if (call != NULL && call->sql != NULL && sql_transaction_word(call->sql) != NULL)
 		f->conn->in_transaction = strcmp(call->sql, FAKE_BEGIN) == 0;
 	if (call != NULL)
@@ -167,6 +196,26 @@ fake_error(unsigned i, const char *code, enum fake_end end)
 }
 
 void
+fake_refuse(unsigned i, const char *code)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call = fake_take(f);
+
+	must(i < fake.count);
+	if (call != NULL)
+		call_finish(call, WEFT_REFUSED, code, "no");
+	conn_gave(f->conn);
+}
+
+void
+fake_pong(unsigned i)
+{
+	must(i < fake.count && fake.conn[i]->is_asked);
+	fake.conn[i]->is_asked = false;
+	conn_is_ready(fake.conn[i]->conn);
+}
+
+void
 fake_flush(unsigned i)
 {
 	fake.conn[i]->written = fake.conn[i]->count;
@@ -179,10 +228,19 @@ fake_lose(unsigned i, const char *why)
 	conn_is_dead(fake.conn[i]->conn, "F1", "%s", why);
 }
 
+void
+fake_lose_code(unsigned i, const char *code)
+{
+	must(i < fake.count);
+	conn_is_dead(fake.conn[i]->conn, code, "it says %s", code);
+}
+
 static const char *const fake_schemes[] = { "fake", NULL };
+static const char *const fake_failover[] = { "OVER", "RO", NULL };
 
 #define FAKE_DRIVER(kind, name, why, depth, shares_slow, begin) \
-	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, begin, fake_close }
+	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, begin, fake_close, \
+	    fake_ping, fake_socket, fake_failover }
 
 const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin);
 const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL);

@@ -6,93 +6,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "back/pool.h"
-#include "back/pool_impl.h"
-#include "base/log.h"
-#include "loop/loop.h"
-#include "tests/unit/back_fake.h"
-#include "tests/unit/back_support.h"
-
-static struct loop *loop;
-static struct pool *pool;
-
-static int
-test_begin(void **state)
-{
-	fake_reset();
-	ask_reset_order();
-	loop = back_loop();
-	return 0;
-}
-
-static int
-test_end(void **state)
-{
-	pool_close(&pool);
-	back_run(loop);
-	loop_free(&loop);
-	return fake.count == 0 ? 0 : -1;
-}
-
-static void
-test_open(const struct driver *d, struct pool_conf conf)
-{
-	char error[200];
-
-	conf.name = "db";
-	conf.url = "fake://u:secret@host:1/x";
-	pool = pool_open_driver(loop, &conf, d, error, sizeof error);
-	if (pool == NULL)
-		fail_msg("%s", error);
-}
-
-/* Time passes, and what is due is done. */
-static void
-test_pass(usec length)
-{
-	back_skip(length);
-	pool_on_timer(pool);
-}
-
-static struct ask *
-test_asks(unsigned n, enum call_kind kind)
-{
-	struct ask *a = calloc(n, sizeof *a);
-
-	for (unsigned i = 0; i < n; i++)
-		ask_init(&a[i], pool, kind);
-	return a;
-}
-
-static void
-test_submit_all(struct ask *a, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		ask_submit(&a[i]);
-}
-
-static void
-test_forget(struct ask *a, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		call_abandon(&a[i].call, WEFT_CANCELED);
-		ask_fini(&a[i]);
-	}
-	free(a);
-}
-
-static struct pool_stat
-test_stat(void)
-{
-	struct pool_stat s;
-
-	pool_stat(pool, &s);
-	return s;
-}
+#include "tests/unit/back_pool_kit.h"
 
 /* ---- settings ---- */
 
@@ -110,6 +26,9 @@ settings_that_cannot_work_are_refused(void **state)
 		{ { .name = "c", .url = "fake://h", .max = 2, .min = 3 }, "min" },
 		{ { .name = "c", .url = "fake://h", .min = 9 }, "min" },
 		{ { .name = "c", .url = "fake://h", .call_timeout = -1 }, "timeout" },
+		{ { .name = "c", .url = "fake://h", .max_lifetime = -1 }, "timeout" },
+		{ { .name = "c", .url = "fake://h", .check_after = -1 }, "timeout" },
+		{ { .name = "c", .url = "fake://h", .backoff = -1 }, "timeout" },
 	};
 	struct pool_conf conf = { .name = "c", .url = "fake://h" };
 	char error[200];
@@ -130,10 +49,13 @@ settings_have_defaults_that_serve(void **state)
 	test_open(&fake_sql, (struct pool_conf){ .max = 0 });
 	assert_int_equal(pool_settings(pool)->max, 8);
 	assert_int_equal(pool_settings(pool)->queue, 4096);
-	assert_int_equal(pool_settings(pool)->queue_timeout, 2 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->queue_timeout, USEC_PER_SEC);
 	assert_int_equal(pool_settings(pool)->connect_timeout, 2 * USEC_PER_SEC);
 	assert_int_equal(pool_settings(pool)->call_timeout, 30 * USEC_PER_SEC);
-	assert_int_equal(pool_settings(pool)->idle_timeout, 60 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->idle_timeout, 600 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->max_lifetime, 3600 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->check_after, 30 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->backoff, 5 * USEC_PER_SEC);
 	assert_string_equal(pool_name(pool), "db");
 	assert_string_equal(pool_url(pool)->password, "secret");
 	assert_int_equal(pool_kind(pool), CALL_SQL);
@@ -727,118 +649,6 @@ silent_connection_is_given_up(void **state)
 	test_forget(a, 2);
 }
 
-static void
-connecting_has_a_deadline(void **state)
-{
-	struct ask *a;
-
-	test_open(&fake_sql, (struct pool_conf){ .max = 4, .queue_timeout = 10 * USEC_PER_SEC });
-	a = test_asks(2, CALL_SQL);
-	test_submit_all(a, 2);
-	test_pass(2 * USEC_PER_SEC);
-	assert_int_equal(fake.closes, 1);
-	assert_int_equal(a[1].call.rc, WEFT_DOWN);
-	assert_string_equal(a[1].fault.text, "pool db: no connection within 2 s (fake://u@host:1/x)");
-	assert_int_equal(test_stat().down, 1);
-	test_forget(a, 2);
-}
-
-/* ---- breaker and back-off ---- */
-
-static void
-breaker_fails_at_once_and_probes_one_at_a_time(void **state)
-{
-	struct ask *a;
-	unsigned probes = 0;
-	usec passed = 0;
-
-	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 3 });
-	a = test_asks(5, CALL_SQL);
-	ask_start(&a[0], loop);
-	back_run(loop);
-	fake_lose(0, "connection refused");
-	back_run(loop);
-	assert_int_equal(a[0].rc, WEFT_DOWN);
-	assert_string_equal(a[0].fault.code, "F1");
-	ask_submit(&a[1]);
-	assert_int_equal(a[1].call.rc, WEFT_DOWN);
-	assert_string_equal(a[1].fault.text, "pool db: connection refused (fake://u@host:1/x)");
-	assert_int_equal(test_stat().down, 1);
-	for (; passed < 60 * USEC_PER_SEC; passed += 10 * USEC_PER_MSEC) {
-		test_pass(10 * USEC_PER_MSEC);
-		assert_true(fake.count <= 1);
-		if (fake.count == 1) {
-			probes++;
-			fake_lose(0, "connection refused");
-		}
-	}
-	/* Full jitter under a cap of 1 s: about two a second, and it never stops. */
-	assert_true(probes > 60 && probes < 360);
-	/* Back: the probe that succeeds brings min with it. */
-	for (passed = 0; fake.count == 0; passed += 10 * USEC_PER_MSEC)
-		test_pass(10 * USEC_PER_MSEC);
-	assert_true(passed <= USEC_PER_SEC + 10 * USEC_PER_MSEC);
-	assert_int_equal(fake.count, 1);
-	fake_all_ready();
-	assert_int_equal(fake.count, 3);
-	assert_int_equal(test_stat().down, 0);
-	ask_submit(&a[2]);
-	assert_int_equal(a[2].call.state, CALL_SENT);
-	test_forget(a, 5);
-}
-
-static void
-failed_attempt_with_others_ready_is_no_breaker(void **state)
-{
-	struct ask *a;
-
-	test_open(&fake_sql, (struct pool_conf){ .max = 4, .min = 1 });
-	fake_all_ready();
-	a = test_asks(4, CALL_SQL);
-	test_submit_all(a, 2);
-	assert_int_equal(fake.count, 2);
-	fake_lose(1, "too many connections");
-	assert_int_equal(test_stat().down, 0);
-	/* While it may not try again, calls share what there is. */
-	assert_int_equal(a[1].call.state, CALL_SENT);
-	ask_submit(&a[2]);
-	assert_int_equal(fake.conn[0]->count, 3);
-	assert_int_equal(fake.count, 1);
-	test_forget(a, 4);
-}
-
-static void
-backend_that_hangs_up_does_not_make_it_spin(void **state)
-{
-	test_open(&fake_sql, (struct pool_conf){ .max = 4, .min = 1 });
-	for (unsigned i = 0; i < 1000; i++) {
-		test_pass(10 * USEC_PER_MSEC);
-		fake_all_ready();
-		if (fake.count > 0)
-			fake_lose(0, "hung up");
-	}
-	assert_true(fake.opens < 100);
-}
-
-static void
-system_without_memory_is_a_failed_attempt(void **state)
-{
-	struct ask *a;
-
-	fake.open_fails = true;
-	test_open(&fake_sql, (struct pool_conf){ .max = 4, .min = 1 });
-	assert_int_equal(fake.opens, 1);
-	a = test_asks(1, CALL_SQL);
-	ask_submit(&a[0]);
-	assert_int_equal(a[0].call.rc, WEFT_DOWN);
-	fake.open_fails = false;
-	for (unsigned i = 0; i < 10; i++)
-		test_pass(10 * USEC_PER_MSEC);
-	fake_all_ready();
-	assert_int_equal(test_stat().down, 0);
-	test_forget(a, 1);
-}
-
 /* ---- the rest ---- */
 
 static void
@@ -855,11 +665,12 @@ idle_connections_above_min_are_closed(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		while (fake.conn[i]->count > 0)
 			fake_reply(i);
-	test_pass(59 * USEC_PER_SEC);
+	test_pass(599 * USEC_PER_SEC);
 	assert_int_equal(fake.count, 4);
 	test_pass(USEC_PER_SEC);
 	assert_int_equal(fake.count, 1);
 	assert_int_equal(test_stat().losses, 0);
+	assert_int_equal(test_stat().idled, 3);
 	test_forget(a, 4);
 }
 
@@ -955,11 +766,6 @@ main(void)
 		T(calls_taken_back_keep_their_order),
 		T(unusable_connection_is_set_aside),
 		T(silent_connection_is_given_up),
-		T(connecting_has_a_deadline),
-		T(breaker_fails_at_once_and_probes_one_at_a_time),
-		T(failed_attempt_with_others_ready_is_no_breaker),
-		T(backend_that_hangs_up_does_not_make_it_spin),
-		T(system_without_memory_is_a_failed_attempt),
 		T(idle_connections_above_min_are_closed),
 		T(call_at_fault_fails_alone),
 		T(closing_cancels_everything),

@@ -229,6 +229,12 @@ WEFT_API int weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *
  */
 WEFT_API struct weft_call *weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg), void *arg);
 
+/*
+ * Asked twice it does no harm: a call that was just begun by weft_sql_start() or weft_redis_start() may be sent again, once, when its
+ * connection is lost before the answer has come.  Else that is WEFT_UNKNOWN.  Returns the call; NULL for NULL.
+ */
+WEFT_API struct weft_call *weft_idempotent(struct weft_call *call);
+
 /* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL; WEFT_INVALID while another fiber waits for it.  weft_fail() answers for it. */
 WEFT_API int weft_wait(struct weft_request *rq, struct weft_call *call) WEFT_CHECK;
 
