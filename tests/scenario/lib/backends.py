@@ -16,6 +16,19 @@ from .place import Failure, Place, free_port, wait_until
 ROWS = 10000
 
 
+def pause_all(pids):
+    """Stop processes, and wait until they stand still."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        wait_until(lambda pid=pid: state_of(pid) == "T", f"process {pid} stands still", 10, 0.001)
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
 class Redis:
     def __init__(self, folder):
         self.place = Place(folder, {})
@@ -51,7 +64,7 @@ class Redis:
 
     def pause(self):
         """It answers nobody, and its connections stay."""
-        self.process.child.send_signal(signal.SIGSTOP)
+        pause_all([self.process.pid])
 
     def go_on(self):
         if self.process is not None and self.process.is_alive():
@@ -131,8 +144,7 @@ class Postgres:
 
     def pause(self):
         """It answers nobody, and its connections stay."""
-        for pid in [self.process.pid] + self.children():
-            os.kill(pid, signal.SIGSTOP)
+        pause_all([self.process.pid] + self.children())
 
     def go_on(self):
         if self.process is not None and self.process.is_alive():
