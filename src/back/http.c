@@ -208,6 +208,7 @@ http_finished(struct http *x, CURLcode code)
 		return;
 	}
 	if (x->is_stale) {
+		x->restarts++;
 		http_restart(x);	/* libcurl has closed that one */
 		return;
 	}
@@ -420,7 +421,7 @@ http_send(struct conn *c, struct call *call)
 	}
 	x->call = call;
 	x->sent = false;
-	x->hops = x->attempts = 0;
+	x->hops = x->attempts = x->restarts = 0;
 	x->becomes_get = false;
 	x->resumes = false;
 	http_enter(x, HTTP_STARTS);

@@ -189,8 +189,12 @@ http_sock_port(struct http_sock *s)
 	} at;
 	socklen_t len = sizeof at;
 
-	if (s->port == 0 && getsockname(s->fd, &at.any, &len) == 0)
-		s->port = ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in.sin_port);
+	if (s->port != 0 || getsockname(s->fd, &at.any, &len) != 0)
+		return s->port;
+	if (at.any.sa_family == AF_INET)
+		s->port = ntohs(at.in.sin_port);
+	else if (at.any.sa_family == AF_INET6)
+		s->port = ntohs(at.in6.sin6_port);
 	return s->port;
 }
 

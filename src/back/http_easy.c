@@ -171,7 +171,9 @@ http_easy_is_stale(struct http *x, int port)
 	bool has_unread = http_client_has_unread(x->client, port);
 	long fresh = 0;
 
-	return has_unread && (x->client->has_http1 || x->wants_stream) && curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
+	if (!has_unread || !(x->client->has_http1 || x->wants_stream) || x->restarts >= pool_settings(x->conn->pool)->max)
+		return false;
+	return curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
 }
 
 /* There is a connection, new or kept, and the request is about to be sent; not for the first time, maybe. */

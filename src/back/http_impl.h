@@ -99,6 +99,7 @@ struct http {
 	char *url;			/* where redirects have led to; NULL: where the ask says */
 	char *next;			/* where the answer leads to; NULL: it is the answer */
 	bool is_stale;			/* the kept connection was not fit for a request */
+	unsigned restarts;		/* because of that */
 	enum weft_rc stopped;		/* a callback has ended it, and why */
 	const char *why;
 	char error[CURL_ERROR_SIZE];	/* libcurl's words */

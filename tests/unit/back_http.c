@@ -231,6 +231,25 @@ the_pools_url_is_where_all_begins(void **state)
 	assert_string_equal(web_header("Host"), url);
 }
 
+/* After a minute, while connections go on; a name that has become stale holds nobody up. */
+static void
+a_name_is_looked_up_anew(void **state)
+{
+	char url[64];
+
+	(void)state;
+	snprintf(url, sizeof url, "http://localhost:%u", web.port);
+	web_pool((struct pool_conf){ .max = 2, .url = url, .idle_timeout = 3600 * USEC_PER_SEC });
+	for (int i = 0; i < 5; i++) {
+		web_expect("/x", 200, "/x");
+		back_skip(61 * USEC_PER_SEC);
+	}
+	assert_int_equal(web.server.accepted, 1);
+	liar_hang_up(liar_last(&web.server));
+	web_expect("/y", 200, "/y");
+	assert_int_equal(web.server.accepted, 2);
+}
+
 /* Neither in what is said of failures nor in the place. */
 static void
 secrets_are_not_shown(void **state)
@@ -661,6 +680,7 @@ main(void)
 		WEB_TEST(a_method_that_has_a_body_says_so_without_one),
 		WEB_TEST(a_large_body_arrives),
 		WEB_TEST(the_pools_url_is_where_all_begins),
+		WEB_TEST(a_name_is_looked_up_anew),
 		WEB_TEST(secrets_are_not_shown),
 		WEB_TEST(the_environment_names_no_proxy),
 		WEB_TEST(wrong_questions_are_refused),
