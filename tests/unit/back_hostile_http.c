@@ -304,7 +304,7 @@ b61_other_credentials_are_other_connections(void **state)
 		web.pool = pools[i % 3];
 		web_expect("/x", 200, "/x");
 	}
-	assert_int_equal(web.server.accepted, 3);
+	assert_int_equal(web.connections, 3);
 	for (size_t i = 0; i < 3; i++)
 		pool_close(&pools[i]);
 	web.pool = NULL;
@@ -406,7 +406,7 @@ f39_a_loop_of_redirects_ends(void **state)
 	ask_redirected(&a, 5);
 	assert_int_equal(web.requests, 6);
 	assert_int_equal(a.call.http->status, 302);
-	assert_int_equal(web.server.accepted, 1);
+	assert_int_equal(web.connections, 1);
 	ask_fini(&a);
 }
 
