@@ -10,6 +10,7 @@ dist_man_MANS += \
 	man/weft_fault.3 \
 	man/weft_http.3 \
 	man/weft_input.3 \
+	man/weft_lease.3 \
 	man/weft_module.3 \
 	man/weft_redis.3 \
 	man/weft_request.3 \
@@ -29,6 +30,8 @@ MAN_ALIASES = \
 	weft_http_read=weft_http weft_http_close=weft_http weft_http_status=weft_http weft_http_header=weft_http \
 	weft_http_header_at=weft_http weft_http_body=weft_http \
 	weft_query=weft_input weft_form=weft_input weft_cookie=weft_input \
+	weft_begin=weft_lease weft_commit=weft_lease weft_rollback=weft_lease weft_lend=weft_lease weft_give=weft_lease \
+	weft_lease_sql=weft_lease weft_lease_sql_values=weft_lease weft_lease_sql_n=weft_lease weft_lease_redis=weft_lease \
 	WEFT_MODULE=weft_module WEFT_MODULE_INIT=weft_module weft_route=weft_module weft_handler=weft_module \
 	WEFT_ABI_MAJOR=weft_module WEFT_ABI_MINOR=weft_module WEFT_API=weft_module WEFT_CHECK=weft_module \
 	WEFT_PRINTF=weft_module \

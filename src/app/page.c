@@ -116,11 +116,11 @@ page_pool(const struct pool *p)
 
 	pool_stat(p, &s);
 	back_url_describe(pool_url(p), url, sizeof url);
-	return json_pack("{s:s s:s s:b s:i s:i s:i s:i s:I s:I s:I s:I s:I s:I}", "name", pool_name(p), "url", url,
-	    "down", (int)s.down, "open", (int)s.open, "connecting", (int)s.connecting, "busy", (int)s.busy,
+	return json_pack("{s:s s:s s:b s:i s:i s:i s:i s:i s:I s:I s:I s:I s:I s:I s:I}", "name", pool_name(p), "url", url,
+	    "down", (int)s.down, "open", (int)s.open, "connecting", (int)s.connecting, "busy", (int)s.busy, "lent", (int)s.lent,
 	    "queued", (int)s.queued, "calls", (json_int_t)s.calls, "failed", (json_int_t)s.failed,
 	    "timeouts", (json_int_t)s.timeouts, "refused", (json_int_t)s.busy_refused,
-	    "connects", (json_int_t)s.connects, "losses", (json_int_t)s.losses);
+	    "connects", (json_int_t)s.connects, "losses", (json_int_t)s.losses, "left", (json_int_t)s.left);
 }
 
 json_t *

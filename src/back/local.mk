@@ -5,11 +5,18 @@ libback_la_LIBADD =
 libback_la_SOURCES = \
 	src/back/call.c src/back/call.h \
 	src/back/driver.c src/back/driver.h \
+	src/back/lease.c src/back/lease.h \
 	src/back/http_head.c src/back/http_head.h \
 	src/back/http_stream.c src/back/http_stream.h \
 	src/back/httptext.c src/back/httptext.h \
 	src/back/pool.c src/back/pool.h \
 	src/back/pool_conn.c src/back/pool_impl.h \
+	src/back/pool_gone.c \
+	src/back/pool_health.c \
+	src/back/pool_open.c \
+	src/back/pool_pace.c \
+	src/back/pool_permit.c \
+	src/back/pool_time.c \
 	src/back/redis_rule.c \
 	src/back/reply.c src/back/reply.h \
 	src/back/rows.c src/back/rows.h \
@@ -28,6 +35,7 @@ libback_la_SOURCES += \
 	src/back/postgres.c src/back/postgres.h \
 	src/back/postgres_cancel.c src/back/postgres_connect.c \
 	src/back/postgres_gather.c src/back/postgres_gather.h \
+	src/back/postgres_lease.c \
 	src/back/postgres_put.c src/back/postgres_take.c
 endif
 if HAVE_SQLITE

@@ -11,11 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <hiredis/async.h>
 #include <hiredis/hiredis.h>
+#include <hiredis/sds.h>
 
 #include "back/driver.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "loop/loop.h"
 #include "loop/resolve.h"
 
@@ -26,6 +27,7 @@ enum {
 	REDIS_NESTING = 7,
 	REDIS_ELEMENTS = 1 << 20,		/* of one array */
 	REDIS_BUFFER = 64 << 20,		/* bytes of one reply, before it is whole */
+	REDIS_OUT = 65536,			/* bytes of commands for which memory is kept */
 	REDIS_PORT = 6379,
 };
 
@@ -35,13 +37,13 @@ struct redis_slot {
 };
 
 struct redis {
-	struct conn *conn;	/* NULL: the pool has closed it, and hiredis is still at work */
-	redisAsyncContext *ac;	/* NULL: not connected yet, or freed by hiredis */
+	struct conn *conn;	/* NULL: the pool has closed it, from within */
+	redisContext *context;	/* NULL: its address is not known yet */
 	struct watch *watch;
-	int wanted;		/* WATCH_ bits */
+	struct buf out;		/* commands that hiredis was not given yet */
 	struct loop_task task;	/* send, or report what cannot be reported at once */
-	unsigned inside;	/* calls into hiredis that have not returned */
-	int flushing;
+	unsigned inside;	/* functions that are at work with it */
+	bool connected;
 
 	struct resolve *resolving;
 	char (*address)[INET6_ADDRSTRLEN];	/* what the host's name means; NULL for a unix socket */
@@ -61,7 +63,7 @@ struct redis {
 	struct redis_slot ring[REDIS_RING];
 };
 
-/* Put a call's len bytes, just given to hiredis, in the ring; call may be NULL.  Returns its slot. */
+/* Put a call's len bytes, just gathered, in the ring; call may be NULL.  Returns its slot. */
 struct redis_slot *redis_push(struct redis *r, struct call *call, size_t len);
 
 /* Returns the slot whose reply comes next; only while there is one. */
@@ -70,22 +72,22 @@ struct redis_slot *redis_first(struct redis *r);
 /* Take that slot out. */
 void redis_pop(struct redis *r);
 
-/* Bring r->written up to date with what hiredis has sent. */
+/* Bring r->written up to date with what was sent. */
 void redis_note_written(struct redis *r);
 
 /* Returns true when a command has been sent whole whose reply has not come. */
 bool redis_owes_reply(struct redis *r);
 
 /*
- * The connection is of no use: no call goes down it any more; the pool is told as soon as nothing
- * of hiredis' is on the stack.  The first reason counts.
+ * The connection is of no use: no call goes down it any more; the pool is told as soon as nobody is
+ * at work with it.  The first reason counts.
  */
 void redis_doom(struct redis *r, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Let hiredis' reader build replies with functions of ours. */
 void redis_set_builders(struct redis *r, redisReader *reader);
 
-/* hiredis' callback of every command. */
-void redis_on_reply(redisAsyncContext *ac, void *reply, void *privdata);
+/* The next reply has come, and is whole.  May close the connection: then r->conn is NULL. */
+void redis_on_reply(struct redis *r, struct weft_reply *reply);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Redis: whose reply is it, and what does it say.
  *
- * The ring has a slot for every command that hiredis was given, in order.  A slot stays
+ * The ring has a slot for every command that was taken, in order.  A slot stays
  * when its call is abandoned, and its reply is skipped.
  *
  * Replies are built by functions of ours in hiredis' reader, straight in the
@@ -49,8 +49,8 @@ redis_pop(struct redis *r)
 void
 redis_note_written(struct redis *r)
 {
-	if (r->ac != NULL && r->ac->c.obuf != NULL)
-		r->written = r->given - sdslen(r->ac->c.obuf);
+	if (r->context != NULL)
+		r->written = r->given - sdslen(r->context->obuf) - r->out.len;
 }
 
 bool
@@ -160,7 +160,7 @@ redis_build_array(const redisReadTask *task, int count)
 	if (!redis_may_build(r, task))
 		return NULL;
 	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS ||
-	    r->ac->c.reader->ridx >= REDIS_NESTING) {
+	    r->context->reader->ridx >= REDIS_NESTING) {
 		redis_doom(r, NULL, "an array in a reply is too long or nested too deep");
 		return NULL;
 	}
@@ -259,15 +259,8 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	conn_is_ready(r->conn);
 }
 
-/* The server will not do its work for a while: let the pool find out when, and others where. */
-static bool
-redis_is_unfit(const char *code)
-{
-	return strcmp(code, "LOADING") == 0 || strcmp(code, "READONLY") == 0 || strcmp(code, "MASTERDOWN") == 0;
-}
-
 static void
-redis_finish(struct redis *r, struct call *call, struct weft_reply *reply)
+redis_finish(struct call *call, struct weft_reply *reply)
 {
 	char code[16];
 
@@ -277,19 +270,14 @@ redis_finish(struct redis *r, struct call *call, struct weft_reply *reply)
 		return;
 	}
 	reply_error_code(reply, code, sizeof code);
-	if (redis_is_unfit(code))
-		redis_doom(r, code, "%s", reply->text.at);
 	call_finish(call, WEFT_REFUSED, code, "%s", reply->text.at);
 }
 
 void
-redis_on_reply(redisAsyncContext *ac, void *reply, void *privdata)
+redis_on_reply(struct redis *r, struct weft_reply *reply)
 {
-	struct redis *r = ac->data;
 	struct call *call;
 
-	if (reply == NULL || r->conn == NULL)
-		return;		/* hiredis is closing; close() tells the calls */
 	if (r->setup > 0) {
 		redis_on_setup_reply(r, reply);
 		return;
@@ -297,6 +285,6 @@ redis_on_reply(redisAsyncContext *ac, void *reply, void *privdata)
 	call = redis_first(r)->call;
 	redis_pop(r);
 	if (call != NULL)
-		redis_finish(r, call, reply);
+		redis_finish(call, reply);
 	conn_gave(r->conn);
 }

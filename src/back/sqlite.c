@@ -11,6 +11,9 @@
  *
  * sqlite:/absolute/path, sqlite:relative/path, ?mode=ro.  sqlite::memory: is private to
  * its connection, so it needs a pool with max = 1; it is empty after the connection idled out (min = 1 keeps it).
+ * A connection that is lent may have a transaction over several statements; temporary tables, other files and settings
+ * are refused there too, so to roll back is all that makes it as it was.
+ *
  * A function pg_sleep(seconds) is there so that a statement which waits can be written for both SQL back ends.
  */
 #include "back/sqlite.h"
@@ -169,7 +172,7 @@ sqlite_close(struct conn *c)
 		sqlite_end(d);
 }
 
-/* ---- calls ---- */
+/* ---- what is asked, and answered ---- */
 
 static size_t
 sqlite_value_size(const struct value *v)
@@ -257,6 +260,74 @@ sqlite_finish(struct call *call, const struct sqlite_answer *from)
 		call_finish(call, WEFT_SYSTEM, NULL, "no memory for the result");
 }
 
+/* ---- given back ---- */
+
+static void
+sqlite_on_rolled_back(void *arg)
+{
+	struct sqlite *d = arg;
+
+	d->state = SQLITE_IS_IDLE;
+	if (d->conn == NULL) {
+		sqlite_end(d);
+		return;
+	}
+	d->conn->in_transaction = d->answer.in_transaction;
+	if (d->answer.in_transaction)
+		conn_is_dead(d->conn, NULL, "a borrower's transaction could not be rolled back");
+	else
+		conn_is_ready(d->conn);
+}
+
+/* No job runs. */
+static enum conn_clean
+sqlite_wash(struct sqlite *d)
+{
+	if (!d->conn->in_transaction)
+		return CONN_CLEAN;
+	return sqlite_start(d, SQLITE_IS_RUNNING, sqlite_job_rollback, sqlite_on_rolled_back) == WEFT_OK ? CONN_WASHING : CONN_SPOILT;
+}
+
+static enum conn_clean
+sqlite_clean(struct conn *c)
+{
+	struct sqlite *d = c->driver_data;
+
+	return d->state == SQLITE_IS_IDLE ? sqlite_wash(d) : CONN_WASHING;
+}
+
+/* What was abandoned is over. */
+static void
+sqlite_go_on_washing(struct sqlite *d)
+{
+	switch (sqlite_wash(d)) {
+	case CONN_CLEAN:
+		conn_is_ready(d->conn);
+		break;
+	case CONN_WASHING:
+		break;
+	case CONN_SPOILT:
+		conn_is_dead(d->conn, NULL, "no thread to roll back a borrower's transaction");
+		break;
+	}
+}
+
+/* ---- calls ---- */
+
+static void
+sqlite_ran(struct sqlite *d)
+{
+	bool washing = d->conn->state == CONN_CLEANING;
+
+	if (d->answer.broken) {
+		conn_is_dead(d->conn, d->answer.code, "%s", d->answer.text);
+		return;
+	}
+	conn_gave(d->conn);
+	if (washing)
+		sqlite_go_on_washing(d);
+}
+
 static void
 sqlite_on_ran(void *arg)
 {
@@ -265,6 +336,8 @@ sqlite_on_ran(void *arg)
 
 	d->state = SQLITE_IS_IDLE;
 	d->call = NULL;
+	if (d->conn != NULL)
+		d->conn->in_transaction = d->answer.in_transaction;
 	if (call != NULL)
 		sqlite_finish(call, &d->answer);
 	sqlite_buf_shrink(&d->ask.bytes);
@@ -272,10 +345,24 @@ sqlite_on_ran(void *arg)
 	sqlite_buf_shrink(&d->answer.cells);
 	if (d->conn == NULL)
 		sqlite_end(d);
-	else if (d->answer.broken)
-		conn_is_dead(d->conn, d->answer.code, "%s", d->answer.text);
 	else
-		conn_gave(d->conn);
+		sqlite_ran(d);
+}
+
+/* May it be sent?  Savepoints and the like are for connections that are lent. */
+static enum weft_rc
+sqlite_look(struct call *call)
+{
+	const char *word = sql_session_word(call->sql);
+
+	if (word == NULL || (call->lease != NULL && sql_trace(call->sql) == SQL_LEAVES_TRANSACTION))
+		return WEFT_OK;
+	if (call->lease != NULL)
+		call_explain(call, WEFT_INVALID, NULL, "%s changes the connection for those who have it afterwards", word);
+	else
+		call_explain(call, WEFT_INVALID, NULL,
+		    "%s changes the state of the connection, which is shared with other requests: use weft_begin or weft_lend", word);
+	return WEFT_INVALID;
 }
 
 static enum weft_rc
@@ -283,14 +370,10 @@ sqlite_send(struct conn *c, struct call *call)
 {
 	struct sqlite *d = c->driver_data;
 	const struct pool_conf *conf = pool_settings(c->pool);
-	const char *word = sql_session_word(call->sql);
-	enum weft_rc rc;
+	enum weft_rc rc = sqlite_look(call);
 
-	if (word != NULL) {
-		call_explain(call, WEFT_INVALID, NULL,
-		    "%s changes the state of the connection, which is shared with other requests", word);
-		return WEFT_INVALID;
-	}
+	if (rc != WEFT_OK)
+		return rc;
 	if (call->nvalues > SQLITE_VALUES) {
 		call_explain(call, WEFT_INVALID, NULL, "more than %d values", SQLITE_VALUES);
 		return WEFT_INVALID;
@@ -299,6 +382,7 @@ sqlite_send(struct conn *c, struct call *call)
 	if (rc != WEFT_OK)
 		return rc;
 	sqlite_ask_copy(&d->ask, call);
+	d->ask.lent = call->lease != NULL;
 	/* Before the call's own time is over, so that the asker hears of the lock. */
 	d->ask.busy_until = clock_add(loop_now(pool_loop(c->pool)), clock_min(SQLITE_BUSY_WAIT, conf->call_timeout / 2));
 	rc = sqlite_start(d, SQLITE_IS_RUNNING, sqlite_job_run, sqlite_on_ran);
@@ -322,6 +406,13 @@ sqlite_abandon(struct conn *c, struct call *call)
 		conn_gave(c);
 }
 
+/* One that will write says so at once: where it begins by reading, what another wrote meanwhile would be its end. */
+static const char *
+sqlite_begin(const struct back_url *url)
+{
+	return strcmp(url->query, "mode=ro") == 0 ? "BEGIN" : "BEGIN IMMEDIATE";
+}
+
 const struct driver driver_sqlite = {
 	.name = "sqlite",
 	.schemes = (const char *const[]){ "sqlite", NULL },
@@ -333,5 +424,7 @@ const struct driver driver_sqlite = {
 	.open = sqlite_open,
 	.send = sqlite_send,
 	.abandon = sqlite_abandon,
+	.clean = sqlite_clean,
+	.begin = sqlite_begin,
 	.close = sqlite_close,
 };

@@ -6,7 +6,7 @@
  * What the files of the SQLite driver share; nobody else includes it.
  *
  *	sqlite.c        on the loop: the driver's table, calls in and results out
- *	sqlite_job.c    on a thread: open, run one statement, close
+ *	sqlite_job.c    on a thread: open, run one statement, roll back, close
  *	sqlite_guard.c  on a thread: waits that end, what statements may not do, names of errors
  *
  * One thread at a time uses a connection: the loop hands all of `ask` over with the
@@ -43,6 +43,7 @@ struct sqlite_ask {
 	struct value *values;
 	unsigned nvalues, room;
 	usec busy_until;
+	bool lent;			/* of a borrower: it may begin a transaction, or leave one open */
 };
 
 /* A value of the result in answer.bytes; len is SQLITE_NO_CELL for NULL. */
@@ -56,6 +57,7 @@ struct sqlite_answer {
 	char code[32];
 	char text[200];
 	bool broken;			/* the connection is of no use any more */
+	bool in_transaction;		/* one is open now */
 	unsigned columns;
 	size_t count;			/* rows */
 	long long affected;
@@ -76,6 +78,7 @@ struct sqlite {
 	/* the thread's while a job runs, else the loop's */
 	sqlite3 *db;
 	bool trusted;			/* a statement of our own runs */
+	bool passing;			/* what is being prepared is about a transaction: not to be kept */
 	bool read_only, refused;	/* of the URL; refused: in memory, and more than one connection */
 	char path[256];
 	struct stmts stmts;		/* data: sqlite3_stmt */
@@ -90,6 +93,9 @@ void sqlite_job_open(void *arg);
 
 /* Run what is in ask, and fill answer. */
 void sqlite_job_run(void *arg);
+
+/* Roll back what a borrower left open; answer.in_transaction says whether that went well. */
+void sqlite_job_rollback(void *arg);
 
 /* Close the database. */
 void sqlite_job_close(void *arg);

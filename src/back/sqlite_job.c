@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * SQLite, on a thread: open a database, run one statement, close it.
+ * SQLite, on a thread: open a database, run one statement, roll back, close it.
  *
  * A connection begins with WAL (unless it only reads), foreign keys on, and no
  * trust in what a database file brings with it (trusted_schema off, defensive).
@@ -151,7 +151,7 @@ sqlite_keep(struct sqlite *d, const char *sql, sqlite3_stmt *s)
 		sqlite3_finalize(t->data);
 		stmts_remove(&d->stmts, t);
 	}
-	t = stmts_add(&d->stmts, sql, 0);
+	t = stmts_add(&d->stmts, sql, sql_hash(sql), 0);
 	if (t != NULL)
 		t->data = s;
 	return t != NULL;
@@ -161,13 +161,14 @@ sqlite_keep(struct sqlite *d, const char *sql, sqlite3_stmt *s)
 static sqlite3_stmt *
 sqlite_prepare(struct sqlite *d, const char *sql, bool *kept)
 {
-	struct stmt *t = stmts_find(&d->stmts, sql, 0);
+	struct stmt *t = stmts_find(&d->stmts, sql, sql_hash(sql), 0);
 	sqlite3_stmt *s = NULL;
 	const char *tail;
 
 	*kept = t != NULL;
 	if (t != NULL)
 		return t->data;
+	d->passing = false;
 	if (sqlite3_prepare_v3(d->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, &tail) != SQLITE_OK) {
 		sqlite_answer_error(d);
 		return NULL;
@@ -181,7 +182,7 @@ sqlite_prepare(struct sqlite *d, const char *sql, bool *kept)
 		sqlite_answer_invalid(d, "more than one statement");
 		return NULL;
 	}
-	*kept = sqlite_keep(d, sql, s);
+	*kept = !d->passing && sqlite_keep(d, sql, s);
 	return s;
 }
 
@@ -274,7 +275,7 @@ sqlite_add_value(struct sqlite_answer *a, sqlite3_stmt *s, int column)
 
 	switch (sqlite3_column_type(s, column)) {
 	case SQLITE_INTEGER:
-		sqlite_add_cell(a, number, snprintf(number, sizeof number, "%lld", sqlite3_column_int64(s, column)));
+		sqlite_add_cell(a, number, (long long)sql_integer(sqlite3_column_int64(s, column), number));
 		break;
 	case SQLITE_FLOAT:
 		sql_real(sqlite3_column_double(s, column), number);
@@ -343,6 +344,18 @@ sqlite_run(struct sqlite *d, sqlite3_stmt *s)
 		a->affected = sqlite_affected(d, s);
 }
 
+/* Nothing where no transaction is open. */
+static void
+sqlite_rollback(struct sqlite *d)
+{
+	if (!sqlite3_get_autocommit(d->db)) {
+		d->trusted = true;
+		sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
+		d->trusted = false;
+	}
+	d->answer.in_transaction = !sqlite3_get_autocommit(d->db);
+}
+
 void
 sqlite_job_run(void *arg)
 {
@@ -352,17 +365,22 @@ sqlite_job_run(void *arg)
 
 	sqlite_answer_clear(&d->answer);
 	s = sqlite_prepare(d, d->ask.bytes.at, &kept);
-	if (s == NULL)
-		return;
-	if (sqlite_bind(d, s))
-		sqlite_run(d, s);
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	if (!kept)
-		sqlite3_finalize(s);
-	if (sqlite3_get_autocommit(d->db))
-		return;
-	d->trusted = true;
-	sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
-	d->trusted = false;
+	if (s != NULL) {
+		if (sqlite_bind(d, s))
+			sqlite_run(d, s);
+		sqlite3_reset(s);
+		sqlite3_clear_bindings(s);
+		if (!kept)
+			sqlite3_finalize(s);
+	}
+	if (d->ask.lent)
+		d->answer.in_transaction = !sqlite3_get_autocommit(d->db);
+	else
+		sqlite_rollback(d);
+}
+
+void
+sqlite_job_rollback(void *arg)
+{
+	sqlite_rollback(arg);
 }

@@ -31,6 +31,15 @@ enum {
 
 /* ---- slots ---- */
 
+/* Other processes may look at the number. */
+static void
+fcgi_conns_set_kept(struct fcgi_conns *set, uint32_t kept)
+{
+	set->kept = kept;
+	if (set->app->kept != NULL)
+		__atomic_store_n(set->app->kept, kept, __ATOMIC_RELAXED);
+}
+
 struct fcgi_slot *
 fcgi_slot_new(struct fcgi_conn *c, uint16_t id, const struct fcgi_begin *begin)
 {
@@ -58,6 +67,10 @@ fcgi_slot_new(struct fcgi_conn *c, uint16_t id, const struct fcgi_begin *begin)
 		return NULL;
 	}
 	set->app->requests++;
+	if (s->keep && !c->kept) {
+		c->kept = true;
+		fcgi_conns_set_kept(set, set->kept + 1);
+	}
 	return s;
 }
 
@@ -133,6 +146,8 @@ fcgi_conn_free(struct fcgi_conn *c, enum fcgi_conn_how how)
 		stream_close(&c->stream);
 	TAILQ_REMOVE(&set->list, c, link);
 	set->count--;
+	if (c->kept)
+		fcgi_conns_set_kept(set, set->kept - 1);
 	set->app->connections--;
 	free(c);
 }

@@ -94,6 +94,7 @@ struct fcgi_conn {
 	bool owed;			/* a request ended before its input: closing would drop what we do not read */
 	bool eof;			/* the peer sends no more */
 	bool fresh;			/* no request yet */
+	bool kept;			/* a request came with KEEP_CONN */
 	bool next_due;			/* the awaited request has ended: begin with next */
 	char head[FCGI_HEAD_SIZE];	/* half a header */
 	size_t head_len;
@@ -124,6 +125,7 @@ struct fcgi_conns {
 	struct fcgi_slots cache;
 	unsigned cached;
 	unsigned count;
+	uint32_t kept;			/* of these, those that are kept */
 	size_t held;			/* bytes of half-received PARAMS and the like, of all connections */
 	unsigned long long logs_dropped;
 	struct timer *sweep;

@@ -37,6 +37,7 @@ tests_fuzz_html_replay_SOURCES = tests/fuzz/html.c $(FUZZ_SOURCES)
 tests_fuzz_html_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"html"'
 tests_fuzz_html_replay_LDADD = libwire.la libbase.la
 
+
 tests_fuzz_urlencoded_replay_SOURCES = tests/fuzz/urlencoded.c $(FUZZ_SOURCES)
 tests_fuzz_urlencoded_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"urlencoded"'
 tests_fuzz_urlencoded_replay_LDADD = libwire.la libbase.la

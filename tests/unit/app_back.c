@@ -3,8 +3,10 @@
 #include "tests/unit/app_rig.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "back/reply.h"
+#include "back/rows.h"
 #include "tests/unit/back_fake.h"
 
 static int (*back_test)(struct weft_request *rq);
@@ -380,9 +382,20 @@ replies_are_read_by_type(void **state)
 	struct weft_reply text = { .kind = REPLY_TEXT, .text = SPAN("42x") }, number = { .kind = REPLY_INT, .integer = -7 };
 	struct weft_reply *element[] = { &text, &number };
 	struct weft_reply array = { .kind = REPLY_ARRAY, .count = 2, .element = element };
+	static const char *const numbers[] = { "0", "-0", "7", "-12", "999999999999999999", "-999999999999999999", "1000000000000000000",
+		"9223372036854775807", "-9223372036854775808", "9223372036854775808", "99999999999999999999", " 5", "+5", "--5", "-", "",
+		"12.7", "1e3", "007", "x" };
 	size_t len = 9;
 
 	(void)state;
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		struct weft_reply reply = { .kind = REPLY_TEXT, .text = span_str(numbers[i]) };
+		struct span cell = reply.text;
+		struct weft_rows rows = { .columns = 1, .count = 1, .cell = &cell };
+
+		assert_true(weft_reply_int(&reply) == strtoll(numbers[i], NULL, 10));
+		assert_true(weft_rows_int(&rows, 0, 0) == strtoll(numbers[i], NULL, 10));
+	}
 	assert_string_equal(weft_reply_text(&text, &len), "42x");
 	assert_int_equal(len, 3);
 	assert_int_equal(weft_reply_int(&text), 42);

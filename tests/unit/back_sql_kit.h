@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "back/call.h"
+#include "back/lease.h"
 #include "back/pool.h"
 #include "back/rows.h"
 #include "base/arena.h"
@@ -128,6 +129,58 @@ kit_do(struct kit *k, const char *sql)
 	kit_end(&a);
 }
 
+/* ---- on a connection that is lent ---- */
+
+struct kit_lease {
+	struct lease lease;
+	struct fault fault;
+};
+
+/* Borrow one; it must go well. */
+static inline void
+kit_lend(struct kit *k, struct kit_lease *l)
+{
+	lease_ask(&l->lease, k->pool, &l->fault, "a test");
+	if (call_wait(&l->lease.place, KIT_SOON) != WEFT_OK)
+		print_error("%s %s\n", l->fault.code, l->fault.text);
+	assert_int_equal(l->lease.place.rc, WEFT_OK);
+}
+
+static inline void
+kit_give(struct kit_lease *l)
+{
+	lease_give(&l->lease);
+}
+
+static inline void
+kit_lease_start(struct kit_lease *l, struct kit_ask *a, const char *sql)
+{
+	arena_init(&a->arena, NULL, 0, 0);
+	call_init(&a->call, CALL_SQL, &a->arena, &a->fault);
+	a->call.sql = sql;
+	lease_submit(&l->lease, &a->call);
+}
+
+static inline enum weft_rc
+kit_lease_ask(struct kit_lease *l, struct kit_ask *a, const char *sql)
+{
+	kit_lease_start(l, a, sql);
+	return call_wait(&a->call, KIT_SOON);
+}
+
+/* As kit_do. */
+static inline void
+kit_lease_do(struct kit_lease *l, const char *sql)
+{
+	struct kit_ask a;
+	enum weft_rc rc = kit_lease_ask(l, &a, sql);
+
+	if (rc != WEFT_OK)
+		print_error("%s: %s %s\n", sql, a.fault.code, a.fault.text);
+	assert_int_equal(rc, WEFT_OK);
+	kit_end(&a);
+}
+
 /* The answer's first row must read so, column after column; NULL for NULL. */
 #define kit_assert_row(a, ...) \
 	kit_check_row((a), (const char *const[]){ __VA_ARGS__ }, \
@@ -166,6 +219,48 @@ kit_assert_fault(const struct kit_ask *a, enum weft_rc rc, const char *code)
 		assert_string_equal(a->fault.code, code);
 	assert_true(a->fault.text[0] != '\0');
 	assert_null(a->call.rows);
+}
+
+/* Ask, and it must fail so. */
+static inline void
+kit_fails(struct kit *k, const char *sql, enum weft_rc rc, const char *code)
+{
+	struct kit_ask a;
+
+	kit_ask(k, &a, sql);
+	kit_assert_fault(&a, rc, code);
+	kit_end(&a);
+}
+
+static inline void
+kit_lease_fails(struct kit_lease *l, const char *sql, enum weft_rc rc, const char *code)
+{
+	struct kit_ask a;
+
+	kit_lease_ask(l, &a, sql);
+	kit_assert_fault(&a, rc, code);
+	kit_end(&a);
+}
+
+/* Ask, and the answer must be this one value. */
+static inline void
+kit_says(struct kit *k, const char *sql, const char *want)
+{
+	struct kit_ask a;
+
+	kit_ask(k, &a, sql);
+	kit_assert_row(&a, want);
+	kit_end(&a);
+}
+
+static inline void
+kit_lease_says(struct kit_lease *l, const char *sql, const char *want)
+{
+	struct kit_ask a;
+
+	kit_lease_ask(l, &a, sql);
+	kit_assert_row(&a, want);
+	kit_end(&a);
 }
 
 #endif

@@ -49,7 +49,16 @@ class Redis:
     def kill(self):
         self.process.kill()
 
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        self.process.child.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        if self.process is not None and self.process.is_alive():
+            self.process.child.send_signal(signal.SIGCONT)
+
     def stop(self):
+        self.go_on()
         self.place.stop_all()
 
 
@@ -115,6 +124,21 @@ class Postgres:
         self.query("SET client_min_messages = warning; " + text, database)
         return self.url_of(database)
 
+    def restart(self, how):
+        """Stop by SIGINT (fast: transactions are rolled back) or SIGQUIT (immediate: as if it had crashed), and start."""
+        self.process.stop(how)
+        self.start()
+
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        for pid in [self.process.pid] + self.children():
+            os.kill(pid, signal.SIGSTOP)
+
+    def go_on(self):
+        if self.process is not None and self.process.is_alive():
+            for pid in self.children() + [self.process.pid]:
+                os.kill(pid, signal.SIGCONT)
+
     def kill(self):
         """kill -9 of all of it, as when a machine goes: the postmaster and its children."""
         children = self.children()
@@ -132,6 +156,7 @@ class Postgres:
             return [int(pid) for pid in file.read().split()]
 
     def stop(self):
+        self.go_on()
         self.place.stop_all()
 
 

@@ -80,12 +80,16 @@ class Weft:
         return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit,
                               cwd=self.place.folder, stdin=subprocess.DEVNULL, check=False)
 
-    def status(self):
-        """What weft status says of its first worker."""
+    def workers(self):
+        """What weft status says of each worker."""
         done = self.verb("status")
         if done.returncode != 0:
             raise Failure(f"weft status: {done.stdout}")
-        return json.loads(done.stdout)["workers"][0]
+        return json.loads(done.stdout)["workers"]
+
+    def status(self):
+        """What it says of the first one."""
+        return self.workers()[0]
 
     def kill(self):
         """kill -9 of the master and of what it started: nothing is told to anybody."""

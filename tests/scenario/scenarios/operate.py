@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from lib import fcgi
+from lib import fcgi, stalls
 from lib.fronts import ApacheCgi, ApacheFcgid, LighttpdCgi, LighttpdSpawn, Nginx
 from lib.place import Failure, check, wait_until
 from lib.suite import Stage, scenario
@@ -44,6 +44,27 @@ class Operate(Stage):
 
     def get(self, query, **more):
         return self.front.fetch(f"{PROBE}?{query}", **more)
+
+
+class Slow(Stage):
+    """A handler that computes."""
+
+    may_stall = True
+
+    def open(self):
+        self.weft = Weft(self.place).start()
+
+
+@scenario(Slow)
+def who_holds_the_loop_up_is_named(stage):
+    """By handler and function, in the log."""
+    def found():
+        return stalls.find(stage.place.folder, stage.place.words["WEFT"])
+
+    check(stage.weft.ask("op=compute&ms=10").code == 200 and not found(), f"10 ms are named: {found()}")
+    check(stage.weft.ask(f"op=compute&ms={stalls.LIMIT * stage.relax * 3:.0f}").code == 200, "it is not answered")
+    wait_until(lambda: "stall over" in stage.weft.process.log_text(), "the end of it is told")
+    check(len(found()) == 1 and "/app/probe" in found()[0] and "app_" in found()[0], f"it is told so: {found()}")
 
 
 def check_answers_then_ends(stage, end):
