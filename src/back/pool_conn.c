@@ -171,7 +171,7 @@ pool_grow(struct pool *p)
 	if (pool_coming(p) >= pool_wanted(p))
 		return;
 	if (loop_now(p->loop) < p->retry_at)
-		pool_arm(p, p->retry_at);
+		pool_hurry(p, p->queued > 0 ? p->ask_at : p->retry_at);
 	pool_want(p);
 }
 
@@ -308,29 +308,36 @@ pool_log_lost(struct pool *p, enum conn_state was)
 	p->unsaid = 0;
 }
 
-/* What follows from the end of a connection that had this state, for the health of the pool. */
+/*
+ * What follows from the end of a connection that had this state, for the health of the pool.  Those that there were when
+ * another one was lost die of the same.
+ */
 static void
 pool_judge_loss(struct pool *p, enum conn_state was, usec born, enum pool_loss loss)
 {
 	usec now = loop_now(p->loop);
 
 	p->proven = false;
-	p->stat.losses += was != CONN_CONNECTING;
-	p->stat.checks_failed += was == CONN_CHECKING;
-	if (was == CONN_CONNECTING || now - born < POOL_YOUNG)
+	if (was == CONN_CONNECTING) {
 		pool_back_off(p);
-	else
-		p->fails = 0;
-	if (was == CONN_CONNECTING && pool_usable(p) == 0) {
-		pool_is_ill(p, POOL_ILL_CONNECT);
-	} else if (loss == POOL_LOST_CALLS && born >= p->lost_at) {
-		/* Those that there were when another one was lost died of the same. */
-		p->lost_at = now;
-		pool_is_ill(p, POOL_ILL_CALL);
+		if (pool_usable(p) == 0)
+			pool_is_ill(p, POOL_ILL_CONNECT);
+		/* Those that came in to wait for this attempt. */
+		if (p->down)
+			pool_fail_queue(p, WEFT_DOWN);
+		return;
 	}
-	/* Those that came in to wait for this attempt. */
-	if (p->down && was == CONN_CONNECTING)
-		pool_fail_queue(p, WEFT_DOWN);
+	p->stat.losses++;
+	p->stat.checks_failed += was == CONN_CHECKING;
+	if (born >= p->lost_at && now - born < POOL_YOUNG)
+		pool_back_off(p);
+	else if (born >= p->lost_at)
+		p->fails = 0;
+	p->lost_at = now;
+	if (loss == POOL_LOST_NOTHING || born < p->hit_at)
+		return;
+	p->hit_at = now;
+	pool_is_ill(p, POOL_ILL_CALL);
 }
 
 void
@@ -415,7 +422,7 @@ conn_gave(struct conn *c)
 
 	must(c->inflight > 0);
 	p->inflight--;
-	if (p->recent != 0)
+	if (p->unwell)
 		pool_is_well(p);
 	if (c->state != CONN_READY) {
 		pool_gave_apart(p, c, now);

@@ -179,7 +179,8 @@ def connections_that_die_idle_are_replaced(stage):
     stage.answers(ROW)
     for _ in range(3):
         wait_until(lambda: stage.pool("db")["open"] == 8, "the pool is full", 5 * stage.relax)
-        ended = stage.postgres.query("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        # Some of them may go by themselves when the first has: the pool takes that for a failover.
+        ended = stage.postgres.query("SET client_min_messages = error; SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                                      " WHERE application_name = 'weft'")
         check(ended == "8", f"{ended} connections were ended")
         check_all(ask(weft, ROW, n=100, k=10), 200, "who asks then")
