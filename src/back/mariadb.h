@@ -203,7 +203,10 @@ struct mariadb {
 /* The connection is of no use; the first reason counts.  The pool is told at the end of the turn. */
 void mariadb_die(struct mariadb *d, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Everything of the call is done: the pool may have the connection back, unless a cancel is under way.  The last thing to do: it may close the connection. */
+/*
+ * Everything of the call is done: the pool may have the connection back, unless a cancel is under way.  The last
+ * thing to do: it may close the connection.
+ */
 void mariadb_give(struct mariadb *d);
 
 /* ---- mariadb_put.c ---- */
