@@ -297,7 +297,7 @@ play_pool(unsigned max, const char *at)
 {
 	char error[256] = "";
 	struct pool_conf conf = { .name = "db", .url = at, .max = max, .call_timeout = CALL_TIME,
-		.queue_timeout = 10 * USEC_PER_SEC, .connect_timeout = play.connect_timeout };
+		.queue_timeout = 10 * USEC_PER_SEC, .connect_timeout = play.connect_timeout, .backoff = USEC_PER_MSEC };
 
 	play.kit.pool = pool_open(play.kit.loop, &conf, error, sizeof error);
 	assert_string_equal(error, "");
