@@ -317,10 +317,11 @@ pool_judge_loss(struct pool *p, enum conn_state was, usec born, enum pool_loss l
 	p->proven = false;
 	p->stat.losses += was != CONN_CONNECTING;
 	p->stat.checks_failed += was == CONN_CHECKING;
-	if (was == CONN_CONNECTING || now - born < POOL_YOUNG)
-		pool_back_off(p);
-	else
+	/* What there was when the last failure was counted failed with it: one end of the back end's counts once, however many it takes with it. */
+	if (was != CONN_CONNECTING && now - born >= POOL_YOUNG)
 		p->fails = 0;
+	else if (born > p->failed_at)
+		pool_back_off(p);
 	if (was == CONN_CONNECTING && pool_usable(p) == 0) {
 		pool_is_ill(p, POOL_ILL_CONNECT);
 	} else if (loss == POOL_LOST_CALLS && born >= p->lost_at) {

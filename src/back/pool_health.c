@@ -39,6 +39,7 @@ pool_back_off(struct pool *p)
 	usec now = loop_now(p->loop), most = POOL_BACKOFF_FIRST;
 
 	p->proven = false;
+	p->failed_at = now;
 	for (unsigned i = 0; i < p->fails && most < p->conf.backoff; i++)
 		most *= 2;
 	if (p->fails < 100)

@@ -78,6 +78,7 @@ struct pool {
 	bool told;			/* and somebody knows */
 	usec down_since;
 	usec lost_at;			/* when a connection was lost that calls waited for */
+	usec failed_at;			/* when pool_back_off was called */
 	unsigned fails;			/* attempts to connect that failed in a row */
 	usec retry_at;			/* no attempt before */
 	usec ask_at;			/* nor before this, should a call come */

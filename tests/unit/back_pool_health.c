@@ -137,6 +137,23 @@ backend_that_hangs_up_does_not_make_it_spin(void **state)
 }
 
 static void
+young_ones_lost_together_count_once(void **state)
+{
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	back_skip(USEC_PER_MSEC);
+	while (fake.count > 0)
+		fake_lose(0, "the server ends");
+	assert_true(test_until_attempt() <= 50 * USEC_PER_MSEC + STEP);
+	fake_all_ready();
+	assert_int_equal(test_stat().open, 8);
+	/* But one after the other they do. */
+	back_skip(USEC_PER_MSEC);
+	fake_lose(0, "it ends again");
+	assert_int_equal(pool->fails, 2);
+}
+
+static void
 system_without_memory_is_a_failed_attempt(void **state)
 {
 	struct ask *a;
@@ -840,6 +857,7 @@ main(void)
 		T(attempts_come_one_at_a_time_and_ever_later),
 		T(the_longest_pause_can_be_chosen),
 		T(backend_that_hangs_up_does_not_make_it_spin),
+		T(young_ones_lost_together_count_once),
 		T(system_without_memory_is_a_failed_attempt),
 		T(min_is_kept_after_losses),
 		T(breaker_opens_after_five_in_a_row),

@@ -21,7 +21,7 @@ class Lane:
         self.failure = None
 
     def conf(self):
-        return f'pool "{self.name}" {{ url = "{self.url}"  max = 1  min = 1  call_timeout = "300ms" }}\n'
+        return f'pool "{self.name}" {{ url = "{self.url}"  max = 1  min = 1  call_timeout = "300ms"  backoff = "100ms" }}\n'
 
     def ask(self):
         return self.stage.weft.ask(f"op={self.query}&pool={self.name}")
