@@ -137,6 +137,24 @@ backend_that_hangs_up_does_not_make_it_spin(void **state)
 }
 
 static void
+many_connections_come_in_portions(void **state)
+{
+	unsigned portions = 0;
+
+	test_open(&fake_sql, (struct pool_conf){ .max = 200, .min = 200 });
+	for (; test_stat().open < 200; portions++) {
+		unsigned before = fake.count;
+
+		assert_true(test_stat().connecting > 0 && test_stat().connecting <= 32);
+		for (unsigned i = 0; i < before; i++)
+			if (fake.conn[i]->conn->state == CONN_CONNECTING)
+				conn_is_ready(fake.conn[i]->conn);
+	}
+	assert_true(portions >= 200 / 32);
+	assert_int_equal(test_stat().connecting, 0);
+}
+
+static void
 young_ones_lost_together_count_once(void **state)
 {
 	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
@@ -857,6 +875,7 @@ main(void)
 		T(attempts_come_one_at_a_time_and_ever_later),
 		T(the_longest_pause_can_be_chosen),
 		T(backend_that_hangs_up_does_not_make_it_spin),
+		T(many_connections_come_in_portions),
 		T(young_ones_lost_together_count_once),
 		T(system_without_memory_is_a_failed_attempt),
 		T(min_is_kept_after_losses),
