@@ -189,16 +189,10 @@ static enum weft_rc
 mariadb_send(struct conn *c, struct call *call)
 {
 	struct mariadb *d = c->driver_data;
-	const char *word = mariadb_session_word(call->sql);
 	enum weft_rc rc;
 
 	if (d->dead || !d->ready)
 		return WEFT_NOT_SENT;
-	if (word != NULL) {
-		call_explain(call, WEFT_INVALID, NULL,
-		    "%s changes the state of the connection, which is shared with other requests", word);
-		return WEFT_INVALID;
-	}
 	rc = mariadb_values_check(d, call);
 	if (rc == WEFT_OK)
 		rc = mariadb_look_up(d, call);

@@ -150,6 +150,7 @@ struct mariadb_stmt {
 	MYSQL_STMT *handle;
 	unsigned highest;	/* how many values it wants */
 	bool leaves;		/* see struct mariadb_text */
+	bool changes;		/* rows: how many is to be told */
 	unsigned count;		/* parameters … */
 	unsigned short which[];	/* … and the value of each, from 0 */
 };
@@ -202,12 +203,15 @@ struct mariadb {
 /* The connection is of no use; the first reason counts.  The pool is told at the end of the turn. */
 void mariadb_die(struct mariadb *d, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Everything of the call is done: the pool may have the connection back, unless a cancel is under way.  The last thing to do: it may close the connection. */
+/*
+ * Everything of the call is done: the pool may have the connection back, unless a cancel is under way.  The last
+ * thing to do: it may close the connection.
+ */
 void mariadb_give(struct mariadb *d);
 
 /* ---- mariadb_put.c ---- */
 
-/* Find the call's statement among those prepared, or translate it.  Returns WEFT_OK; else its fault is filled. */
+/* Find the call's statement among those prepared, or translate it if it may be sent.  Returns WEFT_OK; else its fault is filled. */
 enum weft_rc mariadb_look_up(struct mariadb *d, struct call *call);
 
 /* Write the call's statement as the server wants it to d->text.  Returns WEFT_OK; else its fault is filled. */

@@ -265,8 +265,13 @@ static bool
 mariadb_dial_all(struct mariadb_dial *k)
 {
 	mariadb_dial_options(k);
-	return mariadb_dial_connect(k) && mariadb_dial_ask(k, MARIADB_SET_UP) &&
-	    mariadb_dial_ask(k, "SELECT @@max_allowed_packet, CONCAT_WS(' ', @@hostname, @@port, @@server_id)");
+	if (!mariadb_dial_connect(k) || !mariadb_dial_ask(k, MARIADB_SET_UP) ||
+	    !mariadb_dial_ask(k, "SELECT @@max_allowed_packet, CONCAT_WS(' ', @@hostname, @@port, @@server_id)"))
+		return false;
+	if (k->packet_max > 0)
+		return true;
+	mariadb_dial_fail(k, 0, "the server does not say who it is");
+	return false;
 }
 
 static void

@@ -16,6 +16,14 @@
 
 /* ---- preparing ---- */
 
+static enum weft_rc
+mariadb_refuse(struct call *call, const char *word)
+{
+	call_explain(call, WEFT_INVALID, NULL,
+	    "%s changes the state of the connection, which is shared with other requests", word);
+	return WEFT_INVALID;
+}
+
 enum weft_rc
 mariadb_translate(struct mariadb *d, struct call *call)
 {
@@ -43,12 +51,16 @@ mariadb_check_count(struct call *call, unsigned wanted)
 enum weft_rc
 mariadb_look_up(struct mariadb *d, struct call *call)
 {
+	const char *word;
 	enum weft_rc rc;
 
 	d->entry = stmts_find(&d->stmts, call->sql, call->hash, 0);
 	d->stmt = d->entry == NULL ? NULL : d->entry->data;
 	if (d->stmt != NULL)
 		return mariadb_check_count(call, d->stmt->highest);
+	word = mariadb_session_word(call->sql);
+	if (word != NULL)
+		return mariadb_refuse(call, word);
 	rc = mariadb_translate(d, call);
 	return rc == WEFT_OK ? mariadb_check_count(call, d->text.highest) : rc;
 }
@@ -90,6 +102,7 @@ mariadb_stmt_new(struct mariadb *d)
 	}
 	t->highest = d->text.highest;
 	t->leaves = d->text.leaves;
+	t->changes = mariadb_changes(d->call->sql);
 	t->count = (unsigned)(which->len / sizeof t->which[0]);
 	if (which->len > 0)
 		memcpy(t->which, which->at, which->len);

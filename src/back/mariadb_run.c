@@ -63,7 +63,7 @@ mariadb_succeed(struct mariadb *d)
 	struct call *call = d->call;
 
 	if (call != NULL) {
-		if (d->drafted && mariadb_returns_changed(call->sql))
+		if (d->drafted && d->stmt->changes)
 			d->draft.affected = (long long)d->draft.count;
 		call->rows = rows_draft_make(&d->draft, call->arena);
 		if (call->rows != NULL)
@@ -201,7 +201,7 @@ mariadb_on_result(struct mariadb *d)
 		d->op = MARIADB_FETCHING;
 		return;
 	}
-	if (!d->drafted && d->call != NULL && mariadb_returns_changed(d->call->sql))
+	if (!d->drafted && d->stmt->changes)
 		d->draft.affected = (long long)mysql_stmt_affected_rows(s);
 	if (mysql_stmt_more_results(s))
 		d->op = MARIADB_MOVING;

@@ -226,7 +226,7 @@ mariadb_session_word(const char *sql)
 	return NULL;
 }
 
-int
+bool
 mariadb_only_reads(const char *sql)
 {
 	static const char *const words[] = { "DESC", "DESCRIBE", "EXPLAIN", "SELECT", "SHOW", "TABLE", "VALUES", "WITH", NULL };
@@ -236,8 +236,8 @@ mariadb_only_reads(const char *sql)
 	return mariadb_is_among(word, words);
 }
 
-int
-mariadb_returns_changed(const char *sql)
+bool
+mariadb_changes(const char *sql)
 {
 	static const char *const words[] = { "DELETE", "INSERT", "REPLACE", "UPDATE", NULL };
 	char word[SQL_WORD_MAX];

@@ -52,9 +52,9 @@ const char *mariadb_text_set(struct mariadb_text *t, const char *sql, unsigned m
 const char *mariadb_session_word(const char *sql);
 
 /* Does a statement only read, so that it may be asked again? */
-int mariadb_only_reads(const char *sql);
+bool mariadb_only_reads(const char *sql);
 
-/* Does a statement that returns rows return those which it has changed? */
-int mariadb_returns_changed(const char *sql);
+/* Does a statement change rows, so that it is to be told how many? */
+bool mariadb_changes(const char *sql);
 
 #endif

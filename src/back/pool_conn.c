@@ -110,7 +110,7 @@ pool_wanted(const struct pool *p)
 	unsigned wanted = p->queued, up = pool_usable(p);
 
 	if (p->driver->shares_slow)
-		wanted = (p->queued + POOL_SPREAD - 1) / POOL_SPREAD +
+		wanted = p->places + (p->queued - p->places + POOL_SPREAD - 1) / POOL_SPREAD +
 		    (p->count[CONN_READY] > 0 && p->least + 1 >= POOL_SPREAD);
 	if (up < p->conf.min && wanted < p->conf.min - up)
 		wanted = p->conf.min - up;
@@ -174,7 +174,7 @@ pool_grow(struct pool *p)
 	if (pool_coming(p) >= pool_wanted(p))
 		return;
 	if (loop_now(p->loop) < p->retry_at)
-		pool_arm(p, p->retry_at);
+		pool_hurry(p, p->queued > 0 ? p->ask_at : p->retry_at);
 	pool_want(p);
 }
 
@@ -311,30 +311,36 @@ pool_log_lost(struct pool *p, enum conn_state was)
 	p->unsaid = 0;
 }
 
-/* What follows from the end of a connection that had this state, for the health of the pool. */
+/*
+ * What follows from the end of a connection that had this state, for the health of the pool.  Those that there were when
+ * another one was lost die of the same.
+ */
 static void
 pool_judge_loss(struct pool *p, enum conn_state was, usec born, enum pool_loss loss)
 {
 	usec now = loop_now(p->loop);
 
 	p->proven = false;
-	p->stat.losses += was != CONN_CONNECTING;
-	p->stat.checks_failed += was == CONN_CHECKING;
-	/* What there was when the last failure was counted failed with it: one end of the back end's counts once, however many it takes with it. */
-	if (was != CONN_CONNECTING && now - born >= POOL_YOUNG)
-		p->fails = 0;
-	else if (born > p->failed_at)
+	if (was == CONN_CONNECTING) {
 		pool_back_off(p);
-	if (was == CONN_CONNECTING && pool_usable(p) == 0) {
-		pool_is_ill(p, POOL_ILL_CONNECT);
-	} else if (loss == POOL_LOST_CALLS && born >= p->lost_at) {
-		/* Those that there were when another one was lost died of the same. */
-		p->lost_at = now;
-		pool_is_ill(p, POOL_ILL_CALL);
+		if (pool_usable(p) == 0)
+			pool_is_ill(p, POOL_ILL_CONNECT);
+		/* Those that came in to wait for this attempt. */
+		if (p->down)
+			pool_fail_queue(p, WEFT_DOWN);
+		return;
 	}
-	/* Those that came in to wait for this attempt. */
-	if (p->down && was == CONN_CONNECTING)
-		pool_fail_queue(p, WEFT_DOWN);
+	p->stat.losses++;
+	p->stat.checks_failed += was == CONN_CHECKING;
+	if (born >= p->lost_at && now - born < POOL_YOUNG)
+		pool_back_off(p);
+	else if (born >= p->lost_at)
+		p->fails = 0;
+	p->lost_at = now;
+	if (loss == POOL_LOST_NOTHING || born < p->hit_at)
+		return;
+	p->hit_at = now;
+	pool_is_ill(p, POOL_ILL_CALL);
 }
 
 void
@@ -379,6 +385,8 @@ conn_took(struct conn *c, struct call *call, void *slot)
 		fiber_wake(call->waiter);	/* what it waits for, and until when, has changed */
 	c->wanted++;
 	if (c->state == CONN_LENT) {
+		if (call->patient)
+			call->deadline = CLOCK_NEVER;
 		c->inflight++;
 		p->inflight++;
 		return;
@@ -417,7 +425,7 @@ conn_gave(struct conn *c)
 
 	must(c->inflight > 0);
 	p->inflight--;
-	if (p->recent != 0)
+	if (p->unwell)
 		pool_is_well(p);
 	if (c->state != CONN_READY) {
 		pool_gave_apart(p, c, now);

@@ -2,9 +2,8 @@
 /*
  * What a pool does when things break: back-off, breaker, retry budget, failover.
  *
- * The last outcomes are bits of one word, so the breaker's two rules are a mask and a count, and a pool in which nothing has failed of
- * late has a zero there: a reply then costs one look at it.  What the word says before there were so many outcomes is
- * that they were good.
+ * The last outcomes are bits of one word, so the breaker's two rules are a mask and a count.  What it says before there
+ * were so many is that they were good.  As long as nothing has failed of late, a reply costs one look.
  *
  * That replies come at a time when connections cannot be made is no reason to go down, so attempts to connect are
  * counted only as long as there is no connection.
@@ -39,7 +38,7 @@ pool_back_off(struct pool *p)
 	usec now = loop_now(p->loop), most = POOL_BACKOFF_FIRST;
 
 	p->proven = false;
-	p->failed_at = now;
+	p->unwell = true;
 	for (unsigned i = 0; i < p->fails && most < p->conf.backoff; i++)
 		most *= 2;
 	if (p->fails < 100)
@@ -48,13 +47,14 @@ pool_back_off(struct pool *p)
 	p->ask_at = now + pool_jitter(p, clock_min(POOL_ASK, p->conf.backoff));
 }
 
-/* The next attempt no later than that. */
-static void
+void
 pool_hurry(struct pool *p, usec at)
 {
 	if (at < p->retry_at)
 		p->retry_at = at;
-	pool_arm(p, p->retry_at);
+	/* What is under way may still succeed. */
+	if (p->count[CONN_CONNECTING] == 0)
+		pool_arm(p, p->retry_at);
 }
 
 /* ---- the breaker ---- */
@@ -89,6 +89,7 @@ pool_is_ill(struct pool *p, enum pool_ill what)
 	const uint32_t row = (1U << POOL_ROW) - 1, window = (1U << POOL_WINDOW) - 1;
 
 	p->recent = (p->recent << 1 | 1) & window;
+	p->unwell = true;
 	p->told |= what == POOL_ILL_CALL;
 	if (p->down || p->permits == 0)
 		return;
@@ -100,6 +101,8 @@ void
 pool_is_well(struct pool *p)
 {
 	p->recent = p->recent << 1 & ((1U << POOL_WINDOW) - 1);
+	p->fails = 0;
+	p->unwell = p->recent != 0;
 	if (!p->down)
 		return;
 	pool_come_back(p);

@@ -50,6 +50,7 @@ struct pool {
 
 	struct call_list queue;		/* first come, first served; deadlines rise, but for those of calls taken back */
 	unsigned queued;
+	unsigned places;		/* of these, those who will have a connection each: lease.h */
 	struct call *taken;		/* the last call taken back from the connection that is being closed */
 
 	struct conn_list list[CONN_STATES];	/* by state; that of READY is empty */
@@ -72,14 +73,15 @@ struct pool {
 	bool lean;			/* draining */
 
 	/* health */
+	bool unwell;			/* recent or fails are not zero: a reply is news */
 	uint32_t recent;		/* the last outcomes, a bit each, the latest lowest: 1 failed */
 	bool proven;			/* the last thing known of the back end is that it takes connections */
 	bool down;			/* the breaker is open */
 	bool told;			/* and somebody knows */
 	usec down_since;
-	usec lost_at;			/* when a connection was lost that calls waited for */
-	usec failed_at;			/* when pool_back_off was called */
-	unsigned fails;			/* attempts to connect that failed in a row */
+	usec lost_at;			/* when a connection was lost … */
+	usec hit_at;			/* … and one that calls waited for */
+	unsigned fails;			/* attempts to connect that failed in a row, without a reply between them */
 	usec retry_at;			/* no attempt before */
 	usec ask_at;			/* nor before this, should a call come */
 	unsigned generation;		/* of connections; grows when all of them are to go */
@@ -213,7 +215,7 @@ enum pool_ill { POOL_ILL_CONNECT, POOL_ILL_CALL };	/* a connection could not be 
 /* A failure; the breaker may open. */
 void pool_is_ill(struct pool *p, enum pool_ill what);
 
-/* A reply came; only where p->recent says that not all is well. */
+/* A reply came; only where the pool is unwell. */
 void pool_is_well(struct pool *p);
 
 /* An attempt to connect failed, or its connection soon after: the next one only after a while. */
@@ -221,6 +223,9 @@ void pool_back_off(struct pool *p);
 
 /* A connection is ready: the breaker closes. */
 void pool_come_back(struct pool *p);
+
+/* The next attempt to connect no later than that. */
+void pool_hurry(struct pool *p, usec at);
 
 /* Returns whether a call may go on to the queue, or the breaker ends it at once. */
 bool pool_lets_in(struct pool *p);

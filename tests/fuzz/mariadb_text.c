@@ -56,7 +56,7 @@ check_word(const char *sql, size_t size)
 	must(mariadb_session_word(longer) == word);
 	must(mariadb_only_reads(longer) == mariadb_only_reads(sql));
 	must(word == NULL || !mariadb_only_reads(sql));
-	must(!mariadb_returns_changed(sql) || !mariadb_only_reads(sql));
+	must(!mariadb_changes(sql) || !mariadb_only_reads(sql));
 	free(longer);
 }
 

@@ -79,11 +79,11 @@ my_put_error(struct buf *b, unsigned seq, unsigned code)
 	my_put(b, seq, (struct span){ body, sizeof body - 1 });
 }
 
-/* As MariaDB 10.11 does it, without any of its own extensions; tls: it offers that. */
+/* As MariaDB 10.11 does it, with what tells of the session's state, and without its own extensions; tls: it offers that. */
 static void
 my_put_greeting(struct buf *b, bool tls)
 {
-	char body[] = "\12" "5.5.5-10.11.0-MariaDB\0" "\1\0\0\0" "abcdefgh\0" "\376\367" "\55" "\2\0" "\177\240" "\25"
+	char body[] = "\12" "5.5.5-10.11.0-MariaDB\0" "\1\0\0\0" "abcdefgh\0" "\376\367" "\55" "\2\0" "\377\240" "\25"
 	    "\0\0\0\0\0\0" "\0\0\0\0" "abcdefghijkl\0" "mysql_native_password";
 
 	if (tls)
@@ -227,7 +227,8 @@ my_hear(struct liar_peer *p)
 {
 	size_t len;
 
-	must(memmem(p->in.at, p->in.len, "root:", 5) == NULL && memmem(p->in.at, p->in.len, PASSWORD, strlen(PASSWORD)) == NULL);
+	must(memmem(p->in.at, p->in.len, "root:", 5) == NULL);
+	must(memmem(p->in.at, p->in.len, PASSWORD, strlen(PASSWORD)) == NULL);
 	while (p->fd >= 0 && p->in.len >= 4) {
 		const unsigned char *at = (const unsigned char *)p->in.at;
 
@@ -296,7 +297,7 @@ play_pool(unsigned max, const char *at)
 {
 	char error[256] = "";
 	struct pool_conf conf = { .name = "db", .url = at, .max = max, .call_timeout = CALL_TIME,
-		.queue_timeout = 10 * USEC_PER_SEC, .connect_timeout = play.connect_timeout };
+		.queue_timeout = 10 * USEC_PER_SEC, .connect_timeout = play.connect_timeout, .backoff = USEC_PER_MSEC };
 
 	play.kit.pool = pool_open(play.kit.loop, &conf, error, sizeof error);
 	assert_string_equal(error, "");
@@ -362,7 +363,7 @@ play_lie(const char *name)
 	play_ask_well("before");
 	play_start(&a, &lie);
 	if (call_wait(&a.call, KIT_SOON) == WEFT_OK)
-		fail_msg("%s is believed: %zu rows, %u columns, first %zu bytes", name, a.call.rows->count, a.call.rows->columns, rows_cell(a.call.rows, 0, 0).len);
+		fail_msg("%s is believed", name);
 	if (a.fault.text[0] == '\0' || a.call.rows != NULL)
 		fail_msg("%s fails without a reason", name);
 	kit_end(&a);
@@ -558,7 +559,8 @@ b60_no_description_is_read_beyond_its_end(void **state)
 static void
 states_body(void *arg)
 {
-	static const struct span states[] = { SPAN("\0\0\0\2\100\0\0\0"), SPAN("\0\0\0\2\100\0\0\0\377"), SPAN("\0\0\0\2\100\0\0\0\5\0\377\377\377\377"),
+	static const struct span states[] = { SPAN("\0\0\0\2\100\0\0\0"), SPAN("\0\0\0\2\100\0\0\0\377"),
+		SPAN("\0\0\0\2\100\0\0\0\5\0\377\377\377\377"), SPAN("\0\0\0\2\100\0\0\0\5\0\3\376\377\377"),
 		SPAN("\0\0\0\2\100\0\0\0\7\0\5\376\377\377\377\377"), SPAN("\0\0\0\2\100\0\0\0\376\377\377\377\377\377\377\377\377\0"),
 		SPAN("\0\0\0\2\100\0\0\376\377\377\377\377\377\377\377\377"), SPAN("\0\0\0\2\100\0\0\0\3\1\1\0") };
 	const struct value lie = KIT_TEXT("lie");
@@ -1035,9 +1037,6 @@ welcomes_body(void *arg)
 	my_put(&play.welcome, 2, SPAN(MY_OK));
 	for (const char *when = "SI"; *when != '\0'; when++)
 		for (size_t i = 0; i < sizeof my_lies / sizeof *my_lies; i++) {
-			/* What it is and what it takes need not be known. */
-			if (*when == 'I' && (i == 1 || i == 2 || i == 3 || i == 4))
-				continue;
 			buf_clear(&play.lie);
 			play.when = *when;
 			my_put(&play.lie, 1, my_lies[i].body);

@@ -118,8 +118,8 @@ first_words_are_seen_behind_what_means_nothing(void **state)
 	assert_false(mariadb_only_reads("INSERT INTO a VALUES (1) RETURNING *"));
 	assert_false(mariadb_only_reads("CALL a()"));
 	assert_false(mariadb_only_reads(""));
-	assert_true(mariadb_returns_changed("replace into a values (1)"));
-	assert_false(mariadb_returns_changed("SELECT 1"));
+	assert_true(mariadb_changes("replace into a values (1)"));
+	assert_false(mariadb_changes("SELECT 1"));
 }
 
 int

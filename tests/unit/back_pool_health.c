@@ -136,6 +136,51 @@ backend_that_hangs_up_does_not_make_it_spin(void **state)
 	assert_true(fake.opens < 50);
 }
 
+/* All at once is one failure, however young they are; and one that has answered was none. */
+static void
+young_ones_lost_together_do_not_add_up(void **state)
+{
+	test_open(&fake_sql, (struct pool_conf){ .max = 20, .min = 20 });
+	fake_all_ready();
+	back_skip(USEC_PER_MSEC);
+	for (unsigned i = 0; i < 20; i++)
+		fake_lose(0, "killed");
+	assert_true(test_until_attempt() <= 50 * USEC_PER_MSEC + STEP);
+	fake_all_ready();
+	for (unsigned i = 0; i < 30; i++) {
+		while (fake.count > 1)
+			fake_lose(1, "killed");
+		test_ask_well();
+		fake_lose(0, "hung up");
+		assert_true(test_until_attempt() <= 100 * USEC_PER_MSEC + STEP);
+		fake_all_ready();
+	}
+	assert_int_equal(test_stat().breaks, 0);
+}
+
+/* Whatever the pause has grown to. */
+static void
+who_waits_brings_the_next_attempt_forward(void **state)
+{
+	struct ask *a;
+
+	test_open(&fake_sql, (struct pool_conf){ .max = 2, .min = 2 });
+	fake_all_ready();
+	fake_lose(1, "too many");
+	for (unsigned i = 0; i < 10; i++) {
+		while (fake.count == 1)
+			test_pass(STEP);
+		fake_lose(1, "too many");
+	}
+	pool->retry_at = loop_now(loop) + 5 * USEC_PER_SEC;
+	back_skip(2 * USEC_PER_MSEC);
+	fake_lose(0, "gone");
+	a = test_asks(1, CALL_SQL);
+	ask_submit(&a[0]);
+	assert_true(test_until_attempt() <= POOL_ASK + STEP);
+	test_forget(a, 1);
+}
+
 static void
 many_connections_come_in_portions(void **state)
 {
@@ -152,23 +197,6 @@ many_connections_come_in_portions(void **state)
 	}
 	assert_true(portions >= 200 / 32);
 	assert_int_equal(test_stat().connecting, 0);
-}
-
-static void
-young_ones_lost_together_count_once(void **state)
-{
-	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
-	fake_all_ready();
-	back_skip(USEC_PER_MSEC);
-	while (fake.count > 0)
-		fake_lose(0, "the server ends");
-	assert_true(test_until_attempt() <= 50 * USEC_PER_MSEC + STEP);
-	fake_all_ready();
-	assert_int_equal(test_stat().open, 8);
-	/* But one after the other they do. */
-	back_skip(USEC_PER_MSEC);
-	fake_lose(0, "it ends again");
-	assert_int_equal(pool->fails, 2);
 }
 
 static void
@@ -875,8 +903,9 @@ main(void)
 		T(attempts_come_one_at_a_time_and_ever_later),
 		T(the_longest_pause_can_be_chosen),
 		T(backend_that_hangs_up_does_not_make_it_spin),
+		T(young_ones_lost_together_do_not_add_up),
+		T(who_waits_brings_the_next_attempt_forward),
 		T(many_connections_come_in_portions),
-		T(young_ones_lost_together_count_once),
 		T(system_without_memory_is_a_failed_attempt),
 		T(min_is_kept_after_losses),
 		T(breaker_opens_after_five_in_a_row),
