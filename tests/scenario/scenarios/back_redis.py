@@ -87,7 +87,7 @@ def stop_redis(stage, seconds, found):
     connects = stage.pool("cache")["connects"]
     began = time.monotonic()
     stage.redis.pause()
-    crowd = Askers(stage.weft, GET, "crowd", k=2000, n=2000)
+    crowd = Askers(stage.weft, GET, "crowd", k=2000, n=2000, r=4000)
     users = Askers(stage.weft, GET, "users", k=400, r=200)
     time.sleep(seconds)
     stage.redis.go_on()
