@@ -164,6 +164,67 @@ def the_database_never_sees_one_connection_too_many(stage):
     check(stage.postgres.process.log_text().count("too many connections for role") == before, "it refused some")
 
 
+# ---- the database hangs ----
+
+HUNG = """\
+pool "db" { url = "@DB@"  max = 100  min = 100  call_timeout = "500ms"  connect_timeout = "1s"  queue_timeout = "1s" }
+pool "file" { url = "sqlite:@FILE@"  max = 2  call_timeout = "1s"  queue_timeout = "1s" }
+"""
+
+
+def a_stopped_database_holds_nobody_up(stage):
+    """It takes statements, and cancels, and answers none of them.  Deadlines tell; nobody else waits, nor what needs a thread."""
+    path = stage.place.path("world.db")
+    make_world(path).close()
+    weft = stage.serve(HUNG.replace("@FILE@", path))
+    stage.answers(ROW, ROW + "&pool=file")
+    wait_until(lambda: stage.pool("db")["open"] == 100, "the pool is full", 10 * stage.relax)
+    found = {}
+
+    def stopped():
+        stage.database.pause()
+        users = Askers(weft, ROW, "users", k=300, r=300)
+        time.sleep(1.5)
+        found["files"] = ask(weft, ROW + "&pool=file", name="files", n=100, k=100, r=100)
+        time.sleep(stage.long(1, 20))
+        stage.database.go_on()
+        returned = time.monotonic()
+        wait_until(lambda: weft.ask(ROW).code == 200, "it is used again", 2 * stage.relax)
+        found["back"] = time.monotonic() - returned
+        found["users"] = users.end()
+
+    others_go_on(stage, stopped, bound=0.02)
+    slowest = percentile(found["users"], 1)
+    files = percentile(found["files"], 0.9)
+    print(f"# told within {ms(slowest)}: {tally(found['users'])}; SQLite meanwhile within {ms(files)}: {tally(found['files'])};"
+          f" served {ms(found['back'])} after its return")
+    check(set(tally(found["users"])) <= {200, 503, 504}, f"it answers {tally(found['users'])}")
+    check(slowest < 1.5 * stage.relax, f"one was told only after {ms(slowest)}")
+    check_all(found["files"], 200, "SQLite meanwhile")
+    check(files < 0.05 * stage.relax, f"SQLite took {ms(files)}")
+    stage.wait_idle()
+
+
+def weft_ends_while_the_database_hangs(stage):
+    """With cancels under way that nobody answers."""
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 4  min = 4 }')
+    stage.answers(ROW)
+    wait_until(lambda: stage.pool("db")["open"] == 4, "the pool is full", 5 * stage.relax)
+    stage.database.pause()
+    check_all(ask(weft, ROW + "&deadline=100", n=4, k=4), 504, "who asks it")
+    time.sleep(0.3)
+    began = time.monotonic()
+    status = weft.stop()
+    took = time.monotonic() - began
+    print(f"# it ended after {ms(took)}")
+    check(status == 0 and took < 3 * stage.relax, f"it ended with {status} after {ms(took)}")
+
+
+for database in ("postgres", "mariadb"):
+    for function in (a_stopped_database_holds_nobody_up, weft_ends_while_the_database_hangs):
+        scenario(Back, database, limit=60)(function)
+
+
 # ---- the database goes ----
 
 LEDGER = 'pool "db" { url = "@URL@"  max = 20  min = 20 }'
