@@ -22,6 +22,8 @@
 
 #define POOL_YOUNG USEC_PER_SEC		/* lost sooner than that: counts as an attempt that failed */
 
+enum { POOL_OPENING = 32 };		/* connections on their way at once, at most */
+
 enum pool_loss { POOL_LOST_NOTHING, POOL_LOST_CALLS };	/* did anybody wait for a reply? */
 
 /* ---- lists ---- */
@@ -159,7 +161,8 @@ void
 pool_grow(struct pool *p)
 {
 	pool_check_rested(p);
-	while (pool_coming(p) < pool_wanted(p) && pool_may_grow(p)) {
+	/* The others when these have come: opening a thousand takes the loop's time, and is a crowd at the back end. */
+	while (p->count[CONN_CONNECTING] < POOL_OPENING && pool_coming(p) < pool_wanted(p) && pool_may_grow(p)) {
 		if (pool_open_conn(p) == WEFT_OK)
 			continue;
 		snprintf(p->reason, sizeof p->reason, "the system has no memory or descriptor for a connection");

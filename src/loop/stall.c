@@ -59,6 +59,7 @@ struct stall {
 	usec seen;			/* when it was looked at last */
 	usec ran;			/* processor time of the watched thread, then */
 	usec held;			/* how long that turn has been held */
+	unsigned waited;		/* looks since the signal */
 
 	/* the signal handler's, until is_placed */
 	atomic_bool is_placed;
@@ -187,10 +188,12 @@ stall_step(struct stall *s)
 {
 	unsigned turn = fiber_sched_turns(s->fibers);
 	usec passed = stall_look(s);
+	bool is_over = turn != s->turn || passed < 0;
 
-	if (s->state == STALL_ASKED)
+	/* Whoever is to answer may have to wait for the processor or the disk. */
+	if (s->state == STALL_ASKED && (s->is_placed || is_over || ++s->waited > STALL_LOOKS))
 		stall_tell(s);
-	if (turn != s->turn || passed < 0) {
+	if (is_over) {
 		if (s->state == STALL_TOLD)
 			log_warn("stall over ms=%lld", (long long)(s->held / USEC_PER_MSEC));
 		s->state = STALL_NONE;
@@ -202,6 +205,7 @@ stall_step(struct stall *s)
 	if (s->state != STALL_NONE || s->held < s->limit)
 		return;
 	s->count++;
+	s->waited = 0;
 	s->is_placed = false;
 	s->state = STALL_ASKED;
 	(void)pthread_sigqueue(s->watched, stall_signal(), (union sigval){ .sival_ptr = s });

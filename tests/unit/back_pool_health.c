@@ -182,6 +182,24 @@ who_waits_brings_the_next_attempt_forward(void **state)
 }
 
 static void
+many_connections_come_in_portions(void **state)
+{
+	unsigned portions = 0;
+
+	test_open(&fake_sql, (struct pool_conf){ .max = 200, .min = 200 });
+	for (; test_stat().open < 200; portions++) {
+		unsigned before = fake.count;
+
+		assert_true(test_stat().connecting > 0 && test_stat().connecting <= 32);
+		for (unsigned i = 0; i < before; i++)
+			if (fake.conn[i]->conn->state == CONN_CONNECTING)
+				conn_is_ready(fake.conn[i]->conn);
+	}
+	assert_true(portions >= 200 / 32);
+	assert_int_equal(test_stat().connecting, 0);
+}
+
+static void
 system_without_memory_is_a_failed_attempt(void **state)
 {
 	struct ask *a;
@@ -887,6 +905,7 @@ main(void)
 		T(backend_that_hangs_up_does_not_make_it_spin),
 		T(young_ones_lost_together_do_not_add_up),
 		T(who_waits_brings_the_next_attempt_forward),
+		T(many_connections_come_in_portions),
 		T(system_without_memory_is_a_failed_attempt),
 		T(min_is_kept_after_losses),
 		T(breaker_opens_after_five_in_a_row),

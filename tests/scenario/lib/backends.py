@@ -206,7 +206,7 @@ class MariaDB:
         self.process = self.place.spawn("mariadb", [
             "/usr/sbin/mariadbd", "--no-defaults", data, "--socket=" + self.socket, "--skip-networking",
             "--max-connections=450", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
-            "--innodb-flush-log-at-trx-commit=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=1M",
+            "--innodb-flush-log-at-trx-commit=2", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=1M",
             "--performance-schema=off"])
         wait_until(self.is_up, "mariadb answers", 20)
         if is_new:
@@ -224,7 +224,16 @@ class MariaDB:
     def kill(self):
         self.process.kill()
 
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        pause_all([self.process.pid])
+
+    def go_on(self):
+        if self.process is not None and self.process.is_alive():
+            self.process.child.send_signal(signal.SIGCONT)
+
     def stop(self):
+        self.go_on()
         self.place.stop_all()
 
 

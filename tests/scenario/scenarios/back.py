@@ -14,11 +14,12 @@ TRIES = 3           # of what is compared by time: a fault shows in each of them
 
 
 class Back(Stage):
-    """Real back ends, proxies before them, and a weft of each scenario's own."""
+    """Real back ends, proxies before them, and a weft of each scenario's own.  Its argument is what the pool "db" asks."""
 
     def open(self):
         self.redis = self.suite.redis
         self.postgres = self.suite.postgres
+        self.database = getattr(self.suite, *self.arguments) if self.arguments else self.postgres
         self.weft = None
 
     def is_healthy(self):
@@ -26,7 +27,7 @@ class Back(Stage):
 
     def close(self):
         self.redis.go_on()
-        self.postgres.go_on()
+        self.database.go_on()
         return super().close()
 
     def much(self, usual, soak):
@@ -55,11 +56,20 @@ class Back(Stage):
             return proxy, f"postgresql://{user}@127.0.0.1:{proxy.port}/postgres"
         return proxy, f"postgresql:///postgres?host={folder}&port=5432&user={user}"
 
+    def mariadb_proxy(self, name="mariadb-proxy", tcp=False):
+        """Returns a proxy before MariaDB, and a pool's URL for it."""
+        proxy = self.proxy(name, "unix:" + self.database.socket, "127.0.0.1:0" if tcp else "")
+        return proxy, f"mariadb://root@127.0.0.1:{proxy.port}/weft" if tcp else f"mariadb://root@/weft?socket={proxy.path}"
+
+    def database_proxy(self, name="database-proxy", tcp=False):
+        """The same before the one of the two that this is about."""
+        return (self.postgres_proxy if self.database is self.postgres else self.mariadb_proxy)(name, tcp)
+
     def serve(self, pools, limits="", workers=1, launcher=()):
         """A weft that has these pools and answers, whether they are there or not."""
         text = BASIC.replace("workers = 1", f"workers = {workers}") + pools + f"\nlimit {{ {limits} }}\n"
         self.weft = Weft(self.place, text, launcher=launcher, REDIS="redis+unix://" + self.redis.socket,
-                         POSTGRES=self.postgres.url).start()
+                         DB=self.database.url).start()
         return self.weft
 
     def pool(self, name):

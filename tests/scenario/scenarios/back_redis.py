@@ -50,7 +50,7 @@ def ten_thousand_wait_for_a_stopped_redis(stage):
 def redis_is_killed_and_comes_back(stage):
     """Who has asked is told before the deadline, nobody storms it, and it is used again soon."""
     set_key(stage)
-    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 8  min = 8 }')
+    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 8  min = 8  queue_timeout = "1s" }')
     stage.answers(GET)
     users = Askers(weft, GET, "users", k=50, r=500)
     time.sleep(0.5)
@@ -68,7 +68,7 @@ def redis_is_killed_and_comes_back(stage):
     check(set(tally(results)) <= {200, 404, 503}, f"it answers {tally(results)}")
     check_all([result for result in between(results, 0, died - 0.1)], 200, "before")
     slowest = percentile([result for result in results if result.status == 503], 1)
-    check(slowest < 1.0 * stage.relax, f"one was told only after {ms(slowest)}")
+    check(slowest < (1.0 + 0.1) * stage.relax, f"one was told only after {ms(slowest)}")
     served = min(result.began + result.took for result in between(results, died + 0.5) if result.status != 503)
     print(f"# {tried} connects in {gone:.1f} s without it, {back} when it was back; served after {ms(served - returned)};"
           f" the slowest failure took {ms(slowest)}")
@@ -87,7 +87,7 @@ def stop_redis(stage, seconds, found):
     connects = stage.pool("cache")["connects"]
     began = time.monotonic()
     stage.redis.pause()
-    crowd = Askers(stage.weft, GET, "crowd", k=2000, n=2000)
+    crowd = Askers(stage.weft, GET, "crowd", k=2000, n=2000, r=4000)
     users = Askers(stage.weft, GET, "users", k=400, r=200)
     time.sleep(seconds)
     stage.redis.go_on()

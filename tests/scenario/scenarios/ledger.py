@@ -10,12 +10,12 @@ UNKNOWN = {INSERT: ("outcome unknown", "no answer in time"), COMMIT: ("outcome u
 
 
 def begin(stage):
-    stage.postgres.query("CREATE TABLE IF NOT EXISTS ledger (token bigint NOT NULL); TRUNCATE ledger")
+    stage.database.query("CREATE TABLE IF NOT EXISTS ledger (token bigint NOT NULL); TRUNCATE ledger")
 
 
 def check_ledger(stage, results, how=INSERT):
     """Each acknowledged number is there once, each refused one is not, and the rest is there once or not at all."""
-    rows = list(map(int, stage.postgres.query("SELECT token FROM ledger").split()))
+    rows = list(map(int, stage.database.query("SELECT token FROM ledger").split()))
     there = set(rows)
     sure = {result.number for result in results if result.status == 200}
     unknown = {result.number for result in results if result.status <= 0 or any(word in result.text for word in UNKNOWN[how])}
