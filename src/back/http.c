@@ -139,6 +139,7 @@ http_reset(struct http *x)
 	x->body_bytes = 0;
 	x->stopped = WEFT_OK;
 	x->is_stale = false;
+	x->port = 0;
 }
 
 static void
@@ -275,8 +276,8 @@ http_begin_stream(struct http *x)
 	s->patience = pool_settings(x->conn->pool)->call_timeout;
 	x->stream = s;
 	x->call = NULL;
-	conn_is_read(x->conn);
 	call_finish(call, WEFT_OK, NULL, NULL);
+	conn_is_read(x->conn);
 	return true;
 }
 
@@ -404,6 +405,7 @@ http_open(struct conn *c)
 	}
 	c->driver_data = x;
 	TAILQ_INSERT_TAIL(&x->client->all, x, link);
+	x->client->places++;
 	http_client_look_up(x->client);
 	http_client_queue(x);
 	return WEFT_OK;
@@ -451,6 +453,7 @@ http_close(struct conn *c)
 	http_client_remove(x);
 	http_client_unqueue(x);
 	TAILQ_REMOVE(&x->client->all, x, link);
+	http_client_leave(x->client);
 	x->call = NULL;
 	if (x->stream != NULL)
 		http_stream_end(x->stream, WEFT_UNKNOWN, "the connection was given up");
