@@ -83,7 +83,7 @@ struct conn {
 	usec busy_since;		/* when the oldest owed reply was asked for, or the last reply came; 0: idle */
 	usec given;			/* when it was given a call last; the same in all of a turn */
 	usec pace;			/* the longest that any call is expected to take which was given to it since it was idle */
-	usec born;			/* when open() was called */
+	usec born;			/* when it was ready first; while it is CONNECTING, when open() was called */
 	usec used;			/* when it last became idle, or began to be cleaned or checked, or was closed */
 	usec expires;			/* when it is old */
 	unsigned generation;		/* the pool's, when it was opened: of another one it is to go */
