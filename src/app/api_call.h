@@ -33,6 +33,9 @@ int api_finish(struct weft_request *rq, struct weft_call *c);
 /* Set what is asked of Redis.  On failure the call is done. */
 void api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap);
 
+/* Send one command of n words to a pool and wait for it.  Returns how it ended, of which nothing is noted in the request. */
+enum weft_rc api_redis_ask(struct weft_call *c, struct weft_request *rq, const char *pool, const struct weft_value *word, size_t n);
+
 /*
  * Set the statement and its values, which are borrowed; room, for WEFT_SQL_PARAMS_MAX values or n, lives as long as the call.
  * On failure the call is done.

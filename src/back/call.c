@@ -79,7 +79,7 @@ call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, 
 
 	if ((rc == WEFT_NOT_SENT || rc == WEFT_UNKNOWN) && pool_take_back(c->pool, c, rc))
 		return;
-	if (c->state == CALL_SENT && c->lease == NULL && (rc == WEFT_OK || rc == WEFT_REFUSED))
+	if (c->state == CALL_SENT && (rc == WEFT_OK || rc == WEFT_REFUSED))
 		pool_learn(c->pool, c);
 	if (rc == WEFT_REFUSED && c->state == CALL_SENT && code != NULL)
 		pool_heed(c->pool, code);
@@ -107,8 +107,7 @@ call_abandon(struct call *c, enum weft_rc rc)
 	if (c->state == CALL_SENT) {
 		struct conn *conn = c->conn;
 
-		if (c->lease == NULL)
-			pool_learn(c->pool, c);
+		pool_learn(c->pool, c);
 		pool_miss(c->pool, c, rc);
 		/* The driver may have the connection closed. */
 		pool_unwant(conn);

@@ -200,6 +200,7 @@ conn_is_read(struct conn *c)
 
 extern const struct driver driver_redis;
 extern const struct driver driver_postgres;
+extern const struct driver driver_mariadb;
 extern const struct driver driver_sqlite;
 extern const struct driver driver_http;
 

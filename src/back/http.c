@@ -5,9 +5,9 @@
  * http://host:port/path or https://…, with user and password for basic authentication, and ?ca=/file for
  * certificates of one's own.  What a server answers is an answer, whatever its status; a failure is that there is none.
  *
- * A server that cannot be connected to is told to the pool as any lost connection is, and the idle ones go with it:
- * after that, a new one is ready only when it has connected, so the pool finds out when the server is back without
- * anybody's call.
+ * The first connection of a pool is ready when it has connected, the others at once.  A server that cannot be
+ * connected to is told to the pool as any lost connection is, and the idle ones go with it: then there is a first one again,
+ * and the pool finds out when the server is back without anybody's call.
  *
  * A stream's call is done when the head is there.  The connection then goes on to owe its reply, but it is
  * for the reader to say how long that may take.
@@ -208,6 +208,7 @@ http_finished(struct http *x, CURLcode code)
 		return;
 	}
 	if (x->is_stale) {
+		x->restarts++;
 		http_restart(x);	/* libcurl has closed that one */
 		return;
 	}
@@ -350,7 +351,7 @@ http_is_query(const struct back_url *u)
 {
 	char ca[sizeof u->query];
 
-	return u->query[0] == '\0' || (strncmp(u->query, "ca=/", 4) == 0 && strchr(u->query, '&') == NULL && back_url_query(u, "ca", ca, sizeof ca));
+	return u->query[0] == '\0' || (strncmp(u->query, "ca=/", 4) == 0 && strchr(u->query, '&') == NULL && back_url_param(u, "ca", ca, sizeof ca) == 1);
 }
 
 static enum weft_rc
@@ -420,7 +421,7 @@ http_send(struct conn *c, struct call *call)
 	}
 	x->call = call;
 	x->sent = false;
-	x->hops = x->attempts = 0;
+	x->hops = x->attempts = x->restarts = 0;
 	x->becomes_get = false;
 	x->resumes = false;
 	http_enter(x, HTTP_STARTS);

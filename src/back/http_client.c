@@ -5,8 +5,7 @@
  * of its own would wait for it.
  *
  * A driver has no place for what belongs to a pool and not to one of its connections, so
- * clients are found by their pool.  A client comes with the first connection and goes with the last; what it
- * has learned of the server is then as good as what the pool remembers.
+ * clients are found by their pool.  A client comes with the first connection and goes with the last.
  */
 #include "back/http_impl.h"
 
@@ -189,8 +188,12 @@ http_sock_port(struct http_sock *s)
 	} at;
 	socklen_t len = sizeof at;
 
-	if (s->port == 0 && getsockname(s->fd, &at.any, &len) == 0)
-		s->port = ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in.sin_port);
+	if (s->port != 0 || getsockname(s->fd, &at.any, &len) != 0)
+		return s->port;
+	if (at.any.sa_family == AF_INET)
+		s->port = ntohs(at.in.sin_port);
+	else if (at.any.sa_family == AF_INET6)
+		s->port = ntohs(at.in6.sin6_port);
 	return s->port;
 }
 
@@ -235,7 +238,7 @@ http_client_end(struct http_client *c)
 	c->multi = NULL;
 }
 
-/* Make it, the first time and after a rest.  Returns false when that fails. */
+/* Make it, the first time.  Returns false when that fails. */
 static bool
 http_client_begin(struct http_client *c)
 {
@@ -249,7 +252,6 @@ http_client_begin(struct http_client *c)
 	c->multi = is_begun ? curl_multi_init() : NULL;
 	if (c->multi == NULL)
 		return false;
-	c->has_news = c->addresses != NULL;
 	if (curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, http_client_on_wish) == CURLM_OK &&
 	    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) == CURLM_OK &&
 	    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, http_client_on_timer_wish) == CURLM_OK &&
@@ -262,14 +264,17 @@ http_client_begin(struct http_client *c)
 	return false;
 }
 
-/* libcurl closes a kept connection only when it looks for one; with nothing to do, all go with their handle. */
+/* libcurl closes a kept connection only when it looks for one.  With nothing to do, the server is told that they are over. */
 static void
 http_client_on_rest(void *arg)
 {
 	struct http_client *c = arg;
+	struct http_sock *s;
 
-	if (c->running == 0)
-		http_client_end(c);
+	if (c->running > 0)
+		return;
+	LIST_FOREACH(s, &c->socks, link)
+		shutdown(s->fd, SHUT_RDWR);
 }
 
 bool
@@ -419,7 +424,7 @@ http_client_set_url(struct http_client *c)
 	if (u->port != 0)
 		snprintf(port, sizeof port, ":%u", u->port);
 	snprintf(c->url, sizeof c->url, strchr(u->host, ':') == NULL ? "%s://%s%s%s" : "%s://[%s]%s%s", u->scheme, u->host, port, path);
-	(void)back_url_query(u, "ca", c->ca, sizeof c->ca);
+	(void)back_url_param(u, "ca", c->ca, sizeof c->ca);
 	c->has_name = http_is_name(u->host);
 	c->has_http1 = strcmp(u->scheme, "http") == 0;
 }
@@ -445,7 +450,6 @@ static struct http_client *
 http_client_new(struct pool *p)
 {
 	struct http_client *c = calloc(1, sizeof *c);
-	struct pool_stat stat;
 
 	if (c == NULL)
 		return NULL;
@@ -456,9 +460,6 @@ http_client_new(struct pool *p)
 	TAILQ_INIT(&c->todo);
 	LIST_INIT(&c->socks);
 	http_client_set_url(c);
-	/* A server is taken to be there until a connection to it was lost. */
-	pool_stat(p, &stat);
-	c->is_proven = stat.losses == 0 && !stat.down;
 	c->timer = timer_new(c->loop, http_client_on_timer, c);
 	c->rest_timer = timer_new(c->loop, http_client_on_rest, c);
 	if (c->timer != NULL && c->rest_timer != NULL) {

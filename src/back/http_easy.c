@@ -171,7 +171,9 @@ http_easy_is_stale(struct http *x, int port)
 	bool has_unread = http_client_has_unread(x->client, port);
 	long fresh = 0;
 
-	return has_unread && (x->client->has_http1 || x->wants_stream) && curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
+	if (!has_unread || !(x->client->has_http1 || x->wants_stream) || x->restarts >= pool_settings(x->conn->pool)->max)
+		return false;
+	return curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
 }
 
 /* There is a connection, new or kept, and the request is about to be sent; not for the first time, maybe. */
@@ -262,7 +264,22 @@ http_easy_set_callbacks(struct http *x)
 	    curl_easy_setopt(e, CURLOPT_RESOLVER_START_DATA, x) == CURLE_OK;
 }
 
-/* What the pool says: who we are, whom we trust, how long. */
+/*
+ * Whom we trust: one file.  libcurl keeps what it has read of it, and of a folder it does not: it would read a hundred
+ * files for each connection, on the loop, and trust them beside the pool's own.
+ */
+static bool
+http_easy_set_trust(struct http *x)
+{
+	const char *usual = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	if (x->client->ca[0] == '\0' && usual == NULL)
+		return true;
+	return curl_easy_setopt(x->easy, CURLOPT_CAINFO, x->client->ca[0] != '\0' ? x->client->ca : usual) == CURLE_OK &&
+	    curl_easy_setopt(x->easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+}
+
+/* What the pool says: who we are, how long. */
 static bool
 http_easy_set_pool(struct http *x)
 {
@@ -275,8 +292,7 @@ http_easy_set_pool(struct http *x)
 	    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, idle > 0 ? idle : 1) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_PIPEWAIT, (long)(strcmp(u->scheme, "https") == 0)) == CURLE_OK &&
 	    (u->user[0] == '\0' || curl_easy_setopt(e, CURLOPT_USERNAME, u->user) == CURLE_OK) &&
-	    (u->password[0] == '\0' || curl_easy_setopt(e, CURLOPT_PASSWORD, u->password) == CURLE_OK) &&
-	    (x->client->ca[0] == '\0' || curl_easy_setopt(e, CURLOPT_CAINFO, x->client->ca) == CURLE_OK);
+	    (u->password[0] == '\0' || curl_easy_setopt(e, CURLOPT_PASSWORD, u->password) == CURLE_OK);
 }
 
 bool
@@ -284,7 +300,7 @@ http_easy_new(struct http *x)
 {
 	x->easy = curl_easy_init();
 	return x->easy != NULL && http_easy_set_numbers(x->easy) && http_easy_set_texts(x->easy) && http_easy_set_callbacks(x) &&
-	    http_easy_set_pool(x);
+	    http_easy_set_pool(x) && http_easy_set_trust(x);
 }
 
 void

@@ -7,7 +7,7 @@
  * connections of a pool have in common: libcurl on our loop, names) and http_easy.c (one transfer: options and
  * callbacks).  Nobody else includes it.
  *
- * A connection of the pool is a place for one transfer, ready at once.  The connections to the server are
+ * A connection of the pool is a place for one transfer.  The connections to the server are
  * libcurl's own; they belong to the pool's client, so no other pool's credentials or TLS settings ever meet them.
  *
  * libcurl is called from the loop only, never from a fiber's stack: what a fiber wants is queued, and done
@@ -99,6 +99,7 @@ struct http {
 	char *url;			/* where redirects have led to; NULL: where the ask says */
 	char *next;			/* where the answer leads to; NULL: it is the answer */
 	bool is_stale;			/* the kept connection was not fit for a request */
+	unsigned restarts;		/* because of that */
 	enum weft_rc stopped;		/* a callback has ended it, and why */
 	const char *why;
 	char error[CURL_ERROR_SIZE];	/* libcurl's words */

@@ -108,7 +108,7 @@ pool_wanted(const struct pool *p)
 	unsigned wanted = p->queued, up = pool_usable(p);
 
 	if (p->driver->shares_slow)
-		wanted = (p->queued + POOL_SPREAD - 1) / POOL_SPREAD +
+		wanted = p->places + (p->queued - p->places + POOL_SPREAD - 1) / POOL_SPREAD +
 		    (p->count[CONN_READY] > 0 && p->least + 1 >= POOL_SPREAD);
 	if (up < p->conf.min && wanted < p->conf.min - up)
 		wanted = p->conf.min - up;
@@ -386,6 +386,8 @@ conn_took(struct conn *c, struct call *call, void *slot)
 		fiber_wake(call->waiter);	/* what it waits for, and until when, has changed */
 	c->wanted++;
 	if (c->state == CONN_LENT) {
+		if (call->patient)
+			call->deadline = CLOCK_NEVER;
 		c->inflight++;
 		p->inflight++;
 		return;

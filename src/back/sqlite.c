@@ -23,7 +23,6 @@
 #include <string.h>
 
 #include "back/pool.h"
-#include "back/rows.h"
 #include "back/sqltext.h"
 #include "base/must.h"
 #include "loop/loop.h"
@@ -53,8 +52,7 @@ sqlite_free(struct sqlite *d)
 	must(d->db == NULL);
 	free(d->ask.values);
 	buf_fini(&d->ask.bytes);
-	buf_fini(&d->answer.bytes);
-	buf_fini(&d->answer.cells);
+	rows_draft_fini(&d->answer.rows);
 	free(d);
 }
 
@@ -131,8 +129,7 @@ sqlite_open(struct conn *c)
 	snprintf(d->path, sizeof d->path, "%s", url->path);
 	stmts_init(&d->stmts, SQLITE_PREPARED);
 	buf_init(&d->ask.bytes, SIZE_MAX / 2);
-	buf_init(&d->answer.bytes, SQLITE_RESULT_MAX);
-	buf_init(&d->answer.cells, SQLITE_RESULT_MAX);
+	rows_draft_init(&d->answer.rows, SQLITE_RESULT_MAX);
 	atomic_init(&d->unwanted, false);
 	c->driver_data = d;
 	if (d->threads != NULL && sqlite_start(d, SQLITE_IS_OPENING, sqlite_job_open, sqlite_on_opened) == WEFT_OK)
@@ -215,7 +212,7 @@ sqlite_ask_copy(struct sqlite_ask *a, const struct call *call)
 	a->nvalues = call->nvalues;
 }
 
-/* One large statement or result should not be held for the life of the connection. */
+/* One large statement should not be held for the life of the connection. */
 static void
 sqlite_buf_shrink(struct buf *b)
 {
@@ -225,27 +222,6 @@ sqlite_buf_shrink(struct buf *b)
 		buf_clear(b);
 }
 
-/* Build the rows of the answer in the call's arena; NULL when memory is refused. */
-static struct weft_rows *
-sqlite_rows(struct arena *a, const struct sqlite_answer *from)
-{
-	const struct sqlite_cell *cell = (const struct sqlite_cell *)(const void *)from->cells.at;
-	struct weft_rows *r = rows_new(a, from->columns, from->count);
-	char *bytes = r == NULL ? NULL : arena_alloc(a, from->bytes.len);
-
-	if (bytes == NULL)
-		return NULL;
-	if (from->bytes.len > 0)
-		memcpy(bytes, from->bytes.at, from->bytes.len);
-	r->affected = from->affected;
-	for (unsigned i = 0; i < from->columns; i++)
-		r->name[i] = bytes + (cell++)->at;
-	for (size_t i = 0; i < from->count * from->columns; i++, cell++)
-		if (cell->len != SQLITE_NO_CELL)
-			r->cell[i] = (struct span){ bytes + cell->at, (size_t)cell->len };
-	return r;
-}
-
 static void
 sqlite_finish(struct call *call, const struct sqlite_answer *from)
 {
@@ -253,7 +229,7 @@ sqlite_finish(struct call *call, const struct sqlite_answer *from)
 		call_finish(call, from->rc, from->code, "%s", from->text);
 		return;
 	}
-	call->rows = sqlite_rows(call->arena, from);
+	call->rows = rows_draft_make(&from->rows, call->arena);
 	if (call->rows != NULL)
 		call_finish(call, WEFT_OK, NULL, NULL);
 	else
@@ -341,8 +317,7 @@ sqlite_on_ran(void *arg)
 	if (call != NULL)
 		sqlite_finish(call, &d->answer);
 	sqlite_buf_shrink(&d->ask.bytes);
-	sqlite_buf_shrink(&d->answer.bytes);
-	sqlite_buf_shrink(&d->answer.cells);
+	rows_draft_shrink(&d->answer.rows);
 	if (d->conn == NULL)
 		sqlite_end(d);
 	else

@@ -21,6 +21,7 @@
 #include <sqlite3.h>
 
 #include "back/driver.h"
+#include "back/rows_draft.h"
 #include "back/stmts.h"
 #include "base/buf.h"
 #include "loop/thread.h"
@@ -29,7 +30,6 @@ enum {
 	SQLITE_PREPARED = 64,			/* statements kept prepared on a connection */
 	SQLITE_VALUES = 32766,			/* of a statement; SQLite's own limit */
 	SQLITE_RESULT_MAX = 64 * 1024 * 1024,	/* bytes of a result, and of one value */
-	SQLITE_NO_CELL = -1,
 };
 
 /* The longest wait for a lock that another connection holds. */
@@ -46,23 +46,13 @@ struct sqlite_ask {
 	bool lent;			/* of a borrower: it may begin a transaction, or leave one open */
 };
 
-/* A value of the result in answer.bytes; len is SQLITE_NO_CELL for NULL. */
-struct sqlite_cell {
-	size_t at;
-	long long len;
-};
-
 struct sqlite_answer {
 	enum weft_rc rc;
 	char code[32];
 	char text[200];
 	bool broken;			/* the connection is of no use any more */
 	bool in_transaction;		/* one is open now */
-	unsigned columns;
-	size_t count;			/* rows */
-	long long affected;
-	struct buf bytes;		/* names, then values, each with a NUL behind it */
-	struct buf cells;		/* struct sqlite_cell: the names, then row after row */
+	struct rows_draft rows;
 };
 
 struct sqlite {

@@ -54,11 +54,10 @@ sqlite_answer_error(struct sqlite *d)
 static void
 sqlite_answer_clear(struct sqlite_answer *a)
 {
-	struct buf bytes = a->bytes, cells = a->cells;
+	struct rows_draft rows = a->rows;
 
-	*a = (struct sqlite_answer){ .rc = WEFT_OK, .bytes = bytes, .cells = cells };
-	buf_clear(&a->bytes);
-	buf_clear(&a->cells);
+	*a = (struct sqlite_answer){ .rc = WEFT_OK, .rows = rows };
+	rows_draft_clear(&a->rows);
 }
 
 /* ---- opening and closing ---- */
@@ -254,56 +253,44 @@ sqlite_bind(struct sqlite *d, sqlite3_stmt *s)
 
 /* ---- results ---- */
 
-/* Add one value, terminated.  A buffer that gets too large remembers it. */
 static void
-sqlite_add_cell(struct sqlite_answer *a, const void *at, long long len)
-{
-	struct sqlite_cell cell = { a->bytes.len, len };
-
-	if (len != SQLITE_NO_CELL) {
-		(void)buf_add(&a->bytes, (struct span){ at, (size_t)len });
-		(void)buf_add(&a->bytes, (struct span){ "", 1 });
-	}
-	(void)buf_add(&a->cells, (struct span){ (const char *)(const void *)&cell, sizeof cell });
-}
-
-static void
-sqlite_add_value(struct sqlite_answer *a, sqlite3_stmt *s, int column)
+sqlite_add_value(struct rows_draft *r, sqlite3_stmt *s, int column)
 {
 	char number[SQL_REAL_MAX];
-	const void *at;
+	const char *at;
 
 	switch (sqlite3_column_type(s, column)) {
 	case SQLITE_INTEGER:
-		sqlite_add_cell(a, number, (long long)sql_integer(sqlite3_column_int64(s, column), number));
+		rows_draft_add(r, (struct span){ number, sql_integer(sqlite3_column_int64(s, column), number) });
 		break;
 	case SQLITE_FLOAT:
 		sql_real(sqlite3_column_double(s, column), number);
-		sqlite_add_cell(a, number, (long long)strlen(number));
+		rows_draft_add(r, span_str(number));
 		break;
 	case SQLITE_TEXT:
-		at = sqlite3_column_text(s, column);
-		sqlite_add_cell(a, at, sqlite3_column_bytes(s, column));
+		at = (const char *)sqlite3_column_text(s, column);
+		rows_draft_add(r, (struct span){ at, (size_t)sqlite3_column_bytes(s, column) });
 		break;
 	case SQLITE_BLOB:
 		at = sqlite3_column_blob(s, column);
-		sqlite_add_cell(a, at, sqlite3_column_bytes(s, column));
+		/* An empty one is no NULL. */
+		rows_draft_add(r, at == NULL ? span_str("") : (struct span){ at, (size_t)sqlite3_column_bytes(s, column) });
 		break;
 	default:
-		sqlite_add_cell(a, NULL, SQLITE_NO_CELL);
+		rows_draft_add(r, (struct span){ NULL, 0 });
 		break;
 	}
 }
 
 /* Known only after the first step: SQLite may have prepared anew. */
 static void
-sqlite_add_names(struct sqlite_answer *a, sqlite3_stmt *s)
+sqlite_add_names(struct rows_draft *r, sqlite3_stmt *s)
 {
-	a->columns = (unsigned)sqlite3_column_count(s);
-	for (unsigned i = 0; i < a->columns; i++) {
+	r->columns = (unsigned)sqlite3_column_count(s);
+	for (unsigned i = 0; i < r->columns; i++) {
 		const char *name = sqlite3_column_name(s, (int)i);
 
-		sqlite_add_cell(a, name, name == NULL ? 0 : (long long)strlen(name));
+		rows_draft_add(r, span_str(name == NULL ? "" : name));
 	}
 }
 
@@ -326,22 +313,22 @@ sqlite_affected(struct sqlite *d, sqlite3_stmt *s)
 static void
 sqlite_run(struct sqlite *d, sqlite3_stmt *s)
 {
-	struct sqlite_answer *a = &d->answer;
+	struct rows_draft *r = &d->answer.rows;
 	int rc = sqlite3_step(s);
 
 	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		sqlite_add_names(a, s);
-	for (; rc == SQLITE_ROW && !a->bytes.bad && !a->cells.bad; rc = sqlite3_step(s)) {
-		for (unsigned i = 0; i < a->columns; i++)
-			sqlite_add_value(a, s, (int)i);
-		a->count++;
+		sqlite_add_names(r, s);
+	for (; rc == SQLITE_ROW && !rows_draft_is_full(r); rc = sqlite3_step(s)) {
+		for (unsigned i = 0; i < r->columns; i++)
+			sqlite_add_value(r, s, (int)i);
+		r->count++;
 	}
-	if (a->bytes.bad || a->cells.bad)
+	if (rows_draft_is_full(r))
 		sqlite_answer_set(d, WEFT_TOO_LARGE, "", "the result is too large");
 	else if (rc != SQLITE_DONE)
 		sqlite_answer_error(d);
 	else
-		a->affected = sqlite_affected(d, s);
+		r->affected = sqlite_affected(d, s);
 }
 
 /* Nothing where no transaction is open. */

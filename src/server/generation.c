@@ -129,8 +129,8 @@ seat_run(void *arg, int sock)
 		.ring = g->ring,
 		.nrings = g->nrings,
 		.own_ring = s->ring,
-		.granted = granted,
 		.share = g->share,
+		.granted = granted,
 	};
 
 	for (size_t i = 0; i < g->config->npools && i < APP_POOLS_MAX; i++)

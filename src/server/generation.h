@@ -63,9 +63,9 @@ struct generation {
 	size_t first_ring;		/* ours: one a worker */
 	struct seat seat[CONFIG_WORKERS_MAX];
 	unsigned nseats;
+	struct share *share;		/* of its workers; NULL: there is only one */
 	struct quota *quota;		/* of all generations; the master's */
 	struct quota_pool **pool;	/* of the config's pools, in its order; from generation_start on */
-	struct share *share;		/* of its workers; NULL: there is only one */
 	usec start_max;			/* how long until all must be ready; set by generation_new */
 	struct timer *patience;		/* while STARTING and DRAINING: when it ends */
 	TAILQ_ENTRY(generation) link;

@@ -21,8 +21,8 @@ struct worker_start {
 	struct timeline_ring *const *ring;	/* of all workers */
 	size_t nrings;
 	size_t own_ring;
-	const unsigned *granted;		/* permits of the config's pools, in its order */
 	struct share *share;			/* with the other workers; NULL: there are none */
+	const unsigned *granted;		/* permits of the config's pools, in its order */
 };
 
 /* Run as a worker in a process just forked; sock is the link to the master.  Returns the exit status. */

@@ -55,7 +55,10 @@ check_PROGRAMS += \
 	tests/fuzz/control_replay \
 	tests/fuzz/gate_answer_replay \
 	tests/fuzz/gate_params_replay \
+	tests/fuzz/http_head_replay \
+	tests/fuzz/http_target_replay \
 	tests/fuzz/link_replay \
+	tests/fuzz/mariadb_text_replay \
 	tests/fuzz/redis_command_replay \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
@@ -67,7 +70,10 @@ TESTS += \
 	tests/fuzz/control_replay \
 	tests/fuzz/gate_answer_replay \
 	tests/fuzz/gate_params_replay \
+	tests/fuzz/http_head_replay \
+	tests/fuzz/http_target_replay \
 	tests/fuzz/link_replay \
+	tests/fuzz/mariadb_text_replay \
 	tests/fuzz/redis_command_replay \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
@@ -99,9 +105,21 @@ tests_fuzz_gate_params_replay_SOURCES = tests/fuzz/gate_params.c src/gate/params
 tests_fuzz_gate_params_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"gate_params"'
 tests_fuzz_gate_params_replay_LDADD = libwire.la libbase.la
 
+tests_fuzz_http_head_replay_SOURCES = tests/fuzz/http_head.c src/back/http_head.c src/back/httptext.c $(FUZZ_SOURCES)
+tests_fuzz_http_head_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"http_head"'
+tests_fuzz_http_head_replay_LDADD = libbase.la
+
+tests_fuzz_http_target_replay_SOURCES = tests/fuzz/http_target.c src/back/httptext.c $(FUZZ_SOURCES)
+tests_fuzz_http_target_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"http_target"'
+tests_fuzz_http_target_replay_LDADD = libbase.la
+
 tests_fuzz_link_replay_SOURCES = tests/fuzz/link.c $(FUZZ_SOURCES)
 tests_fuzz_link_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"link"'
 tests_fuzz_link_replay_LDADD = libserver.la libloop.la libfiber.la libbase.la
+
+tests_fuzz_mariadb_text_replay_SOURCES = tests/fuzz/mariadb_text.c src/back/mariadb_text.c $(FUZZ_SOURCES)
+tests_fuzz_mariadb_text_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"mariadb_text"'
+tests_fuzz_mariadb_text_replay_LDADD = libbase.la
 
 tests_fuzz_redis_command_replay_SOURCES = tests/fuzz/redis_command.c src/back/redis_rule.c src/back/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_command_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"redis_command"'

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "back/rows.h"
+#include "back/rows_draft.h"
 #include "back/sqltext.h"
 #include "back/stmts.h"
 
@@ -46,6 +47,47 @@ rows_respect_the_arena(void **state)
 	arena_init(&a, NULL, 0, 8192);
 	assert_null(rows_new(&a, 10, 1000));
 	assert_null(rows_new(&a, 1000, SIZE_MAX / 100));
+	arena_fini(&a);
+}
+
+static void
+a_draft_becomes_rows_or_says_that_it_is_full(void **state)
+{
+	struct rows_draft d;
+	struct weft_rows *r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a, NULL, 0, 0);
+	rows_draft_init(&d, 1000);
+	for (int round = 0; round < 2; round++) {
+		rows_draft_clear(&d);
+		d.columns = 2;
+		rows_draft_add(&d, SPAN("name"));
+		rows_draft_add(&d, SPAN(""));
+		rows_draft_add(&d, SPAN("a\0b"));
+		rows_draft_add(&d, (struct span){ NULL, 0 });
+		rows_draft_add(&d, SPAN("x"));
+		rows_draft_add(&d, SPAN(""));
+		d.count = 2;
+		d.affected = 7;
+		assert_false(rows_draft_is_full(&d));
+	}
+	r = rows_draft_make(&d, &a);
+	rows_draft_shrink(&d);
+	assert_int_equal(r->affected, 7);
+	assert_string_equal(r->name[0], "name");
+	assert_string_equal(r->name[1], "");
+	assert_int_equal(rows_cell(r, 0, 0).len, 3);
+	assert_memory_equal(rows_cell(r, 0, 0).at, "a\0b", 4);
+	assert_null(rows_cell(r, 0, 1).at);
+	assert_string_equal(rows_cell(r, 1, 0).at, "x");
+	assert_string_equal(rows_cell(r, 1, 1).at, "");
+	while (!rows_draft_is_full(&d))
+		rows_draft_add(&d, SPAN("0123456789"));
+	rows_draft_clear(&d);
+	assert_false(rows_draft_is_full(&d));
+	rows_draft_fini(&d);
 	arena_fini(&a);
 }
 
@@ -232,6 +274,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_begin_as_null_and_are_checked),
 		cmocka_unit_test(rows_respect_the_arena),
+		cmocka_unit_test(a_draft_becomes_rows_or_says_that_it_is_full),
 		cmocka_unit_test(sql_first_word_skips_what_means_nothing),
 		cmocka_unit_test(sql_reals_are_as_printf_writes_them),
 		cmocka_unit_test(sql_calls_are_found_in_all_of_a_text),

@@ -21,6 +21,22 @@ tests_unit_back_hostile_SOURCES = tests/unit/back_hostile.c tests/unit/back_sql_
 tests_unit_back_hostile_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir) $(POSTGRES_CFLAGS)
 tests_unit_back_hostile_LDADD = $(UNIT_BACK)
 endif
+if HAVE_MARIADB
+check_PROGRAMS += tests/unit/back_mariadb
+TESTS += tests/unit/back_mariadb
+tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h
+tests_unit_back_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
+tests_unit_back_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
+check_PROGRAMS += tests/unit/back_mariadb_text
+TESTS += tests/unit/back_mariadb_text
+tests_unit_back_mariadb_text_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_back_mariadb_text_LDADD = $(UNIT_BACK)
+check_PROGRAMS += tests/unit/back_hostile_mariadb
+TESTS += tests/unit/back_hostile_mariadb
+tests_unit_back_hostile_mariadb_SOURCES = tests/unit/back_hostile_mariadb.c tests/unit/back_sql_kit.h $(BACK_LIAR)
+tests_unit_back_hostile_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hostile_mariadb_LDADD = $(UNIT_BACK)
+endif
 if HAVE_SQLITE
 check_PROGRAMS += tests/unit/back_sqlite
 TESTS += tests/unit/back_sqlite

@@ -1,14 +1,32 @@
 # SPDX-License-Identifier: ISC
-"""Real Redis and PostgreSQL servers, shared by all scenarios that want them."""
+"""Real Redis, PostgreSQL and MariaDB servers, shared by all scenarios that want them; and an HTTP service to wait for."""
+import ctypes
 import glob
+import http.server
 import os
 import signal
 import socket
+import socketserver
 import subprocess
+import time
+import urllib.parse
 
 from .place import Failure, Place, free_port, wait_until
 
 ROWS = 10000
+
+
+def pause_all(pids):
+    """Stop processes, and wait until they stand still."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        wait_until(lambda pid=pid: state_of(pid) == "T", f"process {pid} stands still", 10, 0.001)
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 class Redis:
@@ -46,7 +64,7 @@ class Redis:
 
     def pause(self):
         """It answers nobody, and its connections stay."""
-        self.process.child.send_signal(signal.SIGSTOP)
+        pause_all([self.process.pid])
 
     def go_on(self):
         if self.process is not None and self.process.is_alive():
@@ -126,8 +144,7 @@ class Postgres:
 
     def pause(self):
         """It answers nobody, and its connections stay."""
-        for pid in [self.process.pid] + self.children():
-            os.kill(pid, signal.SIGSTOP)
+        pause_all([self.process.pid] + self.children())
 
     def go_on(self):
         if self.process is not None and self.process.is_alive():
@@ -153,3 +170,128 @@ class Postgres:
     def stop(self):
         self.go_on()
         self.place.stop_all()
+
+
+class MariaDB:
+    """With the table world as PostgreSQL has it, and a function pg_sleep: what asks one can ask the other."""
+
+    SEED = ("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
+            f"INSERT INTO world SELECT seq, seq * 7 % 10007 FROM seq_1_to_{ROWS};"
+            "CREATE FUNCTION pg_sleep(seconds double) RETURNS int NOT DETERMINISTIC RETURN SLEEP(seconds);")
+
+    def __init__(self, folder):
+        self.place = Place(folder, {})
+        self.socket = self.place.path("mariadb.sock")
+        self.process = None
+
+    @property
+    def url(self):
+        return f"mariadb://root@/weft?socket={self.socket}"
+
+    def run(self, argv, text=""):
+        done = subprocess.run(argv, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              cwd=self.place.folder, check=False)
+        if done.returncode != 0:
+            raise Failure(f"{argv[0]}: {done.stdout.decode(errors='replace')[-500:]}")
+        return done.stdout.decode()
+
+    def start(self):
+        if self.process is not None and self.process.is_alive():
+            return self
+        data = "--datadir=" + self.place.path("data")
+        is_new = not os.path.exists(self.place.path("data"))
+        if is_new:
+            self.run(["mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal",
+                      "--skip-test-db", "--skip-name-resolve"])
+        self.process = self.place.spawn("mariadb", [
+            "/usr/sbin/mariadbd", "--no-defaults", data, "--socket=" + self.socket, "--skip-networking",
+            "--max-connections=450", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+            "--innodb-flush-log-at-trx-commit=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=1M",
+            "--performance-schema=off"])
+        wait_until(self.is_up, "mariadb answers", 20)
+        if is_new:
+            self.query("CREATE DATABASE weft", "mysql")
+            self.query(self.SEED)
+        return self
+
+    def is_up(self):
+        argv = ["mariadb-admin", "--no-defaults", "--socket=" + self.socket, "-u", "root", "--silent", "ping"]
+        return subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+    def query(self, text, database="weft"):
+        return self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-BN", database], text).strip()
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        self.place.stop_all()
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """GET /wait?ms=N: says so after N ms.  GET /big?n=N: N bytes that show a hole or a shift."""
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        where = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(where.query))
+        if where.path == "/wait":
+            time.sleep(int(query["ms"]) / 1000)
+            self.say(200, f"waited {query['ms']} ms".encode())
+        elif where.path == "/big":
+            size = int(query["n"])
+            self.say(200, (b"0123456789abcdef" * (size // 16 + 1))[:size])
+        else:
+            self.say(404, b"no such thing")
+
+    def say(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Answers(socketserver.ThreadingTCPServer):
+    request_queue_size = 512
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that has left is nothing to tell."""
+
+
+class Service:
+    """An HTTP server in a process of its own, always on the same port."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.pid = 0
+
+    def start(self):
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.run()
+        wait_until(self.is_up, "the service answers")
+        return self
+
+    def run(self):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
+        signal.alarm(0)
+        try:
+            Answers(("127.0.0.1", self.port), Answering).serve_forever()
+        finally:
+            os._exit(1)
+
+    def is_up(self):
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0

@@ -18,7 +18,7 @@ import time
 import traceback
 
 from . import stalls
-from .backends import Postgres, Redis
+from .backends import MariaDB, Postgres, Redis
 from .place import Failure, Place
 
 scenarios = []      # (name, group key, stage class, arguments, function, limit)
@@ -81,7 +81,7 @@ class Suite:
         stalls.look_out(relax)
 
     def backend(self, kind):
-        """A Redis or Postgres that runs."""
+        """A Redis, Postgres or MariaDB that runs."""
         if kind not in self.backends:
             self.backends[kind] = kind(os.path.join(self.folder, kind.__name__.lower()))
         return self.backends[kind].start()
@@ -93,6 +93,10 @@ class Suite:
     @property
     def postgres(self):
         return self.backend(Postgres)
+
+    @property
+    def mariadb(self):
+        return self.backend(MariaDB)
 
     def close_stage(self):
         wrong = []

@@ -29,7 +29,13 @@ module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
 
 POOLS = BASIC + """\
 pool "cache" { url = "redis+unix://@REDIS@"  min = 8  max = 200 }
-pool "db" { url = "@POSTGRES@"  min = 200  max = 200 }
+pool "db" { url = "@SQL@"  min = 200  max = 200 }
+"""
+
+# With an HTTP service.
+SERVICE = BASIC + """\
+status = "/app/weft"
+pool "service" { url = "http://localhost:@SERVICE@"  max = 200 }
 """
 
 
