@@ -141,7 +141,7 @@ floor_take(struct floor_conn *c, const unsigned char *in, size_t len)
 static void
 floor_on_ready(struct floor_conn *c)
 {
-	ssize_t n = read(c->fd, floor_in, sizeof floor_in);
+	ssize_t n = recv(c->fd, floor_in, sizeof floor_in, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;

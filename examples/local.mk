@@ -1,6 +1,6 @@
 # Examples: each a folder with a module's source and a configuration.  The modules are built as an author builds them: with the public
 # headers and nothing else.
-EXAMPLES = hello probe waterfall shop techempower
+EXAMPLES = hello probe waterfall shop bank techempower
 EXAMPLE_MODULES = $(EXAMPLES:%=examples/%.so)
 EXAMPLE_CFLAGS = -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra $(CFLAGS) $(SANITIZE_CFLAGS) -fPIC
 EXAMPLE_PAGE = examples/waterfall/page.h
@@ -12,6 +12,7 @@ examples/hello.so: examples/hello/hello.c
 examples/probe.so: examples/probe/probe.c
 examples/waterfall.so: examples/waterfall/waterfall.c $(EXAMPLE_PAGE)
 examples/shop.so: examples/shop/shop.c
+examples/bank.so: examples/bank/bank.c
 examples/techempower.so: examples/techempower/techempower.c
 
 # What a module needs beyond weft's headers.
@@ -35,6 +36,7 @@ nobase_dist_example_DATA = \
 	examples/probe/probe.c examples/probe/weft.conf \
 	examples/waterfall/waterfall.c examples/waterfall/page.html examples/waterfall/weft.conf \
 	examples/shop/shop.c examples/shop/schema.sql examples/shop/weft.conf \
+	examples/bank/bank.c examples/bank/schema.sql examples/bank/weft.conf \
 	examples/techempower/techempower.c examples/techempower/seed.sql examples/techempower/weft.conf
 
 EXTRA_DIST += doc/waterfall.png

@@ -10,6 +10,7 @@ dist_man_MANS += \
 	man/weft_fault.3 \
 	man/weft_http.3 \
 	man/weft_input.3 \
+	man/weft_lease.3 \
 	man/weft_module.3 \
 	man/weft_redis.3 \
 	man/weft_request.3 \
@@ -29,10 +30,12 @@ MAN_ALIASES = \
 	weft_http_read=weft_http weft_http_close=weft_http weft_http_status=weft_http weft_http_header=weft_http \
 	weft_http_header_at=weft_http weft_http_body=weft_http \
 	weft_query=weft_input weft_form=weft_input weft_cookie=weft_input \
+	weft_begin=weft_lease weft_commit=weft_lease weft_rollback=weft_lease weft_lend=weft_lease weft_give=weft_lease \
+	weft_lease_sql=weft_lease weft_lease_sql_values=weft_lease weft_lease_sql_n=weft_lease weft_lease_redis=weft_lease \
 	WEFT_MODULE=weft_module WEFT_MODULE_INIT=weft_module weft_route=weft_module weft_handler=weft_module \
 	WEFT_ABI_MAJOR=weft_module WEFT_ABI_MINOR=weft_module WEFT_API=weft_module WEFT_CHECK=weft_module \
 	WEFT_PRINTF=weft_module \
-	weft_redis_start=weft_redis weft_redis_values=weft_redis weft_call_reply=weft_redis \
+	weft_redis_start=weft_redis weft_redis_values=weft_redis weft_redis_script=weft_redis weft_call_reply=weft_redis \
 	weft_reply=weft_redis weft_reply_type=weft_redis weft_reply_text=weft_redis \
 	weft_reply_int=weft_redis weft_reply_count=weft_redis weft_reply_at=weft_redis \
 	weft_method=weft_request weft_path=weft_request weft_param=weft_request weft_header=weft_request \
@@ -47,7 +50,7 @@ MAN_ALIASES = \
 	weft_rows_affected=weft_sql weft_rows_name=weft_sql weft_rows_text=weft_sql weft_rows_bytes=weft_sql \
 	weft_rows_int=weft_sql weft_rows_real=weft_sql weft_rows_is_null=weft_sql \
 	weft_sleep=weft_wait weft_wait_fd=weft_wait WEFT_READ=weft_wait WEFT_WRITE=weft_wait \
-	weft_offload=weft_wait weft_spawn=weft_wait weft_wait_all=weft_wait weft_call=weft_wait \
+	weft_offload=weft_wait weft_spawn=weft_wait weft_wait_all=weft_wait weft_idempotent=weft_wait weft_call=weft_wait \
 	weft_time_left=weft_wait weft_deadline=weft_wait
 
 install-data-hook:

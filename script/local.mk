@@ -1,2 +1,2 @@
 # script: what a clone is used with
-EXTRA_DIST += script/bench script/bootstrap script/limits script/server script/test
+EXTRA_DIST += script/bench script/bootstrap script/limits script/server script/soak script/test

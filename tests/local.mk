@@ -26,4 +26,5 @@ include $(top_srcdir)/tests/fuzz/local.mk
 include $(top_srcdir)/tests/scenario/local.mk
 include $(top_srcdir)/tests/rows/local.mk
 include $(top_srcdir)/tests/man/local.mk
+include $(top_srcdir)/tests/support/local.mk
 include $(top_srcdir)/tests/bench/local.mk

@@ -15,7 +15,8 @@ from .cases import BODY
 from .peers_http import Front
 from .results import Results
 
-PROGRAMS = ("weft", "bench/floor", "bench/fixed.so", "examples/probe.so")
+PROGRAMS = ("weft", "bench/floor", "bench/fixed.so", "examples/probe.so", "examples/techempower.so")
+SEED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "techempower", "seed.sql")
 START = 3.0        # seconds that all starts and stops take, about
 BESIDE = 0.05       # seconds beside each measurement
 
@@ -27,8 +28,8 @@ class Bench:
         self.cases = cases
         self.words = {"WEFT": self.program("weft"), "MODULES": os.path.join(folder, "bin")}
         self.places = []
-        self.subjects = [kind(self) for kind in kinds]
-        self.fronts = {subject.name: Front(self, subject) for subject in self.subjects
+        self.subjects = [subject for subject in (kind(self) for kind in kinds) if any(map(subject.takes, cases))]
+        self.fronts = {subject: Front(self, subject) for subject in self.subjects
                        if any(case.is_fronted and subject.takes(case) for case in cases)}
         self.results = Results(options.seconds)
 
@@ -41,12 +42,14 @@ class Bench:
         for name in PROGRAMS:
             shutil.copy(os.path.join(self.options.build, name), os.path.join(self.folder, "bin"))
         shutil.copy(os.path.join(os.path.dirname(__file__), "wrk.lua"), os.path.join(self.folder, "bin"))
+        with open(SEED) as file:
+            self.seed = file.read()
         for subject in (*self.subjects, *self.fronts.values()):
             subject.prepare()
 
     def compile(self, name, source, command, sources=(), **environment):
         """Make a peer's program in the build's folder, where its source is newer: command -o name sources."""
-        kept = os.path.join(self.options.build, "bench", "peers", name)
+        kept = os.path.join(self.options.build, "bench", "made", name)
         if not os.path.exists(kept) or os.path.getmtime(kept) < os.path.getmtime(source):
             os.makedirs(os.path.dirname(kept), exist_ok=True)
             done = subprocess.run([*command, "-o", kept, *sources], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -60,14 +63,15 @@ class Bench:
         self.postgres = Postgres(os.path.join(self.folder, "postgres")).start()
         self.redis.ask("SET", "k", BODY)
         self.words.update(REDIS=self.redis.socket, POSTGRES=self.postgres.url, PGHOST=self.postgres.folder,
-                          PGPORT=self.postgres.port)
+                          PGPORT=self.postgres.port, TECHEMPOWER=self.postgres.load("techempower", self.seed))
+        self.postgres.query("ANALYZE", "techempower")
         for subject in (*self.subjects, *self.fronts.values()):
             subject.start()
 
-    def back_ends(self):
+    def back_ends(self, database="postgres"):
         """Where they are, for the environment of peers."""
         return {"BENCH_REDIS": self.redis.socket,
-                "BENCH_PG": f"host={self.postgres.folder} port={self.postgres.port} user=postgres dbname=postgres"}
+                "BENCH_PG": f"host={self.postgres.folder} port={self.postgres.port} user=postgres dbname={database}"}
 
     def stop(self):
         for place in reversed(self.places):
@@ -93,7 +97,7 @@ class Bench:
         self.results.rounds.append(found)
 
     def measure(self, case, subject):
-        asked = self.fronts[subject.name] if case.is_fronted else subject
+        asked = self.fronts[subject] if case.is_fronted else subject
         try:
             return asked.load(self, case, asked)
         except (Failure, OSError, ValueError, subprocess.SubprocessError) as failure:

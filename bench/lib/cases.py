@@ -7,6 +7,8 @@ subjects that can do it.
 """
 import collections
 
+from . import techempower
+
 BODY = "Hello, World!"
 
 
@@ -28,6 +30,14 @@ QUESTIONS = {
     "fixed": always(BODY),
     "redis": always(BODY),
     "row": Question(row_is_right, None),
+    "te-plaintext": always(BODY),
+    "te-json": Question(techempower.json_is_right, None),
+    "te-db": Question(techempower.row_is_right, None),
+    "te-query": Question(techempower.rows_are_right(1), None),
+    "te-queries": Question(techempower.rows_are_right(20), None),
+    "te-updates": Question(techempower.rows_are_right(20), None),
+    "te-fortunes": Question(techempower.fortunes_are_right, None),
+    "te-cached": Question(techempower.rows_are_right(20), None),
 }
 
 # asks         its question
@@ -44,6 +54,17 @@ CASES = (
     Case("row", "PostgreSQL row, 64 kept connections", "row"),
     Case("nginx", "fixed answer through nginx, 64 kept connections", "fixed", is_fronted=True),
     Case("nginx-redis", "Redis GET through nginx, 64 kept connections", "redis", is_fronted=True),
+    Case("te-plaintext", "TechEmpower plaintext, 64 kept connections, no pipelining", "te-plaintext"),
+    Case("te-json", "TechEmpower JSON, 64 kept connections", "te-json"),
+    Case("te-db", "TechEmpower single query, 64 kept connections", "te-db"),
+    Case("te-query", "TechEmpower multiple queries, 1 of them, 64 kept connections", "te-query"),
+    Case("te-queries", "TechEmpower multiple queries, 20 of them, 64 kept connections", "te-queries"),
+    Case("te-updates", "TechEmpower updates, 20 of them, 64 kept connections", "te-updates"),
+    Case("te-fortunes", "TechEmpower fortunes, 64 kept connections", "te-fortunes"),
+    Case("te-cached", "TechEmpower cached queries, 20 of them from Redis, 64 kept connections", "te-cached"),
+    Case("te-nginx-queries", "TechEmpower multiple queries through nginx, 20 of them, 64 kept connections", "te-queries",
+         is_fronted=True),
+    Case("te-nginx-fortunes", "TechEmpower fortunes through nginx, 64 kept connections", "te-fortunes", is_fronted=True),
 )
 
 

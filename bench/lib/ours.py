@@ -44,20 +44,21 @@ class Floor(Subject):
 
 
 class WeftServer(Subject):
-    name = "weft"
+    name = room = "weft"
+    conf = WEFT_CONF
     passes = "fastcgi"
     uris = {"fixed": "/fixed", "redis": "/app/probe?op=redis&key=k", "row": "/app/probe?op=sql&id=%r"}
 
     def start(self):
         self.port = free_port()
-        weft = Weft(self.make_place(self.name.replace(" ", "-")), WEFT_CONF, PORT=self.port).start()
+        weft = Weft(self.make_place(self.room), self.conf, PORT=self.port).start()
         self.socket, self.process = weft.socket, weft.process
         self.address = f"unix:{self.socket}"
 
 
 class WeftTcp(WeftServer):
     """Over loopback, as the peers that speak HTTP are."""
-    name = "weft TCP"
+    name, room = "weft TCP", "weft-tcp"
     uris = {"fixed": "/fixed"}
     passes = None
 
@@ -68,7 +69,7 @@ class WeftTcp(WeftServer):
 
 class WeftProbe(WeftServer):
     """With a handler that reads its query."""
-    name = "weft probe"
+    name, room = "weft probe", "weft-probe"
     uris = {"fixed": "/app/probe?op=ok"}
 
     def takes(self, case):

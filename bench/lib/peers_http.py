@@ -14,6 +14,7 @@ def nginx(place):
 
 class HttpPeer(Peer):
     load = staticmethod(load.http)
+    database = "postgres"
 
     def argv(self, place):
         """What starts it; it listens at the port that is filled in as @PORT@."""
@@ -28,7 +29,7 @@ class HttpPeer(Peer):
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.fill(place, PORT=port, **words)
-        self.process = self.spawn(place, self.argv(place), self.bench.back_ends())
+        self.process = self.spawn(place, self.argv(place), self.bench.back_ends(self.database))
         wait_until(lambda: self.is_up(port), f"{self.name} listens")
 
     def start(self):
@@ -47,16 +48,17 @@ class NginxLua(HttpPeer):
 
 class Kore(HttpPeer):
     name, room = "Kore", "kore"
+    program, file = "kore-bench.so", "bench.c"
     passes = "proxy"
     uris = {"fixed": "/fixed", "row": "/row?id=%r"}
     needs = {"kore": "kore", "/usr/include/postgresql/libpq-fe.h": "libpq-dev", "wrk": "wrk"}
 
     def prepare(self):
         super().prepare()
-        source = self.source("bench.c")
+        source = self.source(self.file)
         with open("/usr/share/kore/features") as file:
             features = file.read().split()
-        self.bench.compile("kore-bench.so", source, ["cc", "-O2", "-fPIC", "-shared", *features, source])
+        self.bench.compile(self.program, source, ["cc", "-O2", "-fPIC", "-shared", *features, source])
 
     def argv(self, place):
         # In the foreground, without another user and another root.
@@ -74,7 +76,7 @@ class Front(HttpPeer):
         self.uri, self.body = subject.uri, subject.body
 
     def start(self):
-        self.listen(self.make_place("front-" + self.name), PASS=self.subject.passes, ROOT=self.subject.root,
+        self.listen(self.make_place("front-" + type(self.subject).__name__), PASS=self.subject.passes, ROOT=self.subject.root,
                     ADDRESS=self.subject.address)
 
     def argv(self, place):

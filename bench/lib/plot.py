@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The rounds as a picture: a panel for each case, in it a bar for each subject, on it a line from least to most."""
+"""The rounds as a picture: a panel for each case, a bar for each subject, its median; the line is the middle half."""
 import math
 import statistics
 from xml.sax.saxutils import escape
@@ -25,6 +25,11 @@ def number(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:.{2 - int(math.log10(max(value, 1)))}f}"
 
 
+def quarters(values):
+    """Where the middle half of them begins, their median, and where it ends."""
+    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else 3 * values
+
+
 def colour(name):
     return COLOUR.get(name, OURS if name.startswith(UNIT) else OTHERS)
 
@@ -32,7 +37,7 @@ def colour(name):
 def bar(x, y, name, values, top, says):
     """One subject's row; top is what the whole width stands for."""
     middle = y + ROW / 2
-    width, low, high = (BAR * value / top for value in (statistics.median(values), min(values), max(values)))
+    low, width, high = (BAR * value / top for value in quarters(values))
     x += NAME
     return [text(x - 8, middle + 4, name, "name"),
             f'<rect x="{x:.1f}" y="{middle - THICK / 2:.1f}" width="{max(width, 1):.1f}" height="{THICK}" '
@@ -44,7 +49,7 @@ def bar(x, y, name, values, top, says):
 def panel(results, case, x, y):
     key = "per_second" if case.is_fronted else "cpu"
     names = results.names(case)
-    top = max(max(results.values(case, name, key)) for name in names)
+    top = max(quarters(results.values(case, name, key))[2] for name in names)
     parts = [text(x, y + 16, case.text, "title"),
              text(x, y + 33, "requests a second: more is better" if case.is_fronted
                   else "CPU µs a request: less is better", "what")]

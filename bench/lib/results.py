@@ -28,7 +28,8 @@ class Results:
 
     def names(self, case):
         """The subjects that were measured in it."""
-        return [kind.name for kind in subjects.SUBJECTS if self.values(case, kind.name, "cpu")]
+        names = dict.fromkeys(kind.name for kind in subjects.SUBJECTS)
+        return [name for name in names if self.values(case, name, "cpu")]
 
     def write(self, file):
         flat = [[{"case": case, "subject": name, **found} for (case, name), found in one.items()]

@@ -3,8 +3,11 @@
 from .ours import Floor, WeftProbe, WeftServer, WeftTcp
 from .peers_fastcgi import Go, Libfcgi, PhpFpm
 from .peers_http import Front, Kore, NginxLua
+from .techempower_servers import KoreTechempower, LuaTechempower, WeftTechempower
 
-SUBJECTS = (Floor, WeftServer, WeftTcp, WeftProbe, Libfcgi, PhpFpm, Go, NginxLua, Kore)
+# Two of one name are one in the tables: no case is asked of both.
+SUBJECTS = (Floor, WeftServer, WeftTechempower, WeftTcp, WeftProbe, Libfcgi, PhpFpm, Go, NginxLua, LuaTechempower, Kore,
+            KoreTechempower)
 
 # What the others are divided by: the least that is possible, and ourselves.
 BASE = Floor.name
@@ -13,8 +16,13 @@ UNIT = WeftServer.name
 
 def choose(names):
     """The classes of these names; of no names all.  Raises KeyError for a name that is none."""
-    by_name = {kind.name.lower(): kind for kind in SUBJECTS}
-    return [by_name[name.lower()] for name in names] if names else list(SUBJECTS)
+    chosen = []
+    for name in names or []:
+        of_name = [kind for kind in SUBJECTS if kind.name.lower() == name.lower()]
+        if not of_name:
+            raise KeyError(name)
+        chosen += of_name
+    return chosen or list(SUBJECTS)
 
 
 def missing(kinds, cases):

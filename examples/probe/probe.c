@@ -9,13 +9,21 @@
  *	length             how many bytes of body came
  *	big&n=N            N bytes
  *	sleep&ms=N         wait N milliseconds, on a timer
+ *	compute&ms=N       N milliseconds in which nobody else is served: what a handler should not do
  *	stderr&n=N         N bytes to the web server's error log
  *	pid                the worker's process id
  *	redis&key=K        GET K from the pool "cache"
  *	sql&id=N           a row of world from the pool "db"
  *	wait&ms=N          wait N milliseconds in the database of the pool "db"
+ *	held&ms=N          the same on a connection that is borrowed for it
+ *	token&n=N          ask Redis and the database at the same time for N, and say what each of them answered
+ *	insert&n=N         a row of ledger with N in the pool "db"
+ *	commit&n=N         the same in a transaction
  *	http&ms=N          the body of /wait?ms=N from the pool "service"; its status, too
  *	relay&n=N          N bytes of /big?n=N from the pool "service", as they come
+ *
+ * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, insert and
+ * commit ask that pool.
  *
  * Asked as an authorizer (FastCGI's second role), it goes by the query as well: may=yes lets the request pass, with
  * the variables PROBE_MAY, what was asked, and PROBE_METHOD; may=form redirects; everything else is forbidden.
@@ -27,6 +35,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PROBE_PIECE = 65536 };
@@ -110,6 +119,17 @@ probe_sleep(struct weft_request *rq)
 }
 
 static int
+probe_compute(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+	clock_t end = clock() + ms * CLOCKS_PER_SEC / 1000;
+
+	while (clock() < end)
+		continue;
+	return weft_printf(rq, "computed %ld ms", ms);
+}
+
+static int
 probe_stderr(struct weft_request *rq)
 {
 	long left = probe_number(rq, "n");
@@ -127,6 +147,15 @@ probe_pid(struct weft_request *rq)
 	return weft_printf(rq, "%ld", (long)getpid());
 }
 
+/* The pool that was asked for. */
+static const char *
+probe_pool(struct weft_request *rq, const char *usual)
+{
+	const char *name = weft_query(rq, "pool");
+
+	return name == NULL ? usual : name;
+}
+
 static int
 probe_redis(struct weft_request *rq)
 {
@@ -137,7 +166,7 @@ probe_redis(struct weft_request *rq)
 
 	if (key == NULL)
 		return weft_error(rq, 400, "key is missing");
-	if (weft_redis(rq, "cache", &reply, "GET %s", key) != WEFT_OK)
+	if (weft_redis(rq, probe_pool(rq, "cache"), &reply, "GET %s", key) != WEFT_OK)
 		return weft_fail(rq);
 	if (weft_reply_type(reply) != WEFT_REPLY_TEXT)
 		return weft_error(rq, 404, "no such key");
@@ -148,9 +177,10 @@ probe_redis(struct weft_request *rq)
 static int
 probe_sql(struct weft_request *rq)
 {
+	const char *pool = probe_pool(rq, "db");
 	struct weft_rows *rows;
 
-	if (weft_sql(rq, "db", &rows, "SELECT id, randomnumber FROM world WHERE id = $1", WEFT_INT(probe_number(rq, "id"))) != WEFT_OK)
+	if (weft_sql(rq, pool, &rows, "SELECT id, randomnumber FROM world WHERE id = $1", WEFT_INT(probe_number(rq, "id"))) != WEFT_OK)
 		return weft_fail(rq);
 	if (weft_rows_count(rows) == 0)
 		return weft_error(rq, 404, "no such row");
@@ -162,9 +192,71 @@ probe_wait(struct weft_request *rq)
 {
 	long ms = probe_number(rq, "ms");
 
-	if (weft_sql(rq, "db", NULL, "SELECT pg_sleep($1)", WEFT_REAL((double)ms / 1000)) != WEFT_OK)
+	if (weft_sql(rq, probe_pool(rq, "db"), NULL, "SELECT pg_sleep($1)", WEFT_REAL((double)ms / 1000)) != WEFT_OK)
 		return weft_fail(rq);
 	return weft_printf(rq, "waited %ld ms", ms);
+}
+
+/* The same, and it may be sent twice. */
+static int
+probe_again(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+	struct weft_call *call = weft_idempotent(weft_sql_start(rq, probe_pool(rq, "db"), "SELECT pg_sleep($1)", WEFT_REAL((double)ms / 1000)));
+
+	if (weft_wait(rq, call) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "waited %ld ms", ms);
+}
+
+static int
+probe_held(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+	struct weft_lease *lease;
+
+	if (weft_lend(rq, probe_pool(rq, "db"), &lease) != WEFT_OK ||
+	    weft_lease_sql(lease, NULL, "SELECT pg_sleep($1)", WEFT_REAL((double)ms / 1000)) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "waited %ld ms", ms);
+}
+
+/* Whoever gets the answer to somebody else's question says so. */
+static int
+probe_token(struct weft_request *rq)
+{
+	long n = probe_number(rq, "n");
+	struct weft_call *call[] = {
+		weft_redis_start(rq, "cache", "ECHO %ld", n),
+		weft_sql_start(rq, "db", "SELECT $1::bigint", WEFT_INT(n)),
+	};
+
+	if (weft_wait_all(rq, call, 2) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "%s %s", weft_reply_text(weft_call_reply(call[0]), NULL), weft_rows_text(weft_call_rows(call[1]), 0, 0));
+}
+
+static int
+probe_insert(struct weft_request *rq)
+{
+	long n = probe_number(rq, "n");
+
+	if (weft_sql(rq, probe_pool(rq, "db"), NULL, "INSERT INTO ledger (token) VALUES ($1)", WEFT_INT(n)) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "%ld", n);
+}
+
+static int
+probe_commit(struct weft_request *rq)
+{
+	long n = probe_number(rq, "n");
+	struct weft_lease *lease;
+
+	if (weft_begin(rq, probe_pool(rq, "db"), &lease) != WEFT_OK ||
+	    weft_lease_sql(lease, NULL, "INSERT INTO ledger (token) VALUES ($1)", WEFT_INT(n)) != WEFT_OK ||
+	    weft_commit(lease) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "%ld", n);
 }
 
 static int
@@ -205,8 +297,9 @@ static const struct {
 	weft_handler *fn;
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
-	{ "sleep", probe_sleep }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
-	{ "sql", probe_sql }, { "wait", probe_wait }, { "http", probe_http }, { "relay", probe_relay },
+	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
+	{ "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "token", probe_token }, { "insert", probe_insert },
+	{ "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 
 static int
@@ -215,10 +308,12 @@ probe(struct weft_request *rq)
 	const char *op = weft_query(rq, "op");
 
 	weft_set_header(rq, "Content-Type", "text/plain");
+	if (weft_query(rq, "deadline") != NULL)
+		weft_deadline(rq, probe_number(rq, "deadline"));
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep stderr pid redis sql wait http relay");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis sql wait held token insert commit http relay");
 }
 
 static int

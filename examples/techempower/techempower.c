@@ -16,7 +16,8 @@
  * too, are those of the web server in front.  The benchmark's pipelining of /plaintext is a matter between it and
  * its clients: FastCGI has no such thing.
  *
- * Build: cc -std=c11 -D_DEFAULT_SOURCE -fPIC -shared $(pkg-config --cflags weft jansson) -o techempower.so techempower.c $(pkg-config --libs jansson)
+ * Build: cc -std=c11 -D_DEFAULT_SOURCE -fPIC -shared $(pkg-config --cflags weft jansson) -o techempower.so techempower.c \
+ *	$(pkg-config --libs jansson)
  */
 #include <weft/weft.h>
 
@@ -86,36 +87,33 @@ te_draw_distinct(struct te_world *world, size_t n)
 
 /* ---- JSON ---- */
 
-static json_t *
-te_object(struct te_world world)
-{
-	return json_pack("{s:i, s:i}", "id", world.id, "randomNumber", world.number);
-}
-
-/* The whole answer.  Takes the value, NULL where memory was refused. */
+/* The answer takes the value over; NULL: there was no memory for it. */
 static int
-te_answer(struct weft_request *rq, json_t *value)
+te_answer_json(struct weft_request *rq, json_t *value)
 {
-	int rc;
+	int rc = value == NULL ? weft_error(rq, 500, "out of memory") : weft_json(rq, value);
 
-	if (value == NULL)
-		return weft_error(rq, 500, "out of memory");
-	rc = weft_json(rq, value);
 	json_decref(value);
 	return rc;
 }
 
+static json_t *
+te_json_of(struct te_world world)
+{
+	return json_pack("{s:i, s:i}", "id", world.id, "randomNumber", world.number);
+}
+
 static int
-te_answer_all(struct weft_request *rq, const struct te_world *world, size_t n)
+te_answer(struct weft_request *rq, const struct te_world *world, size_t n)
 {
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		if (json_array_append_new(all, te_object(world[i])) != 0) {
+		if (json_array_append_new(all, te_json_of(world[i])) != 0) {
 			json_decref(all);
-			return te_answer(rq, NULL);
+			all = NULL;
 		}
-	return te_answer(rq, all);
+	return te_answer_json(rq, all);
 }
 
 /* ---- rows ---- */
@@ -182,7 +180,7 @@ te_db(struct weft_request *rq)
 	if (weft_sql(rq, "db", &rows, te_select, WEFT_INT(world.id)) != WEFT_OK)
 		return weft_fail(rq);
 	rc = te_take(rq, rows, &world);
-	return rc == WEFT_OK ? te_answer(rq, te_object(world)) : rc;
+	return rc == WEFT_OK ? te_answer_json(rq, te_json_of(world)) : rc;
 }
 
 static int
@@ -194,18 +192,19 @@ te_queries(struct weft_request *rq)
 
 	te_draw(world, n);
 	rc = te_read(rq, te_select, world, n);
-	return rc == WEFT_OK ? te_answer_all(rq, world, n) : rc;
+	return rc == WEFT_OK ? te_answer(rq, world, n) : rc;
 }
 
 /* ---- updates ---- */
 
 /*
- * All rows of a request in one statement, for PostgreSQL and SQLite alike: an object of JSON is a parameter that holds any
- * number of values.  In order of the ids, so that two requests which lock the same rows do not wait for each other.
+ * All rows of a request in one statement, for PostgreSQL and SQLite alike: an object of JSON is one parameter that holds any
+ * number of values.  An UPDATE that is joined with them may read the whole table, in the order in which it lies, and then two
+ * of them lock each other out.  What is inserted in order of the ids, each into its place, does not.
  */
-static const char te_update[] = "UPDATE world SET randomnumber = new.number FROM "
-    "(SELECT CAST(key AS integer) AS id, CAST(CAST(value AS text) AS integer) AS number FROM json_each($1) ORDER BY 1) AS new "
-    "WHERE world.id = new.id";
+static const char te_update[] = "INSERT INTO world (id, randomnumber) "
+    "SELECT CAST(key AS integer), CAST(CAST(value AS text) AS integer) FROM json_each($1) WHERE true ORDER BY 1 "
+    "ON CONFLICT (id) DO UPDATE SET randomnumber = excluded.randomnumber";
 
 /* Returns {"7":4242,"8":1,…}; NULL when memory is refused. */
 static const char *
@@ -241,7 +240,7 @@ te_updates(struct weft_request *rq)
 		return weft_error(rq, 500, "out of memory");
 	if (weft_sql(rq, "db", NULL, te_update, WEFT_TEXT(numbers)) != WEFT_OK)
 		return weft_fail(rq);
-	return te_answer_all(rq, world, n);
+	return te_answer(rq, world, n);
 }
 
 /* ---- fortunes ---- */
@@ -358,15 +357,21 @@ te_cached(struct weft_request *rq)
 	if (rc != WEFT_OK)
 		return rc;
 	te_fill_cache(rq, world + found, n - found);
-	return te_answer_all(rq, world, n);
+	return te_answer(rq, world, n);
 }
 
 /* ---- without a back end ---- */
 
+struct te_message {
+	const char *message;
+};
+
 static int
 te_json(struct weft_request *rq)
 {
-	return te_answer(rq, json_pack("{s:s}", "message", "Hello, World!"));
+	struct te_message answer = { "Hello, World!" };
+
+	return te_answer_json(rq, json_pack("{s:s}", "message", answer.message));
 }
 
 static int

@@ -5,6 +5,7 @@
  */
 #include <weft/weft.h>
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,16 +20,37 @@
 _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT == (int)REPLY_TEXT,
     "one numbering of replies");
 
+/* As strtoll: but nearly all numbers are a few digits and nothing else, and no locale has anything to say of them. */
+static long long
+api_number(const char *text)
+{
+	const char *at = text[0] == '-' ? text + 1 : text, *first = at;
+	long long n = 0;
+
+	while (*at >= '0' && *at <= '9' && at - first < 18)
+		n = n * 10 + (*at++ - '0');
+	if (*at != '\0' || at == first)
+		return strtoll(text, NULL, 10);
+	return first > text ? -n : n;
+}
+
+struct weft_call *
+weft_idempotent(struct weft_call *call)
+{
+	if (call != NULL && (call->call.kind == CALL_SQL || call->call.kind == CALL_REDIS))
+		call->call.idempotent = true;
+	return call;
+}
+
 /* ---- Redis ---- */
 
-static void
-api_redis_ask(struct weft_call *c, const char *pool, const char *fmt, va_list ap)
+void
+api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap)
 {
 	enum weft_rc rc = redis_command_vformat(c->call.arena, fmt, ap, &c->call.redis);
 
 	if (rc != WEFT_OK)
 		api_call_fail(c, rc, "command \"%s\" cannot be made", fmt);
-	api_submit(c, pool);
 }
 
 static int
@@ -49,8 +71,9 @@ weft_redis(struct weft_request *rq, const char *pool, struct weft_reply **reply,
 
 	api_call_init(&c, rq, CALL_REDIS);
 	va_start(ap, fmt);
-	api_redis_ask(&c, pool, fmt, ap);
+	api_redis_vformat(&c, fmt, ap);
 	va_end(ap);
+	api_submit(&c, pool);
 	return api_redis_finish(rq, &c, reply);
 }
 
@@ -84,17 +107,31 @@ api_redis_words(struct call *call, const struct weft_value *word, size_t n)
 	return argv == NULL ? WEFT_SYSTEM : redis_command_args(call->arena, n, argv, &call->redis);
 }
 
+static void
+api_redis_begin(struct weft_call *c, struct weft_request *rq, const char *pool, const struct weft_value *word, size_t n)
+{
+	enum weft_rc rc;
+
+	api_call_init(c, rq, CALL_REDIS);
+	rc = api_redis_words(&c->call, word, n);
+	if (rc != WEFT_OK)
+		api_call_fail(c, rc, "a command %s", rc == WEFT_INVALID ? "without words" : "that memory is refused for");
+	api_submit(c, pool);
+}
+
+enum weft_rc
+api_redis_ask(struct weft_call *c, struct weft_request *rq, const char *pool, const struct weft_value *word, size_t n)
+{
+	api_redis_begin(c, rq, pool, word, n);
+	return call_wait(&c->call, CLOCK_NEVER);
+}
+
 int
 weft_redis_values(struct weft_request *rq, const char *pool, struct weft_reply **reply, const struct weft_value *word, size_t n)
 {
 	struct weft_call c;
-	enum weft_rc rc;
 
-	api_call_init(&c, rq, CALL_REDIS);
-	rc = api_redis_words(&c.call, word, n);
-	if (rc != WEFT_OK)
-		api_call_fail(&c, rc, "a command %s", rc == WEFT_INVALID ? "without words" : "that memory is refused for");
-	api_submit(&c, pool);
+	api_redis_begin(&c, rq, pool, word, n);
 	return api_redis_finish(rq, &c, reply);
 }
 
@@ -107,8 +144,9 @@ weft_redis_start(struct weft_request *rq, const char *pool, const char *fmt, ...
 	if (c == NULL)
 		return NULL;
 	va_start(ap, fmt);
-	api_redis_ask(c, pool, fmt, ap);
+	api_redis_vformat(c, fmt, ap);
 	va_end(ap);
+	api_submit(c, pool);
 	return c;
 }
 
@@ -143,7 +181,7 @@ weft_reply_int(const struct weft_reply *reply)
 		return 0;
 	if (reply->kind == REPLY_INT)
 		return reply->integer;
-	return reply->kind == REPLY_TEXT ? strtoll(reply->text.at, NULL, 10) : 0;
+	return reply->kind == REPLY_TEXT ? api_number(reply->text.at) : 0;
 }
 
 size_t
@@ -161,41 +199,48 @@ weft_reply_at(const struct weft_reply *reply, size_t n)
 /* ---- SQL ---- */
 
 /* The public value as the back layer's, which borrows the caller's bytes. */
-static struct value
-api_value(struct weft_value v)
+static void
+api_value(struct value *to, const struct weft_value *v)
 {
-	switch (v.type) {
+	switch (v->type) {
 	case 1:
-		return (struct value){ .kind = VALUE_INT, .as.integer = v.integer };
+		to->kind = VALUE_INT;
+		to->as.integer = v->integer;
+		break;
 	case 2:
-		return (struct value){ .kind = VALUE_REAL, .as.real = v.real };
+		to->kind = VALUE_REAL;
+		to->as.real = v->real;
+		break;
 	case 3:
-		return (struct value){ .kind = VALUE_TEXT, .as.bytes = { v.bytes, v.len } };
 	case 4:
-		return (struct value){ .kind = VALUE_BYTES, .as.bytes = { v.bytes, v.len } };
+		to->kind = v->type == 3 ? VALUE_TEXT : VALUE_BYTES;
+		to->as.bytes = (struct span){ v->bytes, v->len };
+		break;
 	default:
-		return (struct value){ .kind = VALUE_NULL };
+		to->kind = VALUE_NULL;
+		break;
 	}
 }
 
-/* Values are always in the arena: a call that was begun outlives the caller's arguments. */
-static void
-api_sql_take(struct weft_call *c, const char *sql, const struct weft_value *value, size_t n)
+/* Set what is asked; room, for n values, lives as long as the call.  Returns false when there are too many, or there is no room. */
+static bool
+api_sql_set(struct weft_call *c, const char *sql, struct value *room, size_t n)
 {
-	struct value *out;
-
 	c->call.sql = sql;
-	if (n == 0)
-		return;
-	out = n > WEFT_SQL_PARAMS_MAX ? NULL : arena_alloc(c->call.arena, n * sizeof *out);
-	if (out == NULL) {
-		api_call_fail(c, n > WEFT_SQL_PARAMS_MAX ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		out[i] = api_value(value[i]);
-	c->call.values = out;
+	c->call.values = room;
 	c->call.nvalues = (unsigned)n;
+	if (n <= WEFT_SQL_PARAMS_MAX && room != NULL)
+		return true;
+	api_call_fail(c, n > WEFT_SQL_PARAMS_MAX ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
+	return false;
+}
+
+void
+api_sql_take(struct weft_call *c, const char *sql, struct value *room, const struct weft_value *value, size_t n)
+{
+	if (api_sql_set(c, sql, room, n))
+		for (size_t i = 0; i < n; i++)
+			api_value(&room[i], &value[i]);
 }
 
 /* What was begun may be sent after its caller has gone on: keep copies of what it points to. */
@@ -217,14 +262,16 @@ api_sql_keep(struct weft_call *c)
 		api_call_fail(c, WEFT_SYSTEM, "%s: out of memory", "statement");
 }
 
-static void
-api_sql_values(struct weft_call *c, const char *sql, int n, va_list ap)
+void
+api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va_list ap)
 {
-	struct weft_value value[WEFT_SQL_PARAMS_MAX];
+	struct weft_value value;
 
-	for (int i = 0; i < n && i < WEFT_SQL_PARAMS_MAX; i++)
-		value[i] = va_arg(ap, struct weft_value);
-	api_sql_take(c, sql, value, (size_t)(n < 0 ? 0 : n));
+	if (api_sql_set(c, sql, room, n < 0 ? 0 : (size_t)n))
+		for (int i = 0; i < n; i++) {
+			value = va_arg(ap, struct weft_value);
+			api_value(&room[i], &value);
+		}
 }
 
 static int
@@ -240,12 +287,13 @@ api_sql_finish(struct weft_request *rq, struct weft_call *c, struct weft_rows **
 int
 weft_sql_n(struct weft_request *rq, const char *pool, struct weft_rows **rows, int n, const char *sql, ...)
 {
+	struct value room[WEFT_SQL_PARAMS_MAX];
 	struct weft_call c;
 	va_list ap;
 
 	api_call_init(&c, rq, CALL_SQL);
 	va_start(ap, sql);
-	api_sql_values(&c, sql, n, ap);
+	api_sql_args(&c, sql, room, n, ap);
 	va_end(ap);
 	api_submit(&c, pool);
 	return api_sql_finish(rq, &c, rows);
@@ -255,10 +303,11 @@ int
 weft_sql_values(struct weft_request *rq, const char *pool, struct weft_rows **rows, const char *sql,
     const struct weft_value *value, size_t n)
 {
+	struct value room[WEFT_SQL_PARAMS_MAX];
 	struct weft_call c;
 
 	api_call_init(&c, rq, CALL_SQL);
-	api_sql_take(&c, sql, value, n);
+	api_sql_take(&c, sql, room, value, n);
 	api_submit(&c, pool);
 	return api_sql_finish(rq, &c, rows);
 }
@@ -266,13 +315,14 @@ weft_sql_values(struct weft_request *rq, const char *pool, struct weft_rows **ro
 struct weft_call *
 weft_sql_start_n(struct weft_request *rq, const char *pool, int n, const char *sql, ...)
 {
+	size_t room = n < 0 || n > WEFT_SQL_PARAMS_MAX ? 0 : (size_t)n * sizeof(struct value);
 	struct weft_call *c = api_keep(rq, CALL_SQL);
 	va_list ap;
 
 	if (c == NULL)
 		return NULL;
 	va_start(ap, sql);
-	api_sql_values(c, sql, n, ap);
+	api_sql_args(c, sql, arena_alloc(c->call.arena, room), n, ap);
 	va_end(ap);
 	api_sql_keep(c);
 	api_submit(c, pool);
@@ -330,7 +380,7 @@ weft_rows_int(const struct weft_rows *rows, size_t row, unsigned column)
 {
 	const char *text = weft_rows_text(rows, row, column);
 
-	return text == NULL ? 0 : strtoll(text, NULL, 10);
+	return text == NULL ? 0 : api_number(text);
 }
 
 double

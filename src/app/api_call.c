@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include "app/api_call.h"
 
+#include <string.h>
+
 #include "app/app.h"
 #include "app/fail.h"
 
 void
 api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind)
 {
-	*c = (struct weft_call){ .rq = rq };
+	/* All but the call itself, and the fault, of which call_init clears what is read. */
+	memset((char *)c + offsetof(struct weft_call, rq), 0, sizeof *c - offsetof(struct weft_call, rq));
 	call_init(&c->call, kind, &rq->rq.arena, &c->fault);
+	c->rq = rq;
 }
 
 void

@@ -2,12 +2,16 @@
 #ifndef APP_API_CALL_H
 #define APP_API_CALL_H
 
-/* What all functions share that ask a pool. */
+/* What the files of the exported API share about calls; nobody else includes it. */
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <weft/weft.h>
 
 #include "back/call.h"
 
-struct weft_call;
-struct weft_request;
+/* ---- api_call.c ---- */
 
 /* Begin a call of the request, in the caller's memory. */
 void api_call_init(struct weft_call *c, struct weft_request *rq, enum call_kind kind);
@@ -23,5 +27,22 @@ void api_submit(struct weft_call *c, const char *name);
 
 /* Wait for it.  Returns its result; a failure is noted for weft_fail(). */
 int api_finish(struct weft_request *rq, struct weft_call *c);
+
+/* ---- api_back.c, for api_lease.c ---- */
+
+/* Set what is asked of Redis.  On failure the call is done. */
+void api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap);
+
+/* Send one command of n words to a pool and wait for it.  Returns how it ended, of which nothing is noted in the request. */
+enum weft_rc api_redis_ask(struct weft_call *c, struct weft_request *rq, const char *pool, const struct weft_value *word, size_t n);
+
+/*
+ * Set the statement and its values, which are borrowed; room, for WEFT_SQL_PARAMS_MAX values or n, lives as long as the call.
+ * On failure the call is done.
+ */
+void api_sql_take(struct weft_call *c, const char *sql, struct value *room, const struct weft_value *value, size_t n);
+
+/* As api_sql_take, with n struct weft_value in ap. */
+void api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va_list ap);
 
 #endif

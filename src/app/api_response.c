@@ -4,7 +4,6 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/app.h"
@@ -122,19 +121,27 @@ weft_fail(struct weft_request *rq)
 	return fail_answer_last(rq);
 }
 
+static int
+api_json_write(const char *bytes, size_t len, void *rs)
+{
+	return response_write(rs, (struct span){ bytes, len }) == WEFT_OK ? 0 : -1;
+}
+
 int
 weft_json(struct weft_request *rq, const struct json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-	enum weft_rc rc;
+	struct response *rs = &rq->rq.response;
+	enum weft_rc rc = response_set(rs, "Content-Type", "application/json");
 
-	if (text == NULL)
-		return fail_note(rq, WEFT_INVALID, 0, "weft_json: a value that is no JSON");
-	rc = response_set(&rq->rq.response, "Content-Type", "application/json");
-	if (rc == WEFT_OK)
-		rc = response_write(&rq->rq.response, span_str(text));
-	free(text);
-	return rc;
+	if (rc != WEFT_OK || json_dump_callback(value, api_json_write, rs, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+		return rc;
+	if (rs->failed != WEFT_OK)
+		return rs->failed;
+	if (rs->ops == NULL)
+		return WEFT_CANCELED;
+	/* What it has written is no answer. */
+	rs->failed = WEFT_INVALID;
+	return fail_note(rq, WEFT_INVALID, 0, "weft_json: a value that is no JSON");
 }
 
 int

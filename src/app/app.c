@@ -2,7 +2,7 @@
 /*
  * The way of a request from the front to its handler, and back out: route,
  * deadline, handler, then everything that the handler left behind is put
- * away: fibers it began, calls nobody waited for, its defers, its memory.
+ * away: fibers it began, calls nobody waited for, its defers, connections that it borrowed, its memory.
  */
 #include "app/app.h"
 
@@ -12,6 +12,7 @@
 
 #include "app/fail.h"
 #include "app/module.h"
+#include "back/lease.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"
@@ -201,7 +202,27 @@ app_put_away_calls(struct weft_request *rq)
 	}
 }
 
-/* A deferred function may begin calls, and defer others. */
+/* After a failure that is how handlers end; else one has forgotten to commit, or to give back. */
+static void
+app_put_away_leases(struct weft_request *rq)
+{
+	struct weft_lease *l;
+
+	while ((l = LIST_FIRST(&rq->leases)) != NULL) {
+		const char *transaction = lease_in_transaction(&l->lease) ? "rolled back" : "none";
+
+		LIST_REMOVE(l, link);
+		if (lease_is_live(&l->lease) && rq->fault_rc != WEFT_OK)
+			log_info("connection left lent pool=%s route=\"%s\" transaction=\"%s\"", pool_name(l->lease.place.pool),
+			    l->lease.label, transaction);
+		else if (lease_is_live(&l->lease))
+			log_warn("connection left lent pool=%s route=\"%s\" transaction=\"%s\" failure=none",
+			    pool_name(l->lease.place.pool), l->lease.label, transaction);
+		lease_leave(&l->lease);
+	}
+}
+
+/* A deferred function may begin calls, borrow connections, and defer others. */
 static void
 app_put_away(struct weft_request *rq)
 {
@@ -214,6 +235,7 @@ app_put_away(struct weft_request *rq)
 		d->fn(d->arg);
 		app_put_away_calls(rq);
 	}
+	app_put_away_leases(rq);
 	fiber_unshield();
 }
 
@@ -239,6 +261,7 @@ app_begin(void *arg, struct request *base)
 	memset((char *)rq + sizeof rq->rq, 0, sizeof *rq - sizeof rq->rq);
 	rq->app = arg;
 	LIST_INIT(&rq->calls);
+	LIST_INIT(&rq->leases);
 	fiber_set_label(base->fiber, "request without a route");
 	request_start(base, app_run);
 }
@@ -249,11 +272,12 @@ app_init(struct app *a, struct loop *l)
 	memset(a, 0, sizeof *a);
 	TAILQ_INIT(&a->held);
 	a->loop = l;
+	stmts_init(&a->scripts, APP_SCRIPTS_MAX);
 	a->router = router_new();
 	a->authorizers = router_new();
 	a->front = (struct front_app){
 		.loop = l,
-		.request = { .fibers = loop_fibers(l), .struct_size = sizeof(struct weft_request), .room = APP_ROOM },
+		.request = { .fibers = loop_fibers(l), .struct_size = sizeof(struct weft_request) },
 		.start = app_begin,
 		.arg = a,
 	};
@@ -264,6 +288,17 @@ app_init(struct app *a, struct loop *l)
 	return -1;
 }
 
+static void
+app_forget_scripts(struct app *a)
+{
+	struct stmt *t;
+
+	while ((t = TAILQ_FIRST(&a->scripts.used)) != NULL) {
+		free(t->data);
+		stmts_remove(&a->scripts, t);
+	}
+}
+
 void
 app_fini(struct app *a)
 {
@@ -271,6 +306,7 @@ app_fini(struct app *a)
 		module_fini(a->module[i]);
 	for (size_t i = 0; i < a->npools; i++)
 		pool_close(&a->pool[i]);
+	app_forget_scripts(a);
 	for (size_t i = 0; i < a->nmodules; i++)
 		module_free(&a->module[i]);
 	for (size_t i = 0; i < a->nroutes; i++)

@@ -9,12 +9,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include <weft/weft.h>
 
 #include "back/call.h"
+#include "back/lease.h"
 #include "back/pool.h"
+#include "back/stmts.h"
 #include "base/fault.h"
 #include "front/front.h"
 #include "request/request.h"
@@ -23,13 +26,7 @@ struct loop;
 struct module;
 struct router;
 
-/*
- * Bytes of a request's room: the struct and the first block of its arena.  With the page of its stack that it touches while it
- * waits, and what a connection of its own takes, that is two pages.  20 of them fill a slab of rooms.
- */
-enum { APP_ROOM = 3264 };
-
-enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128 };
+enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128, APP_SCRIPTS_MAX = 256 };
 
 /* One route of a module, as the router's target. */
 struct app_route {
@@ -53,6 +50,18 @@ struct weft_call {
 	const char *pool;
 	bool spawned;
 	LIST_ENTRY(weft_call) link;	/* the request's calls which are not waited for yet */
+};
+
+/* A connection that a request has borrowed; in its arena. */
+struct weft_lease {
+	struct lease lease;
+	struct fault over;		/* of its place in the queue; then what all further calls fail with: one was given up, or
+					   the transaction is over.  rc WEFT_OK: none */
+	struct weft_request *rq;
+	struct call *call;		/* what a fiber waits for on it now; NULL: nothing */
+	bool begun;			/* its transaction is weft_begin's */
+	bool given;
+	LIST_ENTRY(weft_lease) link;	/* the request's which are not given back */
 };
 
 struct app_defer {
@@ -79,6 +88,7 @@ struct weft_request {
 	struct fault *fault;		/* what was said of it; in the arena.  NULL: nothing, or no memory was left for it */
 	const char *fault_pool;		/* its pool; NULL: none */
 	LIST_HEAD(, weft_call) calls;
+	LIST_HEAD(, weft_lease) leases;
 	struct app_defer *defers;
 };
 
@@ -90,6 +100,7 @@ struct app {
 	size_t npools;
 	struct module *module[APP_MODULES_MAX];
 	size_t nmodules;
+	struct stmts scripts;		/* of Redis, and the hash of each in data */
 	struct app_route **route;
 	size_t nroutes;
 	struct front_app front;

@@ -72,6 +72,15 @@ fail_note(struct weft_request *rq, enum weft_rc rc, int status, const char *fmt,
 }
 
 int
+fail_note_fault(struct weft_request *rq, const struct fault *fault, const char *pool)
+{
+	fail_begin(rq, fault->rc, 0, pool);
+	if (rq->fault != NULL)
+		*rq->fault = *fault;
+	return fault->rc;
+}
+
+int
 fail_note_call(struct weft_request *rq, const struct weft_call *call)
 {
 	fail_begin(rq, call->call.rc, call->status, call->call.pool == NULL ? call->pool : pool_name(call->call.pool));

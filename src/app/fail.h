@@ -6,6 +6,7 @@
 
 #include <weft/rc.h>
 
+struct fault;
 struct weft_call;
 struct weft_request;
 
@@ -18,6 +19,9 @@ const char *fail_words(enum weft_rc rc);
 /* Note that something failed in the request, for weft_fail().  status 0: after rc.  Returns rc. */
 int fail_note(struct weft_request *rq, enum weft_rc rc, int status, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Note a fault, of a pool by that name.  Returns its result. */
+int fail_note_fault(struct weft_request *rq, const struct fault *fault, const char *pool);
 
 /* Note the fault of a pool's call that failed.  Returns its result. */
 int fail_note_call(struct weft_request *rq, const struct weft_call *call);

@@ -12,6 +12,8 @@ WEFT_API_SOURCES = \
 	src/app/api_back.c \
 	src/app/api_call.c src/app/api_call.h \
 	src/app/api_http.c \
+	src/app/api_lease.c \
 	src/app/api_request.c \
 	src/app/api_response.c \
+	src/app/api_script.c \
 	src/app/api_wait.c

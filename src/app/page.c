@@ -108,19 +108,53 @@ page_timeline_json(struct weft_request *rq)
 	return page_timeline(rq, PAGE_JSON);
 }
 
+/* A number of a pool's, and its name in the status. */
+struct page_number {
+	const char *name;
+	unsigned long long value;
+};
+
+enum { PAGE_NUMBERS = 24 };
+
+static void
+page_pool_numbers(const struct pool *p, struct page_number *out)
+{
+	struct pool_stat s;
+
+	pool_stat(p, &s);
+	memcpy(out, (const struct page_number[PAGE_NUMBERS]){
+		{ "permits", s.permits }, { "open", s.open }, { "connecting", s.connecting }, { "busy", s.busy },
+		{ "lent", s.lent }, { "leaving", s.leaving }, { "queued", s.queued }, { "calls", s.calls },
+		{ "failed", s.failed }, { "timeouts", s.timeouts }, { "refused", s.busy_refused },
+		{ "connects", s.connects }, { "losses", s.losses }, { "unsent", s.unsent }, { "again", s.again },
+		{ "over_budget", s.over_budget }, { "checks", s.checks }, { "checks_failed", s.checks_failed },
+		{ "idled", s.idled }, { "aged", s.aged }, { "failovers", s.failovers }, { "breaks", s.breaks },
+		{ "left", s.left }, { "lent_long", s.lent_long },
+	}, PAGE_NUMBERS * sizeof *out);
+}
+
+static bool
+page_pool_is_down(const struct pool *p)
+{
+	struct pool_stat s;
+
+	pool_stat(p, &s);
+	return s.down != 0;
+}
+
 static json_t *
 page_pool(const struct pool *p)
 {
-	struct pool_stat s;
+	struct page_number number[PAGE_NUMBERS];
 	char url[512];
+	json_t *out;
 
-	pool_stat(p, &s);
+	page_pool_numbers(p, number);
 	back_url_describe(pool_url(p), url, sizeof url);
-	return json_pack("{s:s s:s s:b s:i s:i s:i s:i s:I s:I s:I s:I s:I s:I}", "name", pool_name(p), "url", url,
-	    "down", (int)s.down, "open", (int)s.open, "connecting", (int)s.connecting, "busy", (int)s.busy,
-	    "queued", (int)s.queued, "calls", (json_int_t)s.calls, "failed", (json_int_t)s.failed,
-	    "timeouts", (json_int_t)s.timeouts, "refused", (json_int_t)s.busy_refused,
-	    "connects", (json_int_t)s.connects, "losses", (json_int_t)s.losses);
+	out = json_pack("{s:s s:s s:b}", "name", pool_name(p), "url", url, "down", page_pool_is_down(p));
+	for (size_t i = 0; out != NULL && i < PAGE_NUMBERS; i++)
+		json_object_set_new(out, number[i].name, json_integer((json_int_t)number[i].value));
+	return out;
 }
 
 json_t *
@@ -147,6 +181,30 @@ page_status_json(struct weft_request *rq)
 	return rc;
 }
 
+/* A column for each pool. */
+static void
+page_pools(const struct app *a, struct buf *b)
+{
+	struct page_number number[PAGE_NUMBERS];
+
+	if (a->npools == 0)
+		return;
+	buf_add(b, SPAN("<table><tr><th>pool"));
+	for (size_t i = 0; i < a->npools; i++)
+		buf_printf(b, "<th>%s", pool_name(a->pool[i]));
+	buf_add(b, SPAN("<tr><td>state"));
+	for (size_t i = 0; i < a->npools; i++)
+		buf_printf(b, "<td>%s", page_pool_is_down(a->pool[i]) ? "down" : "up");
+	for (size_t k = 0; k < PAGE_NUMBERS; k++)
+		for (size_t i = 0; i < a->npools; i++) {
+			page_pool_numbers(a->pool[i], number);
+			if (i == 0)
+				buf_printf(b, "<tr><td>%s", number[k].name);
+			buf_printf(b, "<td>%llu", number[k].value);
+		}
+	buf_add(b, SPAN("</table>"));
+}
+
 static int
 page_overview(struct weft_request *rq)
 {
@@ -154,17 +212,10 @@ page_overview(struct weft_request *rq)
 	struct buf b;
 
 	buf_init(&b, PAGE_MAX);
-	buf_printf(&b, "%s<h1>weft</h1><p>Worker %u, process %d: %u requests in flight, %llu served.</p><table>"
-	    "<tr><th>pool<th>state<th>open<th>busy<th>queued<th>calls<th>failed", page_head, rq->app->worker,
-	    (int)getpid(), f->requests, f->served);
-	for (size_t i = 0; i < rq->app->npools; i++) {
-		struct pool_stat s;
-
-		pool_stat(rq->app->pool[i], &s);
-		buf_printf(&b, "<tr><td>%s<td>%s<td>%u<td>%u<td>%u<td>%llu<td>%llu", pool_name(rq->app->pool[i]),
-		    s.down ? "down" : "up", s.open, s.busy, s.queued, s.calls, s.failed);
-	}
-	buf_add(&b, SPAN("</table><p><a href=\"timeline\">Timeline</a></p></body></html>\n"));
+	buf_printf(&b, "%s<h1>weft</h1><p>Worker %u, process %d: %u requests in flight, %llu served.</p>", page_head,
+	    rq->app->worker, (int)getpid(), f->requests, f->served);
+	page_pools(rq->app, &b);
+	buf_add(&b, SPAN("<p><a href=\"timeline\">Timeline</a></p></body></html>\n"));
 	return page_send(rq, &b, "text/html; charset=utf-8");
 }
 

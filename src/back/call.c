@@ -56,6 +56,10 @@ call_end(struct call *c, enum weft_rc rc)
 	must(c->state != CALL_DONE);
 	if (c->state == CALL_QUEUED)
 		pool_unqueue(c->pool, c);
+	if (c->conn != NULL)
+		c->conn->wanted--;
+	if (c->retried == CALL_AGAIN)
+		c->pool->again--;
 	c->state = CALL_DONE;
 	c->rc = rc;
 	c->conn = NULL;
@@ -73,8 +77,12 @@ call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, 
 	bool said = fmt == NULL && c->fault != NULL && c->fault->rc == rc && c->fault->text[0] != '\0';
 	va_list ap;
 
-	if (rc == WEFT_NOT_SENT && pool_take_back(c->pool, c))
+	if ((rc == WEFT_NOT_SENT || rc == WEFT_UNKNOWN) && pool_take_back(c->pool, c, rc))
 		return;
+	if (c->state == CALL_SENT && (rc == WEFT_OK || rc == WEFT_REFUSED))
+		pool_learn(c->pool, c);
+	if (rc == WEFT_REFUSED && c->state == CALL_SENT && code != NULL)
+		pool_heed(c->pool, code);
 	if (rc != WEFT_OK && c->pool != NULL)
 		rc = pool_final_rc(c->pool, rc);
 	if (rc != WEFT_OK && c->fault != NULL && !said) {
@@ -96,8 +104,16 @@ call_abandon(struct call *c, enum weft_rc rc)
 	if (c->state == CALL_DONE)
 		return;
 	call_explain(c, rc, NULL, "%s", how[rc == WEFT_TIMEOUT ? 1 : rc == WEFT_CANCELED ? 2 : 0]);
-	if (c->state == CALL_SENT)
-		c->conn->driver->abandon(c->conn, c);
+	if (c->state == CALL_SENT) {
+		struct conn *conn = c->conn;
+
+		pool_learn(c->pool, c);
+		pool_miss(c->pool, c, rc);
+		/* The driver may have the connection closed. */
+		pool_unwant(conn);
+		c->conn = NULL;
+		conn->driver->abandon(conn, c);
+	}
 	call_end(c, rc);
 }
 

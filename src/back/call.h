@@ -11,7 +11,9 @@
  *	CALL_NEW ── pool_submit ──► CALL_QUEUED ── driver ──► CALL_SENT ──► CALL_DONE
  */
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include <weft/rc.h>
@@ -23,6 +25,7 @@
 #include "fiber/fiber.h"
 
 struct conn;
+struct lease;
 struct http_ask;
 struct pool;
 struct weft_http;
@@ -31,6 +34,7 @@ struct weft_rows;
 
 enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_DONE };
 enum call_kind { CALL_REDIS, CALL_SQL, CALL_HTTP };
+enum call_retry { CALL_FIRST, CALL_UNSENT, CALL_AGAIN };	/* nothing was lost; what was lost had not been sent; it had been */
 
 /* A typed parameter of a statement; the public struct weft_value has the same types. */
 enum value_kind { VALUE_NULL, VALUE_INT, VALUE_REAL, VALUE_TEXT, VALUE_BYTES };
@@ -47,14 +51,20 @@ struct call {
 	enum call_state state;
 	enum call_kind kind;
 	enum weft_rc rc;		/* valid when CALL_DONE */
-	unsigned char retried;		/* the pool's: it was on a connection that died before it was sent */
+	bool idempotent;		/* asked twice it does no harm: it may be sent again when its connection was lost */
+	unsigned char retried;		/* the pool's: CALL_UNSENT or CALL_AGAIN, after its first connection was lost */
+	unsigned char was_first;	/* the pool's: it was sent down an idle connection */
+	unsigned char patient;		/* the driver's, before conn_took, on a connection that is lent: what it waits for is not the
+					   back end but others, so call_timeout does not apply */
+	unsigned char effect;		/* the driver's: what it does to a connection that is lent */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
 	struct pool *pool;
+	struct lease *lease;		/* the connection that it goes down, and no other; NULL: any */
 	struct conn *conn;		/* while CALL_SENT */
 	void *slot;			/* the driver's place for it in the connection's pipeline, while CALL_SENT */
 	struct fiber *waiter;		/* woken when it is done, or moves on from the queue; NULL: nobody waits now */
 	struct arena *arena;		/* where the result is built; the asker's */
-	usec asked;			/* when it was submitted */
+	usec asked;			/* when it was submitted: the time of that turn (loop_lately) */
 	usec deadline;			/* absolute: while queued the queue's, once sent the call's */
 	TAILQ_ENTRY(call) link;		/* the pool's queue, while CALL_QUEUED */
 
@@ -63,6 +73,8 @@ struct call {
 	const struct value *values;
 	unsigned nvalues;
 	struct span redis;		/* CALL_REDIS: the command in the protocol's form (RESP), whole */
+	uint32_t hash;			/* the pool's: what it is told apart by from other statements (sql_hash) */
+	usec pace;			/* the pool's: how long it is expected to take */
 	const struct http_ask *ask;	/* CALL_HTTP, with all that it points to */
 
 	/* What came back, in the arena; valid as long as it.  NULL unless rc is WEFT_OK. */
@@ -90,7 +102,8 @@ void call_abandon(struct call *c, enum weft_rc rc);
  * For pools and drivers: the call is done.  Wakes the waiter.
  *
  * A call finished with WEFT_NOT_SENT for the first time is not done: the pool takes it back to the
- * head of its queue, for another connection.
+ * head of its queue, for another connection.  So is an idempotent one that is finished with WEFT_UNKNOWN, where
+ * the pool's retry budget allows it.
  *
  * fmt      the reason; the pool's name is put before it.  NULL when rc is WEFT_OK, or to keep
  *          what call_explain has said, or else to let the pool say why it lost the connection

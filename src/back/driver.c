@@ -14,6 +14,9 @@ static const struct driver *const driver_table[] = {
 #ifdef HAVE_POSTGRES
 	&driver_postgres,
 #endif
+#ifdef HAVE_MARIADB
+	&driver_mariadb,
+#endif
 #ifdef HAVE_SQLITE
 	&driver_sqlite,
 #endif

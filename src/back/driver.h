@@ -13,7 +13,32 @@
  * A connection's life:
  *
  *	open() ─► CONN_CONNECTING ── conn_is_ready() ──► CONN_READY ── conn_is_dead() ─► close()
- *	              └──────────── conn_is_dead() ──────────────────────────┘
+ *	              │                                   │    ▲                           ▲
+ *	              │                                lent    clean(), conn_is_ready()    │
+ *	              │                                   ▼    │                           │
+ *	              │                                CONN_LENT, CONN_CLEANING ───────────┤
+ *	              └──────────── conn_is_dead() ────────────────────────────────────────┘
+ *
+ * One that has been idle for long is asked for a sign of life before it is used (CONN_CHECKING: ping(), conn_is_ready()).
+ * One that is to go (too old, the back end has failed over, too many) is given nothing more and closed when nothing is
+ * owed (CONN_LEAVING).
+ *
+ * What a connection that can be lent asks of a driver, beyond that:
+ *
+ *	send() looks at call->lease.  Where it is NULL, what would change the connection for the next who
+ *	uses it is refused with WEFT_INVALID (sqltext.h knows words for SQL).  Else the connection is the
+ *	borrower's own and may be changed; but nothing of that may get to where a shared call finds it without
+ *	being looked at, such as a cache of prepared statements.
+ *
+ *	conn->in_transaction is what the server last said, not what was asked for: some roll back by themselves
+ *	(a deadlock in MariaDB, a full disk in SQLite), and what the borrower asks then must not be done on its own.
+ *	A COMMIT after which nothing was committed is WEFT_REFUSED, whatever the server calls it.
+ *
+ *	A statement which did not reach a connection that was lent is never sent down another one, nor a second
+ *	time in a transaction, not even where what it was prepared as was lost.
+ *
+ *	clean() ends what was abandoned, rolls back, resets what was changed, and then says that the connection is
+ *	as it was.  What it cannot undo for certain it leaves to close().
  */
 
 #include <stdbool.h>
@@ -25,18 +50,45 @@
 #include "fiber/why.h"
 
 struct loop;
+struct watch;
 
-enum conn_state { CONN_CONNECTING, CONN_READY, CONN_DEAD };
+enum conn_state {
+	CONN_CONNECTING,
+	CONN_READY,
+	CONN_LENT,		/* one borrower's own (lease.h) */
+	CONN_CLEANING,		/* given back; the driver makes it as it was */
+	CONN_CHECKING,		/* was idle for long: does it still answer? */
+	CONN_LEAVING,		/* no call goes down it any more; closed when nothing is owed */
+	CONN_DEAD,		/* of no use; the driver will say so */
+	CONN_GONE,		/* closed by us, and not yet by the back end */
+	CONN_STATES
+};
+
+/* How a connection that was lent comes back. */
+enum conn_clean {
+	CONN_CLEAN,		/* as it was: anybody's at once */
+	CONN_WASHING,		/* will be: conn_is_ready or conn_is_dead follows */
+	CONN_SPOILT,		/* close it */
+};
 
 struct conn {
 	enum conn_state state;
 	struct pool *pool;
 	const struct driver *driver;
 	void *driver_data;		/* the driver's own */
-	unsigned inflight;		/* replies owed on it, abandoned ones too; kept by conn_took and conn_gave */
+	struct lease *lease;		/* while CONN_LENT: whose it is */
+	bool in_transaction;		/* the driver's to keep true, before call_finish: a transaction is open on it */
+	unsigned inflight;		/* replies owed on it, abandoned ones too; these five kept by conn_took and conn_gave */
+	unsigned wanted;		/* of these, of calls that were not abandoned */
 	usec busy_since;		/* when the oldest owed reply was asked for, or the last reply came; 0: idle */
-	usec born;			/* when open() was called */
-	usec used;			/* when it last became idle */
+	usec given;			/* when it was given a call last; the same in all of a turn */
+	usec pace;			/* the longest that any call is expected to take which was given to it since it was idle */
+	usec born;			/* when it was ready first; while it is CONNECTING, when open() was called */
+	usec used;			/* when it last became idle, or began to be cleaned or checked, or was closed */
+	usec expires;			/* when it is old */
+	unsigned generation;		/* the pool's, when it was opened: of another one it is to go */
+	struct watch *watch;		/* while CONN_GONE: the pool waits there for the back end's end of it */
+	int fd;
 	TAILQ_ENTRY(conn) link;		/* the pool's */
 };
 
@@ -78,15 +130,43 @@ struct driver {
 	 */
 	void (*abandon)(struct conn *c, struct call *call);
 
+	/*
+	 * A borrower has given c back.  Its transaction is over and its settings, watches, subscriptions and
+	 * what else it left behind are gone before anybody else gets it.  Replies may still be owed, of calls that were
+	 * abandoned.  The pool closes a connection that takes longer than POOL_GRACE.  NULL: always closed, which is
+	 * right too, and costs a connection each time.
+	 */
+	enum conn_clean (*clean)(struct conn *c);
+
+	/* Returns the statement that begins a transaction on a connection to url; static.  NULL: the back end has none (Redis, HTTP). */
+	const char *(*begin)(const struct back_url *url);
+
 	/* Close and free driver_data, at once.  Calls still in its pipeline are finished first, oldest
 	   first: WEFT_UNKNOWN if any byte of them was sent, WEFT_NOT_SENT else; with fmt NULL the pool says why.
 	   The pool may call it from within conn_gave and conn_is_ready, so within the library's callback. */
 	void (*close)(struct conn *c);
+
+	/*
+	 * Ask the back end for a sign of life, down a connection that owes nothing.  conn_is_ready follows, or conn_is_dead, neither
+	 * from within ping() itself; the pool closes a connection that takes longer than POOL_CHECK.  NULL: never asked.
+	 */
+	void (*ping)(struct conn *c);
+
+	/* Returns the socket of a connection, -1 when it has none: the pool waits there, after close(), until the back end has closed
+	   it too, and then only opens another in its place.  NULL: what is closed is gone. */
+	int (*socket)(const struct conn *c);
+
+	/*
+	 * Codes by which the back end says that it is not the right one any more (read-only, shutting down): connections made
+	 * until then are not used again.  In whatever way it says so: as a call's failure, or as the end of a connection.
+	 * NULL-terminated; NULL: none.
+	 */
+	const char *const *failover;
 };
 
 /* ---- what drivers tell the pool ---- */
 
-/* The connection may be used.  From the loop, never from within open(). */
+/* The connection may be used: it is connected, clean again, or alive.  From the loop, never from within open(), clean() or ping(). */
 void conn_is_ready(struct conn *c);
 
 /*
@@ -120,6 +200,7 @@ conn_is_read(struct conn *c)
 
 extern const struct driver driver_redis;
 extern const struct driver driver_postgres;
+extern const struct driver driver_mariadb;
 extern const struct driver driver_sqlite;
 extern const struct driver driver_http;
 

@@ -352,7 +352,7 @@ http_is_query(const struct back_url *u)
 {
 	char ca[sizeof u->query];
 
-	return u->query[0] == '\0' || (strncmp(u->query, "ca=/", 4) == 0 && strchr(u->query, '&') == NULL && back_url_query(u, "ca", ca, sizeof ca));
+	return u->query[0] == '\0' || (strncmp(u->query, "ca=/", 4) == 0 && strchr(u->query, '&') == NULL && back_url_param(u, "ca", ca, sizeof ca) == 1);
 }
 
 static enum weft_rc

@@ -295,7 +295,7 @@ http_client_set_url(struct http_client *c)
 	if (u->port != 0)
 		snprintf(port, sizeof port, ":%u", u->port);
 	snprintf(c->url, sizeof c->url, strchr(u->host, ':') == NULL ? "%s://%s%s%s" : "%s://[%s]%s%s", u->scheme, u->host, port, path);
-	(void)back_url_query(u, "ca", c->ca, sizeof c->ca);
+	(void)back_url_param(u, "ca", c->ca, sizeof c->ca);
 	c->has_name = http_is_name(u->host);
 }
 

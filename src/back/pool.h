@@ -12,17 +12,36 @@
  * reply has not been owed for longer than POOL_SLOW.  Else the queue, first come, first served.
  * Arrivals never overtake those who wait.
  *
- * A connection that has answered takes from the queue: one call when its reply took longer than POOL_SLOW
- * (what is slow is not piled up), else its fair share.
+ * Before all this: what is known to be quick (pool_pace.c), and can be expected to be answered within POOL_NEAR, joins
+ * those of the same turn, POOL_TOGETHER at most (with shares_slow POOL_SPREAD): one write then does for all, wakes one
+ * process of the back end's, and brings their replies with one read.  And where none is idle it joins the one that owes least
+ * before a new connection is opened.
  *
- * When a connection is lost or cannot be made, one at a time is tried until one succeeds, with
- * back-off: 50 ms doubling up to 1 s, full jitter.  A failure with no connection left opens the breaker:
- * the pool is down, all queued calls and new ones fail with WEFT_DOWN at once, until a
- * connection is ready again.  A connection whose oldest reply is overdue by POOL_GRACE is given up.
+ * A connection that has answered takes from the queue: one call when its reply took longer than POOL_SLOW
+ * (what is slow is not piled up), else its fair share.  One that has been idle for check_after is asked for a sign of life
+ * before it is given a call; where there is none within POOL_CHECK, another one takes its place and the call has not noticed.
+ *
+ * What a pool does when things break (pool_health.c):
+ *
+ * A call of which nothing was sent when its connection was lost goes down another one, once.  One that was sent does so only if it
+ * is marked as idempotent, once, and as long as those are not over a fifth of all calls under way.
+ *
+ * When a connection is lost or cannot be made, one at a time is tried until one succeeds, with back-off: 50 ms doubling
+ * up to `backoff`, full jitter; at most POOL_ASK apart while calls come.
+ *
+ * The breaker opens, the pool is down, after 5 failures in a row or 10 of the last 20.  A failure is an attempt to connect when there is no connection,
+ * a connection lost that calls waited for, a call that found no connection in time, and with shares_slow a call
+ * given up while nothing was heard for POOL_CHECK.  Then all queued calls fail with WEFT_DOWN, and new ones at once, until a connection
+ * is ready or a reply comes.  A call that comes when it is time for the next attempt to connect makes that attempt and
+ * waits for it; so does every call as long as nobody has been told that the pool is down.
+ *
+ * A connection is replaced when its oldest reply is overdue by POOL_GRACE, when it is as old as max_lifetime, and when the back end says that it
+ * has failed over (codes of the driver's): then all of them are, at most once in `backoff`.
  *
  * The pool knows fibers only through calls, and neither requests nor SQL.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "back/call.h"
@@ -34,8 +53,23 @@ struct pool;
 struct driver;
 
 #define POOL_SLOW (5 * USEC_PER_MSEC)
+#define POOL_NEAR (USEC_PER_MSEC / 2)
+#define POOL_CHECK (200 * USEC_PER_MSEC)
 #define POOL_GRACE USEC_PER_SEC
-enum { POOL_SPREAD = 64 };
+#define POOL_ASK (500 * USEC_PER_MSEC)
+#define POOL_SLICE (50 * USEC_PER_MSEC)		/* so long a connection is used at least before another worker gets its permit */
+#define POOL_DRAIN_IDLE (5 * USEC_PER_MSEC)	/* and so long it is kept idle by a worker that drains */
+#define POOL_LENT_LONG (30 * USEC_PER_SEC)	/* a connection that is lent for longer is logged, once */
+enum { POOL_SPREAD = 64, POOL_TOGETHER = 8 };
+
+/*
+ * Permits.  `max` is for the whole server, so each worker has permits for some connections, and somebody keeps the books
+ * (server/quota.h).  Without a keeper a pool has max of them, for good.
+ */
+struct pool_keeper {
+	void (*want)(void *arg, struct pool *p);		/* calls wait, and there is no permit: pool_grant follows, some time */
+	void (*give)(void *arg, struct pool *p, unsigned n);	/* these permits are given back: recalled, or not needed any more */
+};
 
 struct pool_conf {
 	const char *name;		/* "cache"; copied */
@@ -43,10 +77,16 @@ struct pool_conf {
 	unsigned max;			/* connections of this worker; 0: 8 */
 	unsigned min;			/* kept open; at most max */
 	unsigned queue;			/* waiting calls at most; 0: 4096 */
-	usec queue_timeout;		/* longest wait in the queue, then WEFT_BUSY (WEFT_DOWN when no connection is ready); 0: 2 s */
+	usec queue_timeout;		/* longest wait in the queue, then WEFT_BUSY (WEFT_DOWN when no connection is ready); 0: 1 s */
 	usec connect_timeout;		/* 0: 2 s */
 	usec call_timeout;		/* longest wait for a reply; 0: 30 s */
-	usec idle_timeout;		/* connections above min are closed after idling so long; 0: 60 s */
+	usec idle_timeout;		/* connections above min are closed after idling so long; 0: 10 min */
+	usec max_lifetime;		/* a connection as old as that, less up to a tenth, is replaced; 0: 1 h */
+	usec check_after;		/* one that was idle for so long is checked before it is used; 0: 30 s */
+	usec backoff;			/* longest pause between attempts to connect; 0: 1 s */
+	const struct pool_keeper *keeper;	/* of the permits; NULL: none */
+	void *keeper_arg;
+	unsigned granted;		/* permits at the beginning, where there is a keeper */
 };
 
 /*
@@ -77,8 +117,26 @@ void pool_close(struct pool **pp);
  */
 void pool_submit(struct pool *p, struct call *c);
 
+/* n more permits. */
+void pool_grant(struct pool *p, unsigned n);
+
+/* n permits are to be given back as soon as can be: keeper->give follows, for those that there are. */
+void pool_recall(struct pool *p, unsigned n);
+
+/* Give back permits that are not in use now, at most n. */
+void pool_spare(struct pool *p, unsigned n);
+
+/* Returns true when it has asked for a permit and none has come. */
+bool pool_is_wanting(const struct pool *p);
+
+/* The worker drains: keep no connection that nobody needs, and no permit. */
+void pool_drain(struct pool *p);
+
 /* Returns what kind of call it takes. */
 enum call_kind pool_kind(const struct pool *p);
+
+/* Returns the statement that begins a transaction; NULL: its back end has none. */
+const char *pool_begin_sql(const struct pool *p);
 
 const char *pool_name(const struct pool *p);
 const struct back_url *pool_url(const struct pool *p);
@@ -87,9 +145,22 @@ struct loop *pool_loop(const struct pool *p);
 
 /* What a pool is doing, for status pages. */
 struct pool_stat {
-	unsigned open, connecting, busy, queued;	/* now */
+	/* now */
+	unsigned permits;				/* connections that it may have */
+	unsigned open, connecting, busy, lent, queued;	/* lent ones are open and busy */
+	unsigned leaving;				/* open, and to be closed when they owe nothing */
 	unsigned down;					/* 1: the breaker is open */
-	unsigned long long calls, failed, timeouts, busy_refused, connects, losses;	/* since the start */
+
+	/* since the start */
+	unsigned long long calls, failed, timeouts, busy_refused;
+	unsigned long long connects, losses;		/* attempts to connect; connections that were lost */
+	unsigned long long unsent, again;		/* calls sent a second time: the first time they were not sent; they were, and are idempotent */
+	unsigned long long over_budget;			/* idempotent ones that were not, since too many were */
+	unsigned long long checks, checks_failed;	/* of idle connections before use */
+	unsigned long long aged, idled;			/* connections closed for their age; for being idle */
+	unsigned long long failovers, breaks;		/* how often all connections were replaced; how often the breaker opened */
+	unsigned long long lent_long;			/* connections lent for longer than POOL_LENT_LONG */
+	unsigned long long left;			/* connections that their borrowers did not give back themselves */
 };
 void pool_stat(const struct pool *p, struct pool_stat *out);
 

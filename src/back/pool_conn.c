@@ -1,69 +1,71 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The pool's connections: birth, death, back-off, breaker, and the pool's one timer.
+ * The pool's connections: birth, use, death.
  *
- * Each move of a connection between lists is made here, and p->least with it.
+ * Each move of a connection between lists is made here, by pool_move, and p->least with it.
  * While the back end is not known to take connections (p->proven is false), one attempt at a
  * time is made, so its return is not greeted by a crowd.  A
  * connection lost soon after it was made counts like a failed attempt: a back end which
  * accepts and hangs up does not make the pool spin.
- *
- * The timer is never moved to a later time: it fires, looks at everything that has
- * a time, and sets itself to the next.  A busy pool so sets it about once per call_timeout, not per call.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "back/driver.h"
+#include "back/lease.h"
 #include "back/pool.h"
 #include "back/pool_impl.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"
 
-#define POOL_BACKOFF_FIRST (50 * USEC_PER_MSEC)
-#define POOL_BACKOFF_MOST USEC_PER_SEC
 #define POOL_YOUNG USEC_PER_SEC		/* lost sooner than that: counts as an attempt that failed */
 
-/* ---- lists ---- */
+enum pool_loss { POOL_LOST_NOTHING, POOL_LOST_CALLS };	/* did anybody wait for a reply? */
 
-static void
-pool_list_ready(struct pool *p, struct conn *c)
-{
-	c->state = CONN_READY;
-	TAILQ_INSERT_HEAD(&p->owing[0], c, link);
-	p->nready++;
-	p->least = 0;
-}
+/* ---- lists ---- */
 
 static void
 pool_unlist_ready(struct pool *p, struct conn *c)
 {
 	TAILQ_REMOVE(&p->owing[c->inflight], c, link);
-	p->nready--;
-	if (p->nready == 0)
+	if (p->latest == c)
+		p->latest = NULL;
+	if (p->count[CONN_READY] == 0)
 		p->least = 0;
-	while (p->nready > 0 && TAILQ_EMPTY(&p->owing[p->least]))
+	while (p->count[CONN_READY] > 0 && TAILQ_EMPTY(&p->owing[p->least]))
 		p->least++;
 }
 
 static void
-pool_unlist(struct pool *p, struct conn *c, enum conn_state state)
+pool_list(struct pool *p, struct conn *c, enum conn_state state)
 {
-	switch (state) {
-	case CONN_CONNECTING:
-		TAILQ_REMOVE(&p->connecting, c, link);
-		p->nconnecting--;
-		break;
-	case CONN_READY:
-		pool_unlist_ready(p, c);
-		break;
-	case CONN_DEAD:
-		TAILQ_REMOVE(&p->dying, c, link);
-		p->ndying--;
-		break;
+	c->state = state;
+	p->count[state]++;
+	if (state != CONN_READY) {
+		TAILQ_INSERT_TAIL(&p->list[state], c, link);
+		return;
 	}
+	TAILQ_INSERT_HEAD(&p->owing[0], c, link);
+	p->least = 0;
+}
+
+static void
+pool_unlist(struct pool *p, struct conn *c)
+{
+	p->count[c->state]--;
+	if (c->state == CONN_READY)
+		pool_unlist_ready(p, c);
+	else
+		TAILQ_REMOVE(&p->list[c->state], c, link);
+}
+
+static void
+pool_move(struct pool *p, struct conn *c, enum conn_state next)
+{
+	pool_unlist(p, c);
+	pool_list(p, c, next);
 }
 
 void
@@ -71,58 +73,45 @@ pool_set_aside(struct pool *p, struct conn *c)
 {
 	if (c->state != CONN_READY)
 		return;
-	pool_unlist_ready(p, c);
-	c->state = CONN_DEAD;
-	TAILQ_INSERT_TAIL(&p->dying, c, link);
-	p->ndying++;
+	pool_move(p, c, CONN_DEAD);
 	p->proven = false;
+}
+
+unsigned
+pool_usable(const struct pool *p)
+{
+	return p->count[CONN_READY] + p->count[CONN_LENT] + p->count[CONN_CLEANING];
 }
 
 /* ---- birth ---- */
 
-static usec
-pool_backoff(struct pool *p)
+/* Those that will be ready soon, or will not be. */
+static unsigned
+pool_coming(const struct pool *p)
 {
-	unsigned n = p->fails > 6 ? 6 : p->fails;
-	usec cap = n == 0 ? 0 : POOL_BACKOFF_FIRST << (n - 1);
-
-	if (cap > POOL_BACKOFF_MOST)
-		cap = POOL_BACKOFF_MOST;
-	p->random ^= p->random << 13;
-	p->random ^= p->random >> 7;
-	p->random ^= p->random << 17;
-	return cap == 0 ? 0 : 1 + (usec)(p->random % (uint64_t)cap);
-}
-
-static void
-pool_failed(struct pool *p)
-{
-	p->proven = false;
-	if (p->fails < 100)
-		p->fails++;
-	p->retry_at = loop_now(p->loop) + pool_backoff(p);
+	return p->count[CONN_CONNECTING] + p->count[CONN_CHECKING];
 }
 
 bool
 pool_may_grow(const struct pool *p)
 {
-	if (p->closing || p->nready + p->nconnecting + p->ndying >= p->conf.max)
+	if (p->closing || p->slots >= p->permits)
 		return false;
 	if (loop_now(p->loop) < p->retry_at)
 		return false;
-	return p->proven || p->nconnecting == 0;
+	return p->proven || p->count[CONN_CONNECTING] == 0;
 }
 
-/* How many connections should be on their way. */
-static unsigned
+unsigned
 pool_wanted(const struct pool *p)
 {
-	unsigned wanted = p->queued;
+	unsigned wanted = p->queued, up = pool_usable(p);
 
 	if (p->driver->shares_slow)
-		wanted = (p->queued + POOL_SPREAD - 1) / POOL_SPREAD + (p->nready > 0 && p->least + 1 >= POOL_SPREAD);
-	if (p->nready < p->conf.min && wanted < p->conf.min - p->nready)
-		wanted = p->conf.min - p->nready;
+		wanted = p->places + (p->queued - p->places + POOL_SPREAD - 1) / POOL_SPREAD +
+		    (p->count[CONN_READY] > 0 && p->least + 1 >= POOL_SPREAD);
+	if (up < p->conf.min && wanted < p->conf.min - up)
+		wanted = p->conf.min - up;
 	return wanted == 0 && p->down ? 1 : wanted;
 }
 
@@ -136,55 +125,127 @@ pool_open_conn(struct pool *p)
 	c->pool = p;
 	c->driver = p->driver;
 	c->born = loop_now(p->loop);
-	TAILQ_INSERT_TAIL(&p->connecting, c, link);
-	p->nconnecting++;
+	c->expires = clock_add(c->born, p->conf.max_lifetime - pool_jitter(p, p->conf.max_lifetime / 10 + 1) + 1);
+	c->generation = p->generation;
+	pool_list(p, c, CONN_CONNECTING);
+	p->slots++;
 	p->stat.connects++;
 	pool_arm(p, clock_add(c->born, p->conf.connect_timeout));
 	if (p->driver->open(c) == WEFT_OK)
 		return WEFT_OK;
-	pool_unlist(p, c, c->state);
+	pool_unlist(p, c);
+	p->slots--;
 	free(c);
 	return WEFT_SYSTEM;
 }
 
-/* ---- the breaker ---- */
-
+/* Calls wait for connections that have been idle for too long to be trusted. */
 static void
-pool_go_down(struct pool *p)
+pool_check_rested(struct pool *p)
 {
-	if (!p->down) {
-		p->down = true;
-		p->down_since = loop_now(p->loop);
-		log_warn("pool down name=%s reason=\"%s\"", p->name, pool_reason(p));
+	struct conn *c;
+
+	while (p->queued > 0 && pool_coming(p) < pool_wanted(p) && (c = TAILQ_FIRST(&p->owing[0])) != NULL &&
+	    loop_now(p->loop) - c->used >= p->check_after) {
+		pool_move(p, c, CONN_CHECKING);
+		c->used = loop_now(p->loop);
+		p->stat.checks++;
+		pool_arm(p, clock_add(c->used, POOL_CHECK));
+		p->driver->ping(c);
 	}
-	pool_fail_queue(p, WEFT_DOWN);
-}
-
-static void
-pool_come_back(struct pool *p)
-{
-	usec gone = loop_now(p->loop) - p->down_since;
-
-	if (!p->down)
-		return;
-	p->down = false;
-	log_info("pool back name=%s url=%s after_ms=%lld", p->name, p->place, (long long)(gone / USEC_PER_MSEC));
 }
 
 void
 pool_grow(struct pool *p)
 {
-	while (p->nconnecting < pool_wanted(p) && pool_may_grow(p)) {
+	pool_check_rested(p);
+	while (pool_coming(p) < pool_wanted(p) && pool_may_grow(p)) {
 		if (pool_open_conn(p) == WEFT_OK)
 			continue;
 		snprintf(p->reason, sizeof p->reason, "the system has no memory or descriptor for a connection");
 		p->code[0] = '\0';
-		pool_failed(p);
-		if (p->nready == 0 && p->nconnecting == 0)
-			pool_go_down(p);
+		pool_back_off(p);
+		if (pool_usable(p) == 0)
+			pool_is_ill(p, POOL_ILL_CONNECT);
 	}
-	if (p->nconnecting < pool_wanted(p) && loop_now(p->loop) < p->retry_at)
-		pool_arm(p, p->retry_at);
+	if (pool_coming(p) >= pool_wanted(p))
+		return;
+	if (loop_now(p->loop) < p->retry_at)
+		pool_hurry(p, p->queued > 0 ? p->ask_at : p->retry_at);
+	pool_want(p);
+}
+
+/* ---- death ---- */
+
+void
+pool_bury(struct pool *p, struct conn *c)
+{
+	int fd = p->closing || c->state == CONN_GONE ? -1 : pool_gone_hold(c);
+
+	if (c->state == CONN_GONE) {
+		pool_gone_end(c);
+		return;
+	}
+	if (c->lease != NULL)
+		lease_lost(c->lease);
+	pool_move(p, c, CONN_GONE);
+	p->live = p->queued + p->inflight;
+	p->taken = NULL;
+	c->driver->close(c);
+	p->taken = NULL;
+	p->inflight -= c->inflight;
+	c->inflight = 0;
+	pool_gone_await(c, fd);
+}
+
+void
+pool_leave(struct pool *p, struct conn *c)
+{
+	c->expires = 0;
+	if (c->state == CONN_LENT || c->state == CONN_CLEANING)
+		return;
+	if (c->inflight == 0)
+		pool_bury(p, c);
+	else if (c->state == CONN_READY)
+		pool_move(p, c, CONN_LEAVING);
+}
+
+void
+pool_evict(struct pool *p)
+{
+	struct conn *c;
+
+	p->generation++;
+	TAILQ_FOREACH(c, &p->list[CONN_CONNECTING], link)
+		c->generation = p->generation;
+	while ((c = TAILQ_FIRST(&p->list[CONN_CHECKING])) != NULL)
+		pool_bury(p, c);
+	for (unsigned owed = 0; owed <= p->driver->depth; owed++)
+		while ((c = TAILQ_FIRST(&p->owing[owed])) != NULL)
+			pool_leave(p, c);
+	/* What nobody waits for is closed, and others are opened: by the timer, since a driver may be at work. */
+	pool_arm(p, loop_now(p->loop));
+}
+
+void
+pool_unwant(struct conn *c)
+{
+	must(c->wanted > 0);
+	if (--c->wanted == 0 && c->state == CONN_LEAVING)
+		pool_arm(c->pool, loop_now(c->pool->loop));
+}
+
+void
+pool_drop_all(struct pool *p)
+{
+	struct conn *c;
+
+	for (int state = 0; state < CONN_STATES; state++)
+		while ((c = TAILQ_FIRST(&p->list[state])) != NULL)
+			pool_bury(p, c);
+	for (unsigned owed = 0; owed <= p->driver->depth; owed++)
+		while ((c = TAILQ_FIRST(&p->owing[owed])) != NULL)
+			pool_bury(p, c);
 }
 
 /* ---- what drivers tell ---- */
@@ -193,7 +254,7 @@ pool_grow(struct pool *p)
 static unsigned
 pool_share(const struct pool *p, const struct conn *c)
 {
-	unsigned n = p->nready + p->nconnecting, all = p->queued + p->inflight, even;
+	unsigned n = p->count[CONN_READY] + p->count[CONN_CONNECTING], all = p->queued + p->inflight, even;
 
 	if (n == 0)
 		return 1;
@@ -201,33 +262,36 @@ pool_share(const struct pool *p, const struct conn *c)
 	return even > c->inflight ? even - c->inflight : 0;
 }
 
+/* Is it to go, now that it is given back, or has become ready? */
+static bool
+pool_is_unwanted(const struct pool *p, const struct conn *c)
+{
+	return c->generation != p->generation || loop_now(p->loop) >= c->expires;
+}
+
 void
 conn_is_ready(struct conn *c)
 {
 	struct pool *p = c->pool;
 
-	must(c->state == CONN_CONNECTING);
-	pool_unlist(p, c, CONN_CONNECTING);
-	pool_list_ready(p, c);
-	c->used = loop_now(p->loop);
+	must(c->state == CONN_CONNECTING || c->state == CONN_CHECKING || c->state == CONN_CLEANING);
+	must(c->inflight == 0);
 	p->proven = true;
 	pool_come_back(p);
-	pool_arm(p, clock_add(c->used, p->conf.idle_timeout));
+	if (pool_is_unwanted(p, c) || (p->queued == 0 && pool_is_over(p))) {
+		pool_bury(p, c);
+		pool_grow(p);
+		return;
+	}
+	c->used = loop_now(p->loop);
+	if (c->state == CONN_CONNECTING)
+		c->born = c->used;
+	pool_move(p, c, CONN_READY);
+	if (pool_is_over(p))
+		pool_arm(p, clock_add(c->born, POOL_SLICE));
+	pool_arm(p, clock_min(c->expires, clock_add(c->used, p->conf.idle_timeout)));
 	pool_feed(p, c, p->driver->shares_slow ? pool_share(p, c) : 1);
 	pool_grow(p);
-}
-
-/* Close and free c, which is on the list of its state. */
-static void
-pool_bury(struct pool *p, struct conn *c)
-{
-	pool_unlist(p, c, c->state);
-	c->state = CONN_DEAD;
-	p->taken = NULL;
-	c->driver->close(c);
-	p->taken = NULL;
-	p->inflight -= c->inflight;
-	free(c);
 }
 
 /* One line a second at most for all that a back end's end takes with it. */
@@ -242,37 +306,64 @@ pool_log_lost(struct pool *p, enum conn_state was)
 		p->unsaid++;
 		return;
 	}
-	log_warn("%s pool=%s reason=\"%s\" more=%u", was == CONN_READY ? "connection lost" : "connection failed",
+	log_warn("%s pool=%s reason=\"%s\" more=%u", was == CONN_CONNECTING ? "connection failed" : "connection lost",
 	    p->name, pool_reason(p), p->unsaid);
 	p->said = now;
 	p->unsaid = 0;
+}
+
+/*
+ * What follows from the end of a connection that had this state, for the health of the pool.  Those that there were when
+ * another one was lost die of the same.
+ */
+static void
+pool_judge_loss(struct pool *p, enum conn_state was, usec born, enum pool_loss loss)
+{
+	usec now = loop_now(p->loop);
+
+	p->proven = false;
+	if (was == CONN_CONNECTING) {
+		pool_back_off(p);
+		if (pool_usable(p) == 0)
+			pool_is_ill(p, POOL_ILL_CONNECT);
+		/* Those that came in to wait for this attempt. */
+		if (p->down)
+			pool_fail_queue(p, WEFT_DOWN);
+		return;
+	}
+	p->stat.losses++;
+	p->stat.checks_failed += was == CONN_CHECKING;
+	if (born >= p->lost_at && now - born < POOL_YOUNG)
+		pool_back_off(p);
+	else if (born >= p->lost_at)
+		p->fails = 0;
+	p->lost_at = now;
+	if (loss == POOL_LOST_NOTHING || born < p->hit_at)
+		return;
+	p->hit_at = now;
+	pool_is_ill(p, POOL_ILL_CALL);
 }
 
 void
 conn_is_dead(struct conn *c, const char *code, const char *fmt, ...)
 {
 	struct pool *p = c->pool;
-	enum conn_state was = c->state == CONN_CONNECTING ? CONN_CONNECTING : CONN_READY;
-	bool is_young = loop_now(p->loop) - c->born < POOL_YOUNG;
+	enum conn_state was = c->state;
+	enum pool_loss loss = c->wanted > 0 ? POOL_LOST_CALLS : POOL_LOST_NOTHING;
+	usec born = c->born;
 	va_list ap;
 
+	must(was != CONN_GONE);
 	va_start(ap, fmt);
 	vsnprintf(p->reason, sizeof p->reason, fmt, ap);
 	va_end(ap);
 	snprintf(p->code, sizeof p->code, "%s", code == NULL ? "" : code);
-	p->proven = false;
-	p->stat.losses += was == CONN_READY;
 	pool_bury(p, c);
 	if (p->closing)
 		return;
-	if (was == CONN_CONNECTING || is_young)
-		pool_failed(p);
-	else
-		p->fails = 0;
-	if (was == CONN_CONNECTING && p->nready == 0 && p->nconnecting == 0)
-		pool_go_down(p);
-	else
-		pool_log_lost(p, was);
+	pool_judge_loss(p, was, born, loss);
+	pool_heed(p, p->code);
+	pool_log_lost(p, was);
 	pool_spread(p);
 	pool_grow(p);
 }
@@ -281,38 +372,64 @@ void
 conn_took(struct conn *c, struct call *call, void *slot)
 {
 	struct pool *p = c->pool;
-	usec now = call->state == CALL_QUEUED ? loop_now(p->loop) : call->asked;
+	usec now = call->state == CALL_QUEUED ? loop_lately(p->loop) : call->asked;
 
-	must(c->state == CONN_READY && c->inflight < p->driver->depth);
+	must(c->state == (call->lease == NULL ? CONN_READY : CONN_LENT) && c->inflight < p->driver->depth);
 	if (call->state == CALL_QUEUED)
 		pool_unqueue(p, call);
 	call->state = CALL_SENT;
 	call->conn = c;
 	call->slot = slot;
+	call->was_first = c->inflight == 0;
 	call->deadline = clock_add(now, p->conf.call_timeout);
 	if (call->waiter != NULL)
 		fiber_wake(call->waiter);	/* what it waits for, and until when, has changed */
+	c->wanted++;
+	if (c->state == CONN_LENT) {
+		if (call->patient)
+			call->deadline = CLOCK_NEVER;
+		c->inflight++;
+		p->inflight++;
+		return;
+	}
 	TAILQ_REMOVE(&p->owing[c->inflight], c, link);
 	TAILQ_INSERT_HEAD(&p->owing[c->inflight + 1], c, link);
 	if (p->least == c->inflight && TAILQ_EMPTY(&p->owing[p->least]))
 		p->least++;
 	p->inflight++;
+	p->latest = c;
+	c->given = now;
+	c->pace = c->pace > call->pace ? c->pace : call->pace;
 	if (c->inflight++ > 0)
 		return;
 	c->busy_since = now;
 	pool_arm(p, clock_add(call->deadline, POOL_GRACE));
 }
 
+/* A reply came on a connection that is lent, or leaves. */
+static void
+pool_gave_apart(struct pool *p, struct conn *c, usec now)
+{
+	c->inflight--;
+	c->busy_since = now;
+	if (c->state != CONN_LEAVING || c->inflight > 0)
+		return;
+	pool_bury(p, c);
+	pool_grow(p);
+}
+
 void
 conn_gave(struct conn *c)
 {
 	struct pool *p = c->pool;
-	usec now = loop_now(p->loop), took = now - c->busy_since;
+	usec now = loop_lately(p->loop), took = now - c->busy_since;
 
 	must(c->inflight > 0);
 	p->inflight--;
+	if (p->unwell)
+		pool_is_well(p);
 	if (c->state != CONN_READY) {
-		c->inflight--;
+		pool_gave_apart(p, c, now);
 		return;
 	}
 	TAILQ_REMOVE(&p->owing[c->inflight], c, link);
@@ -328,93 +445,35 @@ conn_gave(struct conn *c)
 	if (c->inflight > 0)
 		return;
 	c->used = now;
-	if (p->nready > p->conf.min)
+	c->pace = 0;
+	if (p->count[CONN_READY] > p->conf.min)
 		pool_arm(p, clock_add(now, p->conf.idle_timeout));
 }
 
-/* ---- time ---- */
+/* ---- lending ---- */
 
 void
-pool_arm(struct pool *p, usec at)
+pool_lend(struct pool *p, struct conn *c, struct call *place)
 {
-	if (at >= p->armed)
-		return;
-	p->armed = at;
-	timer_set(p->timer, at);
+	must(c->state == CONN_READY && c->inflight == 0);
+	pool_move(p, c, CONN_LENT);
+	pool_arm(p, clock_add(loop_now(p->loop), POOL_LENT_LONG));
+	lease_begin(place->lease, c);
 }
 
-/* Give up the connections whose time is over: connecting, or owing a reply, for too long. */
-static void
-pool_give_up_overdue(struct pool *p, usec now)
+void
+pool_clean(struct pool *p, struct conn *c, enum conn_clean how)
 {
-	double limit = (double)p->conf.connect_timeout / (double)USEC_PER_SEC;
-	double patience = (double)(p->conf.call_timeout + POOL_GRACE) / (double)USEC_PER_SEC;
-	struct conn *c, *next;
-
-	for (c = TAILQ_FIRST(&p->connecting); c != NULL && c->born + p->conf.connect_timeout <= now; c = next) {
-		next = TAILQ_NEXT(c, link);
-		conn_is_dead(c, NULL, "no connection within %g s", limit);
-	}
-	for (unsigned owed = 1; owed <= p->driver->depth; owed++)
-		for (c = TAILQ_FIRST(&p->owing[owed]); c != NULL; c = next) {
-			next = TAILQ_NEXT(c, link);
-			if (now - c->busy_since >= p->conf.call_timeout + POOL_GRACE)
-				conn_is_dead(c, NULL, "no reply for %g s", patience);
-		}
-}
-
-/* Close those above min which have been idle for long; the longest idle stand last. */
-static void
-pool_shrink(struct pool *p, usec now)
-{
-	struct conn *c;
-
-	while (p->nready > p->conf.min && (c = TAILQ_LAST(&p->owing[0], conn_list)) != NULL &&
-	    now - c->used >= p->conf.idle_timeout)
+	if (how == CONN_SPOILT || pool_is_unwanted(p, c) || pool_is_over(p)) {
 		pool_bury(p, c);
-}
-
-/* Arm the timer for whatever comes next. */
-static void
-pool_arm_next(struct pool *p)
-{
-	struct conn *c;
-
-	if (!TAILQ_EMPTY(&p->queue))
-		pool_arm(p, TAILQ_FIRST(&p->queue)->deadline);
-	if (!TAILQ_EMPTY(&p->connecting))
-		pool_arm(p, clock_add(TAILQ_FIRST(&p->connecting)->born, p->conf.connect_timeout));
-	for (unsigned owed = 1; owed <= p->driver->depth; owed++)
-		TAILQ_FOREACH(c, &p->owing[owed], link)
-			pool_arm(p, clock_add(clock_add(c->busy_since, p->conf.call_timeout), POOL_GRACE));
-	if (p->nready > p->conf.min && !TAILQ_EMPTY(&p->owing[0]))
-		pool_arm(p, clock_add(TAILQ_LAST(&p->owing[0], conn_list)->used, p->conf.idle_timeout));
-}
-
-void
-pool_on_timer(void *arg)
-{
-	struct pool *p = arg;
-	usec now = loop_now(p->loop);
-
-	p->armed = CLOCK_NEVER;
-	while (!TAILQ_EMPTY(&p->queue) && TAILQ_FIRST(&p->queue)->deadline <= now)
-		pool_expire(p, TAILQ_FIRST(&p->queue));
-	pool_give_up_overdue(p, now);
-	pool_shrink(p, now);
-	pool_grow(p);
-	pool_arm_next(p);
-}
-
-void
-pool_drop_all(struct pool *p)
-{
-	struct conn_list *list[] = { &p->connecting, &p->dying };
-
-	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-		while (!TAILQ_EMPTY(list[i]))
-			pool_bury(p, TAILQ_FIRST(list[i]));
-	for (unsigned owed = 0; owed <= p->driver->depth; owed++)
-		while (!TAILQ_EMPTY(&p->owing[owed]))
-			pool_bury(p, TAILQ_FIRST(&p->owing[owed]));
+		if (!p->closing)
+			pool_grow(p);
+		return;
+	}
+	pool_move(p, c, CONN_CLEANING);
+	c->used = loop_now(p->loop);
+	if (how == CONN_CLEAN)
+		conn_is_ready(c);
+	else
+		pool_arm(p, clock_add(c->used, POOL_GRACE));
 }

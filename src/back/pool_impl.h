@@ -3,11 +3,18 @@
 #define BACK_POOL_IMPL_H
 
 /*
- * The inside of a pool, shared by pool.c (calls: queue and choice), pool_conn.c
- * (connections: birth, death, back-off, the timer) and call.c.  Nobody else includes it.
+ * The inside of a pool, and how its files call each other and call.c and lease.c.  Nobody else includes it.
  *
- * Every conn is on one list: connecting, owing[how many replies it owes], or dying (of no
- * use, waiting for the driver to say so).
+ *	pool_open.c     settings, opening and closing, what is known of it
+ *	pool.c          calls: the queue, and which connection a call goes down
+ *	pool_pace.c     how long calls take
+ *	pool_conn.c     connections: every move of theirs, from birth to death
+ *	pool_health.c   when things break: back-off, breaker, retry budget, failover
+ *	pool_time.c     the one timer: what is over, overdue, idle or old
+ *	pool_permit.c   how many connections this worker may have
+ *	pool_gone.c     waiting until the back end has closed what we have closed
+ *
+ * Every conn is on one list: owing[how many replies it owes] while it is READY, else that of its state.
  */
 
 #include <stdbool.h>
@@ -24,6 +31,14 @@ struct timer;
 TAILQ_HEAD(call_list, call);
 TAILQ_HEAD(conn_list, conn);
 
+enum { POOL_PACES = 256 };
+
+/* What is known of the statements of one number: of the last one. */
+struct pool_pace {
+	uint32_t hash;
+	usec sixteen;
+};
+
 struct pool {
 	struct loop *loop;
 	const struct driver *driver;
@@ -33,25 +48,46 @@ struct pool {
 	char place[480];		/* the URL without its password */
 	struct back_url url;
 
-	struct call_list queue;		/* first come, first served; deadlines rise */
+	struct call_list queue;		/* first come, first served; deadlines rise, but for those of calls taken back */
 	unsigned queued;
+	unsigned places;		/* of these, those who will have a connection each: lease.h */
 	struct call *taken;		/* the last call taken back from the connection that is being closed */
 
-	struct conn_list connecting, dying;
+	struct conn_list list[CONN_STATES];	/* by state; that of READY is empty */
 	struct conn_list *owing;	/* READY ones, by replies owed: 0 (idle) to depth; the latest used first */
 	unsigned least;			/* no READY one owes less */
-	unsigned nconnecting, nready, ndying;
+	struct conn *latest;		/* READY, and given a call last of all; NULL: gone */
+	unsigned count[CONN_STATES];
+	unsigned slots;			/* connections in all: what the back end may see */
 	unsigned inflight;
+	usec check_after;		/* conf's; CLOCK_NEVER where the driver cannot */
 
 	struct timer *timer;
 	usec armed;			/* when it will fire */
-
 	bool closing;
+
+	/* permits: slots are at most permits and giving, but for a moment after a recall */
+	unsigned permits;
+	unsigned giving;		/* recalled, and still in use */
+	bool wanting;			/* the keeper knows that we have none */
+	bool lean;			/* draining */
+
+	/* health */
+	bool unwell;			/* recent or fails are not zero: a reply is news */
+	uint32_t recent;		/* the last outcomes, a bit each, the latest lowest: 1 failed */
 	bool proven;			/* the last thing known of the back end is that it takes connections */
 	bool down;			/* the breaker is open */
+	bool told;			/* and somebody knows */
 	usec down_since;
-	unsigned fails;			/* attempts to connect that failed in a row */
-	usec retry_at;			/* not before */
+	usec lost_at;			/* when a connection was lost … */
+	usec hit_at;			/* … and one that calls waited for */
+	unsigned fails;			/* attempts to connect that failed in a row, without a reply between them */
+	usec retry_at;			/* no attempt before */
+	usec ask_at;			/* nor before this, should a call come */
+	unsigned generation;		/* of connections; grows when all of them are to go */
+	usec failed_over;		/* when that was last because the back end said so; 0: never */
+	unsigned live;			/* calls under way when the connection that is being closed was lost */
+	unsigned again;			/* of the calls under way, those that were sent once before */
 	uint64_t random;
 	char reason[200];		/* why the last connection was lost or could not be made */
 	char code[sizeof((struct fault *)0)->code];
@@ -59,15 +95,40 @@ struct pool {
 	usec said;			/* when a lost connection was last logged */
 	unsigned unsaid;		/* and how many since */
 	struct pool_stat stat;
+	struct pool_pace pace[POOL_PACES];
 };
 
-/* ---- pool.c, for call.c and pool_conn.c ---- */
+/* ---- lease.c ---- */
+
+/* c is lent to l from now on; it is on the pool's list of those. */
+void lease_begin(struct lease *l, struct conn *c);
+
+/* Its connection is gone. */
+void lease_lost(struct lease *l);
+
+/* Log who has a connection for too long.  Returns when to look again. */
+usec lease_look(struct lease *l, usec now);
+
+/* ---- pool_open.c ---- */
+
+/* Returns why the pool lost its last connection, with the place; valid until the next call. */
+const char *pool_reason(const struct pool *p);
+
+/* ---- pool.c ---- */
+
+/* Begin a call that is submitted.  Returns WEFT_OK; else it is done: of a wrong kind. */
+enum weft_rc pool_begin(struct pool *p, struct call *c);
 
 /* Take a call out of the queue. */
 void pool_unqueue(struct pool *p, struct call *c);
 
-/* Take a call back which was never sent.  Returns false when it has been before, or the pool is down or closing: it fails. */
-bool pool_take_back(struct pool *p, struct call *c);
+/*
+ * Take a call back whose connection was lost.
+ *
+ * rc       how it would end: WEFT_NOT_SENT or WEFT_UNKNOWN
+ * Returns  false when that is how it ends: it was taken back before, or may not be sent twice, or the pool is down or closing
+ */
+bool pool_take_back(struct pool *p, struct call *c, enum weft_rc rc);
 
 /* Finish a queued call whose time in the queue is over. */
 void pool_expire(struct pool *p, struct call *c);
@@ -87,27 +148,120 @@ void pool_count(struct pool *p, enum weft_rc rc);
 /* Returns the rc a call fails with: WEFT_CANCELED when the pool is closing. */
 enum weft_rc pool_final_rc(const struct pool *p, enum weft_rc rc);
 
-/* Returns why the pool lost its last connection, with the place; valid until the next call. */
-const char *pool_reason(const struct pool *p);
+/* ---- pool_pace.c ---- */
 
-/* ---- pool_conn.c, for pool.c ---- */
+/* Set c->pace, by what is known of such calls. */
+void pool_expect(struct pool *p, struct call *c);
 
-/* Open as many connections as the queue and min ask for, within max and back-off. */
+/* The reply of a call that was sent has come, or will not be waited for: it took from when the connection began with it until now. */
+void pool_learn(struct pool *p, const struct call *c);
+
+/* Returns true when c can be expected to have its reply soon (POOL_NEAR) behind what conn owes. */
+bool pool_is_near(const struct pool *p, const struct conn *conn, const struct call *c);
+
+/* ---- pool_conn.c ---- */
+
+/* Open or check as many connections as the queue and min ask for, within permits and back-off. */
 void pool_grow(struct pool *p);
 
 /* Returns true when a further connection may be opened now. */
 bool pool_may_grow(const struct pool *p);
 
+/* Returns how many connections should be on their way. */
+unsigned pool_wanted(const struct pool *p);
+
+/* Returns how many can be used, now or once they are given back: without those on their way, or on their way out. */
+unsigned pool_usable(const struct pool *p);
+
 /* The driver's send() found the connection unusable: no further call goes down it. */
 void pool_set_aside(struct pool *p, struct conn *c);
 
+/* Lend an idle connection to the call that is a place in the queue. */
+void pool_lend(struct pool *p, struct conn *c, struct call *place);
+
+/* A connection was given back in this state. */
+void pool_clean(struct pool *p, struct conn *c, enum conn_clean how);
+
+/* Close and free c, whatever its state; what it owes is finished.  Its place is free when the back end has closed it too. */
+void pool_bury(struct pool *p, struct conn *c);
+
+/* c is to go: now if it owes nothing, else when it has given all that it owes; one that is lent, when it is given back. */
+void pool_leave(struct pool *p, struct conn *c);
+
+/* All connections are to go, but for those that are being made. */
+void pool_evict(struct pool *p);
+
+/* One call less that waits for an answer of c's: the driver may give up what nobody waits for. */
+void pool_unwant(struct conn *c);
+
 /* Close all connections. */
 void pool_drop_all(struct pool *p);
+
+/* ---- pool_gone.c ---- */
+
+/* Returns a descriptor to see the back end's end of c by, once c is closed; -1: there is nothing to see. */
+int pool_gone_hold(const struct conn *c);
+
+/* c has been closed: it is gone, and freed, when its back end has closed fd, which is the pool's now. */
+void pool_gone_await(struct conn *c, int fd);
+
+/* Free it without waiting any longer. */
+void pool_gone_end(struct conn *c);
+
+/* ---- pool_health.c ---- */
+
+enum pool_ill { POOL_ILL_CONNECT, POOL_ILL_CALL };	/* a connection could not be made; a call has noticed */
+
+/* A failure; the breaker may open. */
+void pool_is_ill(struct pool *p, enum pool_ill what);
+
+/* A reply came; only where the pool is unwell. */
+void pool_is_well(struct pool *p);
+
+/* An attempt to connect failed, or its connection soon after: the next one only after a while. */
+void pool_back_off(struct pool *p);
+
+/* A connection is ready: the breaker closes. */
+void pool_come_back(struct pool *p);
+
+/* The next attempt to connect no later than that. */
+void pool_hurry(struct pool *p, usec at);
+
+/* Returns whether a call may go on to the queue, or the breaker ends it at once. */
+bool pool_lets_in(struct pool *p);
+
+/* A call that was sent is given up: what does that say of the back end? */
+void pool_miss(struct pool *p, const struct call *c, enum weft_rc rc);
+
+/* The back end gave this code: all connections go if it says that it has failed over. */
+void pool_heed(struct pool *p, const char *code);
+
+/* Returns true when an idempotent call may be sent again; it is counted. */
+bool pool_may_repeat(struct pool *p);
+
+/* Returns a number from 1 to most. */
+usec pool_jitter(struct pool *p, usec most);
+
+/* ---- pool_time.c ---- */
 
 /* The timer: expire, give up, retry, shrink. */
 void pool_on_timer(void *arg);
 
 /* Let the timer fire at that time or earlier. */
 void pool_arm(struct pool *p, usec at);
+
+/* ---- pool_permit.c ---- */
+
+/* Connections have ended, or are not needed: give back the permits that are due. */
+void pool_settle(struct pool *p);
+
+/* More connections than permits: let go of those that are needed least. */
+void pool_shed(struct pool *p);
+
+/* Returns true when some connections will have to go. */
+bool pool_is_over(const struct pool *p);
+
+/* Calls wait: ask for a permit, if there is none. */
+void pool_want(struct pool *p);
 
 #endif

@@ -8,11 +8,13 @@
  * own.  A call is done when its sync has come: what fails at commit (deferred
  * constraints) is told too.
  *
- * All statements of a turn go out with one write, at its end, and with further
+ * All statements of a turn are given to libpq at its end, one after the other, which is
+ * cheaper than in between of all else, and go out with one write, or with further
  * ones where the kernel does not take all of it.
  *
  * Statements that change what the next one on the connection would see
- * (transactions, SET, LISTEN, cursors) are refused: connections are shared.
+ * (transactions, SET, LISTEN, cursors) are refused where the connection is shared; where it is lent,
+ * it is made as it was before when it is given back.
  */
 #include "back/postgres.h"
 
@@ -24,7 +26,6 @@
 #include <sys/socket.h>
 
 #include "back/pool.h"
-#include "back/sqltext.h"
 #include "base/must.h"
 #include "loop/resolve.h"
 
@@ -136,7 +137,10 @@ postgres_on_turn_end(void *arg)
 	struct fault why;
 
 	if (d->ready && !d->dead) {
-		postgres_flush(d);
+		if (postgres_put_held(d))
+			return;
+		if (!d->dead)
+			postgres_flush(d);
 		/* libpq reads too when the kernel takes no more: then no event will tell of those bytes. */
 		if (!d->dead)
 			postgres_take_all(d);
@@ -311,31 +315,21 @@ static enum weft_rc
 postgres_send(struct conn *c, struct call *call)
 {
 	struct postgres *d = c->driver_data;
-	const char *word = sql_session_word(call->sql);
 	struct postgres_slot *s;
-	enum weft_rc rc;
 
-	if (d->dead || !d->ready)
+	if (d->dead || !d->ready) {
+		if (call->lease != NULL)
+			call_explain(call, WEFT_NOT_SENT, d->why.code, "the connection that was lent is gone: %s", d->why.text);
 		return WEFT_NOT_SENT;
-	if (word != NULL) {
-		call_explain(call, WEFT_INVALID, NULL,
-		    "%s changes the state of the connection, which is shared with other requests", word);
-		return WEFT_INVALID;
 	}
-	rc = postgres_values_check(call);
-	if (rc != WEFT_OK)
-		return rc;
 	s = postgres_slot_new(d);
 	if (s == NULL)
 		return WEFT_SYSTEM;
 	s->call = call;
-	if (d->draining) {
-		TAILQ_INSERT_TAIL(&d->held, s, link);
-	} else if (postgres_put(d, s) != 0) {
-		postgres_slot_free(d, s);
-		return WEFT_NOT_SENT;
-	}
+	s->is_held = true;
+	TAILQ_INSERT_TAIL(&d->held, s, link);
 	conn_took(c, call, s);
+	postgres_flush_later(d);
 	return WEFT_OK;
 }
 
@@ -343,13 +337,11 @@ static void
 postgres_abandon(struct conn *c, struct call *call)
 {
 	struct postgres *d = c->driver_data;
-	struct postgres_slot *s = call->slot, *held;
+	struct postgres_slot *s = call->slot;
 
 	must(s->call == call);
 	s->call = NULL;
-	TAILQ_FOREACH(held, &d->held, link) {
-		if (held != s)
-			continue;
+	if (s->is_held) {
 		/* Nothing of it was sent: it is as if it had been answered. */
 		TAILQ_REMOVE(&d->held, s, link);
 		postgres_slot_free(d, s);
@@ -359,6 +351,31 @@ postgres_abandon(struct conn *c, struct call *call)
 	d->live--;
 	d->lost++;
 	postgres_cancel_step(d);
+}
+
+static const char *
+postgres_begin(const struct back_url *url)
+{
+	(void)url;
+	return "BEGIN";
+}
+
+/* An empty statement: it takes nothing of the server's but an answer. */
+static void
+postgres_ping(struct conn *c)
+{
+	struct postgres *d = c->driver_data;
+
+	if (!d->dead)
+		(void)postgres_put_own(d, POSTGRES_PING, "");
+}
+
+static int
+postgres_socket(const struct conn *c)
+{
+	const struct postgres *d = c->driver_data;
+
+	return d->pg == NULL ? -1 : PQsocket(d->pg);
 }
 
 const struct driver driver_postgres = {
@@ -372,5 +389,11 @@ const struct driver driver_postgres = {
 	.open = postgres_open,
 	.send = postgres_send,
 	.abandon = postgres_abandon,
+	.clean = postgres_clean,
+	.begin = postgres_begin,
 	.close = postgres_close,
+	.ping = postgres_ping,
+	.socket = postgres_socket,
+	/* Read-only; and the server, or this process of it, ends, has ended, or has not begun. */
+	.failover = (const char *const[]){ "25006", "57P01", "57P02", "57P03", NULL },
 };

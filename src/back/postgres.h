@@ -11,6 +11,7 @@
  *	postgres_gather.c   no write for each of them, where libpq would
  *	postgres_take.c     results out of the pipeline: rows, errors
  *	postgres_cancel.c   statements that nobody waits for any more
+ *	postgres_lease.c    what may be sent down a connection that is shared, or lent; and how that is made as it was
  *
  * Invariants.  Every slot in `sent` owes exactly one sync, in that order.  `live`
  * counts those of them whose call is still wanted, `lost` those whose call was
@@ -54,6 +55,8 @@ enum {
 enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
+	POSTGRES_WASH,		/* likewise, and without it the connection is of no use */
+	POSTGRES_PING,		/* likewise, and the pool waits for it: the connection is alive */
 };
 
 /* One statement and its sync in the pipeline. */
@@ -62,8 +65,10 @@ struct postgres_slot {
 	enum postgres_owner owner;
 	struct call *call;		/* NULL: abandoned, or ours */
 	unsigned number;		/* of the prepared statement it executes; 0: unnamed */
+	bool is_held;			/* it is in `held` */
 	bool preparing;			/* the answer to its Parse has not come yet */
-	bool retried;			/* this is its second try: the first found what was prepared lost */
+	bool unnamed;			/* never as a prepared statement: it is of a borrower's session, or the second try
+					   after what it was prepared as was found lost */
 	unsigned long long seq;		/* which statement of the connection it is */
 	PGresult *result;		/* what came so far: its rows, or the error that counts */
 };
@@ -89,9 +94,9 @@ struct postgres {
 	struct resolve *resolve;
 	unsigned steps;			/* of the start-up */
 	struct watch *watch;
-	struct loop_task task;		/* at the end of the turn: flush, or tell the pool of the death */
+	struct loop_task task;		/* at the end of the turn: give to libpq and flush, or tell the pool of the death */
 	struct postgres_slots sent;	/* given to libpq, oldest first */
-	struct postgres_slots held;	/* nothing sent of them: they wait for a cancel to be over */
+	struct postgres_slots held;	/* not given to libpq yet: for the end of the turn, or until a cancel is over */
 	struct postgres_slots spare;
 	unsigned live, lost;
 	unsigned long long seq;
@@ -109,8 +114,11 @@ struct postgres {
 	usec drain_until;
 	struct timer *timer;		/* ends the draining */
 
+	bool tainted;			/* its borrower may have changed its session: nothing more is prepared, nor used that was */
+	bool washing;			/* given back, and not yet as it was */
+	bool rinsed;			/* … and told to roll back */
+
 	bool ready;
-	bool stale;			/* to be closed once nothing is owed */
 	bool dead;
 	struct fault why;		/* of the death */
 	unsigned holds;
@@ -125,7 +133,7 @@ void postgres_die(struct postgres *d, const char *code, const char *fmt, ...) __
 /* As postgres_die, with the reason that libpq gives. */
 void postgres_die_of_libpq(struct postgres *d);
 
-/* Flush at the end of this turn. */
+/* Put what is held, and flush, at the end of this turn. */
 void postgres_flush_later(struct postgres *d);
 
 /* The watch's callback of a connection that is ready. */
@@ -153,11 +161,18 @@ void postgres_connect(struct postgres *d);
 
 /* ---- postgres_put.c ---- */
 
-/* Returns WEFT_OK when the call's values can be sent; else its fault is filled. */
-enum weft_rc postgres_values_check(struct call *c);
+/*
+ * Give all that is held to libpq, unless a cancel is under way; what cannot be sent is refused.
+ *
+ * Returns  true when the connection has been closed meanwhile, as postgres_release
+ */
+bool postgres_put_held(struct postgres *d);
 
-/* Hand the slot's statement to libpq and append it to `sent`.  Returns 0; -1: the connection is dead, the slot in no list. */
-int postgres_put(struct postgres *d, struct postgres_slot *s);
+/* Hand a statement of the driver's own to libpq, without values.  Returns 0; -1: the connection is dead. */
+int postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql);
+
+/* The server has no prepared statements any more, or will not have them before anything else is sent. */
+void postgres_forget_prepared(struct postgres *d);
 
 /* The server has lost, or must lose, what the slot's statement was prepared as. */
 void postgres_unprepare(struct postgres *d, const struct postgres_slot *s);
@@ -177,5 +192,30 @@ void postgres_cancel_step(struct postgres *d);
 
 /* The connection closes: the thread, if one runs, is left to end alone. */
 void postgres_cancel_detach(struct postgres *d);
+
+/* ---- postgres_lease.c ---- */
+
+/*
+ * May the call's statement, which is not prepared or whose connection is tainted, be sent?  Notes what it does to its borrower's connection.
+ *
+ * unnamed  set when it must not be prepared
+ * Returns  WEFT_OK; else its fault is filled
+ */
+enum weft_rc postgres_look(struct postgres *d, struct call *c, bool *unnamed);
+
+/* A sync has come on a connection that is not shared: is a transaction open? */
+void postgres_see_transaction(struct postgres *d);
+
+/* Returns true when a statement that failed for what it was prepared as may be sent again: nothing else depends on it. */
+bool postgres_may_try_again(const struct postgres *d);
+
+/* Returns true when it was to commit, and the server has rolled back. */
+bool postgres_is_uncommitted(const struct call *c, const PGresult *r);
+
+/* The driver's clean(). */
+enum conn_clean postgres_clean(struct conn *c);
+
+/* Something was answered or cancelled while it is washed: go on with that.  May close the connection (hold). */
+void postgres_wash_step(struct postgres *d);
 
 #endif

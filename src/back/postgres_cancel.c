@@ -115,19 +115,13 @@ postgres_drain_begin(struct postgres *d)
 	timer_set(d->timer, clock_add(loop_now(d->loop), POSTGRES_CANCEL_AGAIN));
 }
 
-/* It is over: send what was held. */
+/* It is over: what was held is sent at the end of the turn. */
 static void
 postgres_drain_end(struct postgres *d)
 {
-	struct postgres_slot *s;
-
 	d->draining = false;
 	timer_set(d->timer, CLOCK_NEVER);
-	while (!d->dead && (s = TAILQ_FIRST(&d->held)) != NULL) {
-		TAILQ_REMOVE(&d->held, s, link);
-		if (postgres_put(d, s) != 0)
-			TAILQ_INSERT_HEAD(&d->held, s, link);
-	}
+	postgres_flush_later(d);
 }
 
 static void
@@ -144,6 +138,9 @@ postgres_give(struct postgres *d)
 void
 postgres_cancel_step(struct postgres *d)
 {
+	/* Read before: when it is not washed, giving may close it. */
+	bool washing = d->washing;
+
 	if (d->dead)
 		return;
 	if (d->live == 0 && d->lost > 0 && d->cancel == NULL) {
@@ -155,6 +152,8 @@ postgres_cancel_step(struct postgres *d)
 		postgres_drain_end(d);
 	}
 	postgres_give(d);
+	if (washing)
+		postgres_wash_step(d);
 }
 
 void

@@ -16,6 +16,9 @@
  * Where the calls of libpq do not come here (a program that was linked in another way) it
  * sends at each sync, and all else stays true.
  */
+/* Where it is set, the C library's headers define recv() themselves. */
+#undef _FORTIFY_SOURCE
+
 #include "back/postgres_gather.h"
 
 #include <errno.h>
@@ -23,8 +26,6 @@
 #include <sys/socket.h>
 
 #ifndef LIBPQ_HAS_SEND_PIPELINE_SYNC
-
-#define POSTGRES_EXPORT __attribute__((visibility("default")))
 
 static _Thread_local int postgres_gathered = -1;
 
@@ -41,7 +42,7 @@ postgres_gather_end(void)
 }
 
 /* As the C library's, which is sendto() too. */
-POSTGRES_EXPORT ssize_t
+__attribute__((visibility("default"))) ssize_t
 send(int fd, const void *at, size_t len, int flags)
 {
 	if (fd == postgres_gathered && fd >= 0) {
@@ -52,7 +53,7 @@ send(int fd, const void *at, size_t len, int flags)
 }
 
 /* What libpq could not send, it tries to make room for by reading. */
-POSTGRES_EXPORT ssize_t
+__attribute__((visibility("default"))) ssize_t
 recv(int fd, void *at, size_t len, int flags)
 {
 	if (fd == postgres_gathered && fd >= 0) {

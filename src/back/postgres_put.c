@@ -15,7 +15,6 @@
  */
 #include "back/postgres.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +30,7 @@ postgres_values_refuse(struct call *c, unsigned i, const char *why)
 	return WEFT_INVALID;
 }
 
-enum weft_rc
+static enum weft_rc
 postgres_values_check(struct call *c)
 {
 	if (c->nvalues > POSTGRES_VALUES)
@@ -111,7 +110,7 @@ postgres_bind_value(struct postgres_bind *b, unsigned i, const struct value *v)
 		b->at[i] = NULL;
 		break;
 	case VALUE_INT:
-		snprintf(to, SQL_REAL_MAX, "%lld", v->as.integer);
+		sql_integer(v->as.integer, to);
 		break;
 	case VALUE_REAL:
 		sql_real(v->as.real, to);
@@ -164,12 +163,20 @@ postgres_put_sync(struct postgres *d)
 #endif
 }
 
+/* What a statement is called on the server. */
+static void
+postgres_name(char out[STMTS_NAME_MAX], unsigned number)
+{
+	_Static_assert(1 + SQL_INTEGER_MAX <= STMTS_NAME_MAX, "a letter and any number");
+	out[0] = 'w';
+	sql_integer(number, out + 1);
+}
+
 static void
 postgres_put_end(struct postgres *d, struct postgres_slot *s)
 {
 	s->seq = ++d->seq;
 	TAILQ_INSERT_TAIL(&d->sent, s, link);
-	postgres_flush_later(d);
 }
 
 static int
@@ -180,16 +187,14 @@ postgres_put_failed(struct postgres *d)
 }
 
 static int
-postgres_deallocate(struct postgres *d, unsigned number)
+postgres_send_own(struct postgres *d, enum postgres_owner owner, const char *sql)
 {
-	char text[40];
 	struct postgres_slot *s = postgres_slot_new(d);
 
 	if (s == NULL)
 		return -1;
-	s->owner = POSTGRES_OURS;
-	snprintf(text, sizeof text, "DEALLOCATE w%u", number);
-	if (!PQsendQueryParams(d->pg, text, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
+	s->owner = owner;
+	if (!PQsendQueryParams(d->pg, sql, 0, NULL, NULL, NULL, NULL, 0) || !postgres_put_sync(d)) {
 		postgres_slot_free(d, s);
 		return -1;
 	}
@@ -197,66 +202,86 @@ postgres_deallocate(struct postgres *d, unsigned number)
 	return 0;
 }
 
+int
+postgres_put_own(struct postgres *d, enum postgres_owner owner, const char *sql)
+{
+	if (postgres_send_own(d, owner, sql) != 0)
+		return postgres_put_failed(d);
+	postgres_flush_later(d);
+	return 0;
+}
+
+static int
+postgres_deallocate(struct postgres *d, unsigned number)
+{
+	char text[16 + STMTS_NAME_MAX] = "DEALLOCATE ";
+
+	postgres_name(text + strlen(text), number);
+	return postgres_send_own(d, POSTGRES_OURS, text);
+}
+
+static struct stmt *
+postgres_prepared(struct postgres *d, const struct call *c)
+{
+	return stmts_find(&d->stmts, c->sql, c->hash, postgres_values_shape(c));
+}
+
 /*
- * Find or make the prepared statement of a call.
+ * Make the prepared statement of a call.
  *
- * Returns  0 with *number set, 0 when it is to be executed without a name; -1 when libpq fails
+ * Returns  0 with *out, NULL when its text is too long: it is to be executed without a name; -1 when libpq fails
  */
 static int
-postgres_prepare(struct postgres *d, struct postgres_slot *s, unsigned *number)
+postgres_prepare(struct postgres *d, struct postgres_slot *s, const struct stmt **out)
 {
 	const struct call *c = s->call;
-	uint64_t shape = postgres_values_shape(c);
-	struct stmt *t = stmts_find(&d->stmts, c->sql, shape), *old;
-	char name[16];
+	struct stmt *old = stmts_surplus(&d->stmts), *t;
 
-	*number = 0;
-	if (t != NULL) {
-		*number = t->number;
-		return 0;
-	}
 	if (strlen(c->sql) > STMTS_TEXT_MAX)
 		return 0;
-	old = stmts_surplus(&d->stmts);
 	if (old != NULL) {
 		if (postgres_deallocate(d, old->number) != 0)
 			return -1;
 		stmts_remove(&d->stmts, old);
 	}
-	t = stmts_add(&d->stmts, c->sql, shape);
+	t = stmts_add(&d->stmts, c->sql, c->hash, postgres_values_shape(c));
 	if (t == NULL)
 		return 0;
-	*number = t->number = ++d->number;
+	*out = t;
+	t->number = ++d->number;
+	postgres_name(t->name, t->number);
 	s->preparing = true;
-	snprintf(name, sizeof name, "w%u", t->number);
-	return PQsendPrepare(d->pg, name, c->sql, (int)c->nvalues, d->bind.type) ? 0 : -1;
+	return PQsendPrepare(d->pg, t->name, c->sql, (int)c->nvalues, d->bind.type) ? 0 : -1;
 }
 
 static int
-postgres_put_call(struct postgres *d, struct postgres_slot *s)
+postgres_put_call(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
 {
 	const struct call *c = s->call;
 	struct postgres_bind *b = &d->bind;
 	int n = (int)c->nvalues;
-	char name[16];
 
 	s->preparing = false;
 	s->number = 0;
 	if (postgres_bind(b, c) != 0)
 		return -1;
 	/* The second try goes without a name: nobody can deallocate that.  The next call prepares it anew. */
-	if (!s->retried && postgres_prepare(d, s, &s->number) != 0)
+	if (prepared == NULL && !s->unnamed && postgres_prepare(d, s, &prepared) != 0)
 		return -1;
-	if (s->number == 0)
+	if (prepared == NULL)
 		return PQsendQueryParams(d->pg, c->sql, n, b->type, b->at, b->len, b->format, 0) ? 0 : -1;
-	snprintf(name, sizeof name, "w%u", s->number);
-	return PQsendQueryPrepared(d->pg, name, n, b->at, b->len, b->format, 0) ? 0 : -1;
+	s->number = prepared->number;
+	return PQsendQueryPrepared(d->pg, prepared->name, n, b->at, b->len, b->format, 0) ? 0 : -1;
 }
 
-int
-postgres_put(struct postgres *d, struct postgres_slot *s)
+/*
+ * Hand the slot's statement, which is prepared so (NULL: not yet, or not to be used), to libpq and append it to `sent`.
+ * Returns 0; -1: the connection is dead, the slot in no list.
+ */
+static int
+postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
 {
-	if (postgres_put_call(d, s) != 0 || !postgres_put_sync(d))
+	if (postgres_put_call(d, s, prepared) != 0 || !postgres_put_sync(d))
 		return postgres_put_failed(d);
 	d->live++;
 	postgres_put_end(d, s);
@@ -266,10 +291,48 @@ postgres_put(struct postgres *d, struct postgres_slot *s)
 	return 0;
 }
 
+/* May it be sent?  What is prepared has been looked at before. */
+static enum weft_rc
+postgres_check_call(struct postgres *d, struct postgres_slot *s, const struct stmt *prepared)
+{
+	enum weft_rc rc = postgres_values_check(s->call);
+	bool unnamed = false;
+
+	if (rc == WEFT_OK && (prepared == NULL || d->tainted))
+		rc = postgres_look(d, s->call, &unnamed);
+	s->unnamed |= unnamed;
+	return rc;
+}
+
+bool
+postgres_put_held(struct postgres *d)
+{
+	struct postgres_slot *s;
+
+	postgres_hold(d);
+	while (!d->closed && !d->dead && !d->draining && (s = TAILQ_FIRST(&d->held)) != NULL) {
+		struct call *c = s->call;
+		const struct stmt *prepared = s->unnamed ? NULL : postgres_prepared(d, c);
+		enum weft_rc rc = postgres_check_call(d, s, prepared);
+
+		TAILQ_REMOVE(&d->held, s, link);
+		s->is_held = false;
+		if (rc != WEFT_OK) {
+			postgres_slot_free(d, s);
+			call_finish(c, rc, NULL, NULL);
+			conn_gave(d->conn);
+		} else if (postgres_put(d, s, s->unnamed ? NULL : prepared) != 0) {
+			s->is_held = true;
+			TAILQ_INSERT_HEAD(&d->held, s, link);
+		}
+	}
+	return postgres_release(d);
+}
+
 void
 postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 {
-	struct stmt *t = s->call == NULL ? NULL : stmts_find(&d->stmts, s->call->sql, postgres_values_shape(s->call));
+	struct stmt *t = s->call == NULL ? NULL : postgres_prepared(d, s->call);
 
 	/* It may have been prepared anew already, after the failure of one before this in the pipeline. */
 	if (t == NULL || t->number != s->number)
@@ -278,14 +341,21 @@ postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 	/* The server may have it still: its plan is stale, or the error was not about it. */
 	if (!s->preparing && postgres_deallocate(d, s->number) != 0)
 		postgres_put_failed(d);
+	postgres_flush_later(d);
 }
 
 void
-postgres_put_fini(struct postgres *d)
+postgres_forget_prepared(struct postgres *d)
 {
 	struct stmt *t;
 
 	while ((t = TAILQ_FIRST(&d->stmts.used)) != NULL)
 		stmts_remove(&d->stmts, t);
+}
+
+void
+postgres_put_fini(struct postgres *d)
+{
+	postgres_forget_prepared(d);
 	postgres_bind_fini(&d->bind);
 }

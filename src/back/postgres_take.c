@@ -46,16 +46,31 @@ postgres_copy_bytea(char *to, const char *at, size_t len)
 	return n;
 }
 
+/* How many bytes the names and values of a result take, each with a NUL behind it.  NULL has no length. */
 static size_t
 postgres_rows_size(const PGresult *r, int rows, int columns)
 {
-	size_t size = 0;
+	size_t size = (size_t)rows * (size_t)columns;
 
+	for (int j = 0; j < columns; j++)
+		size += strlen(PQfname(r, j)) + 1;
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < columns; j++)
-			if (!PQgetisnull(r, i, j))
-				size += (size_t)PQgetlength(r, i, j) + 1;
+			size += (size_t)PQgetlength(r, i, j);
 	return size;
+}
+
+static char *
+postgres_names_copy(struct weft_rows *out, const PGresult *r, char *to)
+{
+	for (unsigned j = 0; j < out->columns; j++) {
+		const char *name = PQfname(r, (int)j);
+		size_t size = strlen(name) + 1;
+
+		out->name[j] = memcpy(to, name, size);
+		to += size;
+	}
+	return to;
 }
 
 static void
@@ -67,7 +82,7 @@ postgres_rows_copy(struct weft_rows *out, const PGresult *r, char *to)
 		for (int j = 0; j < (int)out->columns; j++, cell++) {
 			size_t len = (size_t)PQgetlength(r, i, j);
 
-			if (PQgetisnull(r, i, j))
+			if (len == 0 && PQgetisnull(r, i, j))
 				continue;
 			cell->at = to;
 			if (PQftype(r, j) == POSTGRES_OID_BYTEA)
@@ -86,7 +101,7 @@ postgres_affected(PGresult *r)
 	const char *status = PQcmdStatus(r);
 
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-		if (strncmp(status, verbs[i], strlen(verbs[i])) == 0)
+		if (status[0] == verbs[i][0] && strncmp(status, verbs[i], strlen(verbs[i])) == 0)
 			return strtoll(PQcmdTuples(r), NULL, 10);
 	return 0;
 }
@@ -101,12 +116,7 @@ postgres_rows(struct arena *a, PGresult *r)
 	if (bytes == NULL)
 		return NULL;
 	out->affected = postgres_affected(r);
-	for (int j = 0; j < columns; j++) {
-		out->name[j] = arena_strdup(a, span_str(PQfname(r, j)));
-		if (out->name[j] == NULL)
-			return NULL;
-	}
-	postgres_rows_copy(out, r, bytes);
+	postgres_rows_copy(out, r, postgres_names_copy(out, r, bytes));
 	return out;
 }
 
@@ -165,6 +175,10 @@ postgres_finish(struct call *call, PGresult *r)
 		call_finish(call, WEFT_UNKNOWN, NULL, "the server gave no result");
 		return;
 	}
+	if (call->lease != NULL && postgres_is_uncommitted(call, r)) {
+		call_finish(call, WEFT_REFUSED, "25P02", "a statement of the transaction had failed: it was rolled back, not committed");
+		return;
+	}
 	if (!postgres_is_error(r)) {
 		call->rows = postgres_rows(call->arena, r);
 		if (call->rows != NULL)
@@ -184,30 +198,48 @@ postgres_settle_prepared(struct postgres *d, const struct postgres_slot *s)
 		postgres_unprepare(d, s);
 }
 
-/* Nothing of it was done.  On a connection that just broke it counts as not sent. */
+/* Nothing of it was done: it counts as not sent. */
 static void
 postgres_try_again(struct postgres *d, struct postgres_slot *s)
 {
 	PQclear(s->result);
 	s->result = NULL;
-	s->retried = true;
-	if (d->dead || postgres_put(d, s) != 0)
-		TAILQ_INSERT_HEAD(&d->held, s, link);
+	s->unnamed = true;
+	s->is_held = true;
+	TAILQ_INSERT_HEAD(&d->held, s, link);
+	postgres_flush_later(d);
 }
 
-/* Nothing is owed any more: is the connection as it was? */
+/* Nothing is owed any more: is the connection as it was?  One that is lent need not be. */
 static void
 postgres_check_idle(struct postgres *d)
 {
 	PGTransactionStatusType status;
 
-	if (!TAILQ_EMPTY(&d->sent) || PQisBusy(d->pg))
+	if (d->conn->state != CONN_READY || !TAILQ_EMPTY(&d->sent) || PQisBusy(d->pg))
 		return;
 	status = PQtransactionStatus(d->pg);
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
 		postgres_die(d, NULL, "a statement left a transaction open");
-	else if (d->stale)
-		postgres_die(d, "25006", "the server is read-only");
+}
+
+/* Of a statement of ours.  May close the connection. */
+static void
+postgres_take_own(struct postgres *d, struct postgres_slot *s)
+{
+	bool is_ping = s->owner == POSTGRES_PING;
+
+	if (is_ping && postgres_is_error(s->result))
+		postgres_die(d, postgres_error_code(s->result), "%s", postgres_error_text(s->result));
+	else if (s->owner == POSTGRES_WASH && postgres_is_error(s->result))
+		postgres_die(d, postgres_error_code(s->result), "what a borrower left behind could not be cleaned up: %s",
+		    postgres_error_text(s->result));
+	postgres_slot_free(d, s);
+	postgres_check_idle(d);
+	if (is_ping && !d->dead)
+		conn_is_ready(d->conn);
+	else
+		postgres_cancel_step(d);
 }
 
 /* The sync of the oldest statement has come.  May close the connection. */
@@ -216,6 +248,7 @@ postgres_take_sync(struct postgres *d)
 {
 	struct postgres_slot *s = TAILQ_FIRST(&d->sent);
 	struct call *call = s->call;
+	bool again;
 
 	/* Else the next statement's answer would be this one's. */
 	if (s->result == NULL) {
@@ -223,20 +256,20 @@ postgres_take_sync(struct postgres *d)
 		return;
 	}
 	TAILQ_REMOVE(&d->sent, s, link);
-	if (s->owner == POSTGRES_OURS) {
-		postgres_slot_free(d, s);
-		postgres_check_idle(d);
-		postgres_cancel_step(d);
+	if (d->conn->state != CONN_READY)
+		postgres_see_transaction(d);
+	if (s->owner != POSTGRES_CALL) {
+		postgres_take_own(d, s);
 		return;
 	}
 	d->live -= call != NULL;
 	d->lost -= call == NULL;
+	again = call != NULL && postgres_is_unprepared(s) && postgres_may_try_again(d);
 	postgres_settle_prepared(d, s);
-	if (call != NULL && !s->retried && postgres_is_unprepared(s)) {
+	if (again) {
 		postgres_try_again(d, s);
 		return;
 	}
-	d->stale |= s->result != NULL && strcmp(postgres_error_code(s->result), "25006") == 0;
 	if (call != NULL)
 		postgres_finish(call, s->result);
 	postgres_slot_free(d, s);

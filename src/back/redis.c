@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Redis, by hiredis' asynchronous context.
+ * Redis, by hiredis: its context, which does not block, and its reader.
  *
  * One connection carries the commands of all requests; its ring of slots says
- * whose reply comes next.  hiredis' six hooks are filled here: bytes go out once, at
- * the end of the turn, and writability is asked for only when some are left.
- * What comes back is in redis_reply.c.
+ * whose reply comes next.  What hiredis' asynchronous layer would do is done here, without its
+ * piece of memory for each command: bytes are gathered and go out once, at the end of the
+ * turn, and writability is asked for only when some are left.  What comes back is in redis_reply.c.
  *
- * hiredis frees its context by itself when the connection fails.  It says so by the
- * cleanup hook; whoever called into hiredis then looks, in redis_settle(), and tells the pool: so
- * nothing is freed under a callback's feet.
+ * A reply may lead to the end of the connection (the pool closes it) while others wait
+ * behind it in hiredis' buffer.  So nothing is freed while anybody is at work in here (inside);
+ * who was, looks in redis_settle() what has become of the connection, and tells the pool.
  *
  * Before a connection is ready it has said AUTH, SELECT and PING, and the server has agreed: one
  * that is loading, hangs or wants a password is found out here and not by a request.
@@ -17,92 +17,70 @@
 #include "back/redis_impl.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "back/pool.h"
 #include "back/reply.h"
 #include "base/must.h"
 
-/* ---- hiredis' hooks ---- */
+static void redis_on_watch(void *arg, int what);
+
+/* ---- the end ---- */
+
+/* Let go of what was hiredis'.  How much it has sent is known from now on. */
+static void
+redis_detach(struct redis *r)
+{
+	redis_note_written(r);
+	if (r->watch != NULL)
+		watch_free(&r->watch);
+	if (r->context != NULL)
+		redisFree(r->context);
+	r->context = NULL;
+	r->connected = false;
+}
 
 static void
-redis_want(struct redis *r, int wanted)
+redis_free(struct redis *r)
 {
-	if (r->wanted == wanted || r->watch == NULL)
-		return;
-	r->wanted = wanted;
-	if (watch_want(r->watch, wanted) == 0)
-		return;
-	redis_doom(r, NULL, "the connection cannot be watched");
+	redis_detach(r);
+	buf_fini(&r->out);
+	free(r->address);
+	arena_fini(&r->setup_arena);
+	explicit_bzero(r->setup_room, sizeof r->setup_room);	/* the password */
+	free(r);
+}
+
+/* Doomed, and seen to at the end of the turn. */
+static void
+redis_doom_later(struct redis *r, const char *text)
+{
+	redis_doom(r, NULL, "%s", text);
 	loop_after_turn(pool_loop(r->conn->pool), &r->task);
 }
 
 static void
-redis_add_read(void *arg)
+redis_doom_of_hiredis(struct redis *r)
 {
-	struct redis *r = arg;
+	const redisContext *c = r->context;
 
-	redis_want(r, r->wanted | WATCH_READ);
-}
-
-static void
-redis_del_read(void *arg)
-{
-	struct redis *r = arg;
-
-	redis_want(r, r->wanted & ~WATCH_READ);
-}
-
-/* hiredis has bytes to send.  While it connects, or when it could not send all, wait until it can; else gather. */
-static void
-redis_add_write(void *arg)
-{
-	struct redis *r = arg;
-
-	if (r->wanted & WATCH_WRITE)
-		return;
-	if (r->flushing || !(r->ac->c.flags & REDIS_CONNECTED))
-		redis_want(r, r->wanted | WATCH_WRITE);
-	else
-		loop_after_turn(pool_loop(r->conn->pool), &r->task);
-}
-
-static void
-redis_del_write(void *arg)
-{
-	struct redis *r = arg;
-
-	redis_want(r, r->wanted & ~WATCH_WRITE);
-}
-
-/* hiredis is about to free its context and close the descriptor. */
-static void
-redis_cleanup(void *arg)
-{
-	struct redis *r = arg;
-
-	redis_note_written(r);
-	if (r->ac->err == REDIS_ERR_EOF)
-		redis_doom(r, NULL, "the server closed the connection");
-	else
-		redis_doom(r, NULL, "%s", r->ac->err == 0 ? "closed" : r->ac->errstr);
-	watch_free(&r->watch);
-	r->ac = NULL;
+	redis_doom(r, NULL, "%s", c->err == REDIS_ERR_EOF ? "the server closed the connection" : c->errstr);
 }
 
 /* ---- the setup ---- */
 
-static void
-redis_send_setup(struct redis *r, size_t argc, const struct span *argv)
+void
+redis_send_own(struct redis *r, size_t argc, const struct span *argv)
 {
 	struct span command;
 
-	if (redis_command_args(&r->setup_arena, argc, argv, &command) != WEFT_OK ||
-	    redisAsyncFormattedCommand(r->ac, redis_on_reply, NULL, command.at, command.len) != REDIS_OK) {
+	if (redis_command_args(&r->setup_arena, argc, argv, &command) != WEFT_OK || buf_add(&r->out, command) != WEFT_OK) {
 		redis_doom(r, NULL, "out of memory");
 		return;
 	}
@@ -117,140 +95,51 @@ redis_begin_setup(struct redis *r)
 	char number[16];
 
 	if (u->password[0] != '\0' && u->user[0] != '\0')
-		redis_send_setup(r, 3, (struct span[]){ SPAN("AUTH"), span_str(u->user), span_str(u->password) });
+		redis_send_own(r, 3, (struct span[]){ SPAN("AUTH"), span_str(u->user), span_str(u->password) });
 	else if (u->password[0] != '\0')
-		redis_send_setup(r, 2, (struct span[]){ SPAN("AUTH"), span_str(u->password) });
+		redis_send_own(r, 2, (struct span[]){ SPAN("AUTH"), span_str(u->password) });
 	snprintf(number, sizeof number, "%u", r->database);
 	if (r->database != 0)
-		redis_send_setup(r, 2, (struct span[]){ SPAN("SELECT"), span_str(number) });
-	redis_send_setup(r, 1, (struct span[]){ SPAN("PING") });
+		redis_send_own(r, 2, (struct span[]){ SPAN("SELECT"), span_str(number) });
+	redis_send_own(r, 1, (struct span[]){ SPAN("PING") });
 }
 
-/* ---- the connection ---- */
+/* ---- connecting ---- */
 
-static void redis_connect_next(struct redis *r);
-
-/* Has hiredis bytes of a reply that is not whole?  The first byte of one it takes out of its buffer before the rest is there. */
 static bool
-redis_is_in_reply(const redisReader *reader)
+redis_is_unix(const struct back_url *u)
 {
-	if (reader->len > reader->pos)
-		return true;
-	if (reader->ridx < 0)
-		return false;
-#if HIREDIS_MAJOR >= 1
-	return reader->ridx > 0 || reader->task[0]->type >= 0;
-#else
-	return reader->ridx > 0 || reader->rstack[0].type >= 0;
-#endif
+	return strcmp(u->scheme, "redis+unix") == 0;
 }
 
-/* After each call into hiredis: has it freed its context, has the connection come to its end, is r itself to go? */
-static void
-redis_settle(struct redis *r)
-{
-	redisReader *reader;
-
-	if (r->inside > 0)
-		return;
-	if (r->conn == NULL) {
-		free(r->address);
-		arena_fini(&r->setup_arena);
-		explicit_bzero(r->setup_room, sizeof r->setup_room);	/* the password */
-		free(r);
-		return;
-	}
-	if (r->ac == NULL && r->conn->state == CONN_CONNECTING && r->tried < r->naddress && r->code[0] == '\0') {
-		redis_connect_next(r);
-		return;
-	}
-	reader = r->ac == NULL ? NULL : r->ac->c.reader;
-	if (reader != NULL && !redis_owes_reply(r) && redis_is_in_reply(reader))
-		redis_doom(r, NULL, "bytes came that nobody had asked for");
-	if (reader != NULL && reader->len > REDIS_BUFFER)
-		redis_doom(r, NULL, "a reply is larger than %d MB", REDIS_BUFFER >> 20);
-	if (r->doomed)
-		conn_is_dead(r->conn, r->code, "%s", r->text);
-}
-
-static void
-redis_on_watch(void *arg, int what)
-{
-	struct redis *r = arg;
-
-	r->inside++;
-	r->flushing = 1;
-	if (what & WATCH_WRITE)
-		redisAsyncHandleWrite(r->ac);
-	r->flushing = 0;
-	if ((what & WATCH_READ) && r->ac != NULL)
-		redisAsyncHandleRead(r->ac);
-	r->inside--;
-	redis_settle(r);
-}
-
-/* The end of the turn: send what was gathered. */
-static void
-redis_on_turn_end(void *arg)
-{
-	struct redis *r = arg;
-
-	r->inside++;
-	r->flushing = 1;
-	if (r->ac != NULL && !r->doomed)
-		redisAsyncHandleWrite(r->ac);
-	r->flushing = 0;
-	r->inside--;
-	redis_settle(r);
-}
-
-/* Take a new context of hiredis' over: hooks, reader, watch. */
-static bool
-redis_attach(struct redis *r, redisAsyncContext *ac)
-{
-	r->watch = watch_new(pool_loop(r->conn->pool), ac->c.fd, redis_on_watch, r);
-	if (r->watch == NULL)
-		return false;
-	r->ac = ac;
-	r->wanted = 0;
-	ac->data = r;
-	ac->ev.data = r;
-	ac->ev.addRead = redis_add_read;
-	ac->ev.delRead = redis_del_read;
-	ac->ev.addWrite = redis_add_write;
-	ac->ev.delWrite = redis_del_write;
-	ac->ev.cleanup = redis_cleanup;
-	redis_set_builders(r, ac->c.reader);
-	return true;
-}
-
-/* Begin to connect to one address.  A failure is reported at the end of the turn. */
+/* Begin to connect to one address; writable will it be when it is connected, or cannot be.  What fails at once is reported at the end of the turn. */
 static void
 redis_connect(struct redis *r, const char *address)
 {
 	const struct back_url *u = pool_url(r->conn->pool);
-	redisAsyncContext *ac;
 
-	if (address == NULL)
-		ac = redisAsyncConnectUnix(u->path);
-	else
-		ac = redisAsyncConnect(address, u->port == 0 ? REDIS_PORT : (int)u->port);
 	r->doomed = 0;
 	r->head = r->count = r->setup = 0;
 	r->given = r->written = 0;
-	if (ac == NULL || ac->err != 0 || !redis_attach(r, ac)) {
-		redis_doom(r, NULL, "%s", ac == NULL || ac->err == 0 ? "out of memory" : ac->errstr);
-		if (ac != NULL)
-			redisAsyncFree(ac);
-		loop_after_turn(pool_loop(r->conn->pool), &r->task);
+	buf_clear(&r->out);
+	r->context = address == NULL ? redisConnectUnixNonBlock(u->path) :
+	    redisConnectNonBlock(address, u->port == 0 ? REDIS_PORT : (int)u->port);
+	if (r->context == NULL || r->context->err != 0) {
+		redis_doom_later(r, r->context == NULL ? "out of memory" : r->context->errstr);
 		return;
 	}
-	redis_begin_setup(r);
+	redis_set_builders(r, r->context->reader);
+	r->watch = watch_new(pool_loop(r->conn->pool), r->context->fd, redis_on_watch, r);
+	if (r->watch == NULL || watch_want(r->watch, WATCH_WRITE) != 0)
+		redis_doom_later(r, "the connection cannot be watched");
+	else
+		redis_begin_setup(r);
 }
 
 static void
 redis_connect_next(struct redis *r)
 {
+	redis_detach(r);
 	redis_connect(r, r->address[r->tried++]);
 }
 
@@ -273,13 +162,134 @@ redis_on_resolved(void *arg, const struct resolved *found)
 	redis_connect_next(r);
 }
 
-/* ---- what the pool asks ---- */
-
-static bool
-redis_is_unix(const struct back_url *u)
+/* Writable for the first time. */
+static void
+redis_check_connected(struct redis *r)
 {
-	return strcmp(u->scheme, "redis+unix") == 0;
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(r->context->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		error = errno;
+	if (error == 0)
+		r->connected = true;
+	else
+		redis_doom(r, NULL, "%s", strerror(error));
 }
+
+/* ---- bytes ---- */
+
+/* Send what was gathered, and what the kernel did not take before. */
+static void
+redis_flush(struct redis *r)
+{
+	redisContext *c = r->context;
+	int done = 1;
+
+	if (r->out.len > 0 && redisAppendFormattedCommand(c, r->out.at, r->out.len) != REDIS_OK) {
+		redis_doom_of_hiredis(r);
+		return;
+	}
+	if (r->out.size > REDIS_OUT)
+		buf_fini(&r->out);
+	buf_clear(&r->out);
+	if (redisBufferWrite(c, &done) != REDIS_OK)
+		redis_doom_of_hiredis(r);
+	else if (watch_want(r->watch, done ? WATCH_READ : WATCH_READ | WATCH_WRITE) != 0)
+		redis_doom(r, NULL, "the connection cannot be watched");
+}
+
+/* Read once, and take the replies that are whole. */
+static void
+redis_read(struct redis *r)
+{
+	redisReader *reader = r->context->reader;
+	void *reply;
+
+	if (redisBufferRead(r->context) != REDIS_OK) {
+		redis_doom_of_hiredis(r);
+		return;
+	}
+	while (r->conn != NULL && redisReaderGetReply(reader, &reply) == REDIS_OK && reply != NULL)
+		redis_on_reply(r, reply);
+	if (reader->err != 0)
+		redis_doom(r, NULL, "%s", reader->errstr);
+}
+
+/* Has hiredis bytes of a reply that is not whole?  The first byte of one it takes out of its buffer before the rest is there. */
+static bool
+redis_is_in_reply(const redisReader *reader)
+{
+	if (reader->len > reader->pos)
+		return true;
+	if (reader->ridx < 0)
+		return false;
+#if HIREDIS_MAJOR >= 1
+	return reader->ridx > 0 || reader->task[0]->type >= 0;
+#else
+	return reader->ridx > 0 || reader->rstack[0].type >= 0;
+#endif
+}
+
+static void
+redis_check_reader(struct redis *r, const redisReader *reader)
+{
+	if (redis_is_in_reply(reader) && !redis_owes_reply(r))
+		redis_doom(r, NULL, "bytes came that nobody had asked for");
+	if (reader->len > REDIS_BUFFER)
+		redis_doom(r, NULL, "a reply is larger than %d MB", REDIS_BUFFER >> 20);
+}
+
+/* Nobody is at work in here any more: has the connection come to its end, is r itself to go? */
+static void
+redis_settle(struct redis *r)
+{
+	if (r->inside > 0)
+		return;
+	if (r->conn == NULL) {
+		redis_free(r);
+		return;
+	}
+	if (r->context != NULL && !r->doomed)
+		redis_check_reader(r, r->context->reader);
+	if (!r->doomed)
+		return;
+	if (r->conn->state == CONN_CONNECTING && r->tried < r->naddress && r->code[0] == '\0')
+		redis_connect_next(r);
+	else
+		conn_is_dead(r->conn, r->code, "%s", r->text);
+}
+
+static void
+redis_on_watch(void *arg, int what)
+{
+	struct redis *r = arg;
+
+	r->inside++;
+	if (!r->connected)
+		redis_check_connected(r);
+	if ((what & WATCH_WRITE) && !r->doomed)
+		redis_flush(r);
+	if ((what & WATCH_READ) && !r->doomed)
+		redis_read(r);
+	r->inside--;
+	redis_settle(r);
+}
+
+/* The end of the turn: send what was gathered. */
+static void
+redis_on_turn_end(void *arg)
+{
+	struct redis *r = arg;
+
+	r->inside++;
+	if (!r->doomed)
+		redis_flush(r);
+	r->inside--;
+	redis_settle(r);
+}
+
+/* ---- what the pool asks ---- */
 
 /* The database's number: "/2" behind a host, "?db=2" behind a socket's path. */
 static bool
@@ -336,7 +346,8 @@ redis_open(struct conn *c)
 	r->conn = c;
 	c->driver_data = r;
 	r->task = (struct loop_task){ .fn = redis_on_turn_end, .arg = r };
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, 4096);
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, REDIS_SETUP_MEMORY);
+	buf_init(&r->out, SIZE_MAX / 2);
 	redis_database(u, &r->database);
 	if (redis_is_unix(u)) {
 		redis_connect(r, NULL);
@@ -353,21 +364,20 @@ redis_send(struct conn *c, struct call *call)
 {
 	struct redis *r = c->driver_data;
 	const char *why;
-	size_t before;
 
-	if (redis_command_check(call->redis, &why) != WEFT_OK) {
+	if ((call->lease == NULL ? redis_command_check(call->redis, &why) : redis_lease_check(r, call, &why)) != WEFT_OK) {
 		call_explain(call, WEFT_INVALID, NULL, "%s", why);
 		return WEFT_INVALID;
 	}
-	if (r->doomed || r->ac == NULL)
+	if (r->doomed)
 		return WEFT_NOT_SENT;
-	before = sdslen(r->ac->c.obuf);
-	if (redisAsyncFormattedCommand(r->ac, redis_on_reply, NULL, call->redis.at, call->redis.len) != REDIS_OK ||
-	    sdslen(r->ac->c.obuf) - before != call->redis.len) {
-		redis_doom(r, NULL, "out of memory");
-		loop_after_turn(pool_loop(c->pool), &r->task);
+	if (buf_add(&r->out, call->redis) != WEFT_OK) {
+		redis_doom_later(r, "out of memory");
 		return WEFT_NOT_SENT;
 	}
+	/* What the kernel did not take before goes first, when it is writable. */
+	if (sdslen(r->context->obuf) == 0)
+		loop_after_turn(pool_loop(c->pool), &r->task);
 	conn_took(c, call, redis_push(r, call, call->redis.len));
 	return WEFT_OK;
 }
@@ -375,10 +385,39 @@ redis_send(struct conn *c, struct call *call)
 static void
 redis_abandon(struct conn *c, struct call *call)
 {
+	struct redis *r = c->driver_data;
 	struct redis_slot *s = call->slot;
 
 	must(s->call == call);
 	s->call = NULL;
+	r->spoilt |= call->lease != NULL;
+}
+
+/* Its answer is dealt with like that of the first PING: the connection is ready. */
+static void
+redis_ping(struct conn *c)
+{
+	static const struct span ping = SPAN("*1\r\n$4\r\nPING\r\n");
+	struct redis *r = c->driver_data;
+
+	/* What it held is over, and there may be many such answers in the life of a connection. */
+	arena_fini(&r->setup_arena);
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, 4096);
+	if (r->doomed || buf_add(&r->out, ping) != WEFT_OK) {
+		redis_doom_later(r, "out of memory");
+		return;
+	}
+	redis_push(r, NULL, ping.len);
+	r->setup++;
+	loop_after_turn(pool_loop(c->pool), &r->task);
+}
+
+static int
+redis_socket(const struct conn *c)
+{
+	const struct redis *r = c->driver_data;
+
+	return r->context == NULL ? -1 : r->context->fd;
 }
 
 static void
@@ -391,6 +430,8 @@ redis_close(struct conn *c)
 	loop_task_cancel(l, &r->task);
 	if (r->resolving != NULL)
 		resolve_cancel(&r->resolving);
+	if (r->watch != NULL)
+		watch_free(&r->watch);
 	redis_note_written(r);
 	for (; r->count > 0; redis_pop(r)) {
 		struct redis_slot s = *redis_first(r);
@@ -398,11 +439,8 @@ redis_close(struct conn *c)
 		if (s.call != NULL)
 			call_finish(s.call, s.begin < r->written ? WEFT_UNKNOWN : WEFT_NOT_SENT, NULL, NULL);
 	}
-	r->setup = 0;
 	r->doomed = 1;
 	r->conn = NULL;
-	if (r->ac != NULL)
-		redisAsyncFree(r->ac);	/* within a callback it waits for that to return */
 	redis_settle(r);
 }
 
@@ -419,5 +457,9 @@ const struct driver driver_redis = {
 	.open = redis_open,
 	.send = redis_send,
 	.abandon = redis_abandon,
+	.clean = redis_clean,
 	.close = redis_close,
+	.ping = redis_ping,
+	.socket = redis_socket,
+	.failover = (const char *const[]){ "READONLY", "LOADING", "MASTERDOWN", NULL },
 };

@@ -3,19 +3,21 @@
 #define BACK_REDIS_IMPL_H
 
 /*
- * One connection to Redis, shared by redis.c (its life, the driver) and
- * redis_reply.c (what comes back).  Nobody else includes it.
+ * One connection to Redis, shared by redis.c (its life, the driver), redis_reply.c (what comes
+ * back) and redis_lease.c (what a borrower may do to it).  Nobody else includes it.
  */
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <hiredis/async.h>
 #include <hiredis/hiredis.h>
+#include <hiredis/sds.h>
 
 #include "back/driver.h"
+#include "back/reply.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "loop/loop.h"
 #include "loop/resolve.h"
 
@@ -26,6 +28,8 @@ enum {
 	REDIS_NESTING = 7,
 	REDIS_ELEMENTS = 1 << 20,		/* of one array */
 	REDIS_BUFFER = 64 << 20,		/* bytes of one reply, before it is whole */
+	REDIS_OUT = 65536,			/* bytes of commands for which memory is kept */
+	REDIS_SETUP_MEMORY = 4096,		/* of commands of the driver's own, and their replies */
 	REDIS_PORT = 6379,
 };
 
@@ -35,22 +39,27 @@ struct redis_slot {
 };
 
 struct redis {
-	struct conn *conn;	/* NULL: the pool has closed it, and hiredis is still at work */
-	redisAsyncContext *ac;	/* NULL: not connected yet, or freed by hiredis */
+	struct conn *conn;	/* NULL: the pool has closed it, from within */
+	redisContext *context;	/* NULL: its address is not known yet */
 	struct watch *watch;
-	int wanted;		/* WATCH_ bits */
+	struct buf out;		/* commands that hiredis was not given yet */
 	struct loop_task task;	/* send, or report what cannot be reported at once */
-	unsigned inside;	/* calls into hiredis that have not returned */
-	int flushing;
+	unsigned inside;	/* functions that are at work with it */
+	bool connected;
 
 	struct resolve *resolving;
 	char (*address)[INET6_ADDRSTRLEN];	/* what the host's name means; NULL for a unix socket */
 	unsigned naddress, tried;
 
-	unsigned setup;		/* replies of AUTH, SELECT and PING that are owed */
+	unsigned setup;		/* replies of AUTH, SELECT and PING that are owed; later, of what makes the connection as it was */
 	unsigned database;
 	struct arena setup_arena;
 	char setup_room[1024];
+
+	/* What a borrower has left behind; a transaction is in conn->in_transaction. */
+	bool watching;		/* WATCH */
+	bool moved;		/* perhaps in another database */
+	bool spoilt;		/* what nothing here can undo, or nobody knows */
 
 	int doomed;		/* of no use: code and text say why */
 	char code[16];
@@ -61,7 +70,16 @@ struct redis {
 	struct redis_slot ring[REDIS_RING];
 };
 
-/* Put a call's len bytes, just given to hiredis, in the ring; call may be NULL.  Returns its slot. */
+/* Gather a command of the driver's own; its reply is counted in setup. */
+void redis_send_own(struct redis *r, size_t argc, const struct span *argv);
+
+/* May a call on a connection that is lent be sent?  Returns WEFT_OK with its effect noted, or WEFT_INVALID with one sentence in why. */
+enum weft_rc redis_lease_check(struct redis *r, struct call *call, const char **why);
+
+/* The driver's clean(). */
+enum conn_clean redis_clean(struct conn *c);
+
+/* Put a call's len bytes, just gathered, in the ring; call may be NULL.  Returns its slot. */
 struct redis_slot *redis_push(struct redis *r, struct call *call, size_t len);
 
 /* Returns the slot whose reply comes next; only while there is one. */
@@ -70,22 +88,22 @@ struct redis_slot *redis_first(struct redis *r);
 /* Take that slot out. */
 void redis_pop(struct redis *r);
 
-/* Bring r->written up to date with what hiredis has sent. */
+/* Bring r->written up to date with what was sent. */
 void redis_note_written(struct redis *r);
 
 /* Returns true when a command has been sent whole whose reply has not come. */
 bool redis_owes_reply(struct redis *r);
 
 /*
- * The connection is of no use: no call goes down it any more; the pool is told as soon as nothing
- * of hiredis' is on the stack.  The first reason counts.
+ * The connection is of no use: no call goes down it any more; the pool is told as soon as nobody is
+ * at work with it.  The first reason counts.
  */
 void redis_doom(struct redis *r, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Let hiredis' reader build replies with functions of ours. */
 void redis_set_builders(struct redis *r, redisReader *reader);
 
-/* hiredis' callback of every command. */
-void redis_on_reply(redisAsyncContext *ac, void *reply, void *privdata);
+/* The next reply has come, and is whole.  May close the connection: then r->conn is NULL. */
+void redis_on_reply(struct redis *r, struct weft_reply *reply);
 
 #endif

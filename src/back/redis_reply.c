@@ -2,7 +2,7 @@
 /*
  * Redis: whose reply is it, and what does it say.
  *
- * The ring has a slot for every command that hiredis was given, in order.  A slot stays
+ * The ring has a slot for every command that was taken, in order.  A slot stays
  * when its call is abandoned, and its reply is skipped.
  *
  * Replies are built by functions of ours in hiredis' reader, straight in the
@@ -49,8 +49,8 @@ redis_pop(struct redis *r)
 void
 redis_note_written(struct redis *r)
 {
-	if (r->ac != NULL && r->ac->c.obuf != NULL)
-		r->written = r->given - sdslen(r->ac->c.obuf);
+	if (r->context != NULL)
+		r->written = r->given - sdslen(r->context->obuf) - r->out.len;
 }
 
 bool
@@ -111,6 +111,7 @@ redis_built(struct redis *r, const redisReadTask *task, struct weft_reply *reply
 			redis_doom(r, NULL, "the answer to AUTH, SELECT or PING is too long");
 			return NULL;
 		}
+		r->spoilt |= s->call->effect != REDIS_PLAIN;
 		call_finish(s->call, WEFT_TOO_LARGE, NULL, "the reply is too large for the request's memory");
 		s->call = NULL;
 		return &redis_skipped;
@@ -160,7 +161,7 @@ redis_build_array(const redisReadTask *task, int count)
 	if (!redis_may_build(r, task))
 		return NULL;
 	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS ||
-	    r->ac->c.reader->ridx >= REDIS_NESTING) {
+	    r->context->reader->ridx >= REDIS_NESTING) {
 		redis_doom(r, NULL, "an array in a reply is too long or nested too deep");
 		return NULL;
 	}
@@ -250,6 +251,8 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	r->setup--;
 	if (reply->kind == REPLY_ERROR)
 		reply_error_code(reply, code, sizeof code);
+	if (r->conn->state == CONN_CLEANING && !reply_is_ok(reply))
+		redis_doom(r, NULL, "what a borrower left behind could not be undone");
 	/* A user who may not PING has been let in none the less. */
 	if (reply->kind == REPLY_ERROR && (r->setup > 0 || strcmp(code, "NOPERM") != 0))
 		redis_doom(r, code, "%s", reply->text.at);
@@ -259,15 +262,38 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	conn_is_ready(r->conn);
 }
 
-/* The server will not do its work for a while: let the pool find out when, and others where. */
+/* EXEC or DISCARD has ended what MULTI began; that some command could not be queued makes it end, too. */
 static bool
-redis_is_unfit(const char *code)
+redis_is_ended(const struct weft_reply *reply)
 {
-	return strcmp(code, "LOADING") == 0 || strcmp(code, "READONLY") == 0 || strcmp(code, "MASTERDOWN") == 0;
+	char code[16];
+
+	if (reply->kind != REPLY_ERROR)
+		return true;
+	reply_error_code(reply, code, sizeof code);
+	return strcmp(code, "EXECABORT") == 0;
+}
+
+/* What a reply says of the connection, after a command with this effect. */
+static void
+redis_learn(struct redis *r, enum redis_effect effect, const struct weft_reply *reply)
+{
+	struct conn *c = r->conn;
+
+	if (effect == REDIS_EXECUTES && redis_is_ended(reply))
+		c->in_transaction = r->watching = false;
+	else if (effect == REDIS_EXECUTES)
+		r->spoilt = true;
+	/* Within MULTI they are "QUEUED", or errors. */
+	if (!reply_is_ok(reply))
+		return;
+	c->in_transaction |= effect == REDIS_BEGINS;
+	r->watching |= effect == REDIS_WATCHES;
+	r->watching &= effect != REDIS_UNWATCHES;
 }
 
 static void
-redis_finish(struct redis *r, struct call *call, struct weft_reply *reply)
+redis_finish(struct call *call, struct weft_reply *reply)
 {
 	char code[16];
 
@@ -277,26 +303,24 @@ redis_finish(struct redis *r, struct call *call, struct weft_reply *reply)
 		return;
 	}
 	reply_error_code(reply, code, sizeof code);
-	if (redis_is_unfit(code))
-		redis_doom(r, code, "%s", reply->text.at);
 	call_finish(call, WEFT_REFUSED, code, "%s", reply->text.at);
 }
 
 void
-redis_on_reply(redisAsyncContext *ac, void *reply, void *privdata)
+redis_on_reply(struct redis *r, struct weft_reply *reply)
 {
-	struct redis *r = ac->data;
 	struct call *call;
 
-	if (reply == NULL || r->conn == NULL)
-		return;		/* hiredis is closing; close() tells the calls */
 	if (r->setup > 0) {
 		redis_on_setup_reply(r, reply);
 		return;
 	}
 	call = redis_first(r)->call;
 	redis_pop(r);
-	if (call != NULL)
-		redis_finish(r, call, reply);
+	if (call != NULL) {
+		if (call->effect != REDIS_PLAIN)
+			redis_learn(r, call->effect, reply);
+		redis_finish(call, reply);
+	}
 	conn_gave(r->conn);
 }

@@ -2,14 +2,11 @@
 /*
  * Redis commands made, and replies built, in an arena.
  *
- * A command is formatted in two passes over the format: the first counts the
- * bytes, the second writes them, so the arena gives exactly one piece of memory.
- * The pieces of one word are written back to back behind a length that is known
- * from the first pass.
+ * The protocol wants lengths first.  So a format is first taken apart into pieces, which point
+ * to where the bytes are; then one piece of memory is filled with them.
  */
 #include "back/reply.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct weft_reply *
@@ -45,6 +42,12 @@ reply_new_array(struct arena *a, size_t count)
 	return r->element == NULL ? NULL : r;
 }
 
+bool
+reply_is_ok(const struct weft_reply *r)
+{
+	return r->kind == REPLY_STATUS && span_equal(r->text, SPAN("OK"));
+}
+
 void
 reply_error_code(const struct weft_reply *r, char *out, size_t size)
 {
@@ -60,121 +63,175 @@ reply_error_code(const struct weft_reply *r, char *out, size_t size)
 
 /* ---- formatting ---- */
 
-/* One conversion or run of plain bytes of a word. */
-struct redis_piece {
-	struct span bytes;
-	char number[24];
+enum { REDIS_HEAD = 24 };	/* '$' or '*', at most 20 digits, "\r\n"; or a number with its sign */
+
+/* A format taken apart: for each word a piece without bytes whose length is the word's, and then its pieces, none of them empty. */
+struct redis_pieces {
+	struct arena *arena;
+	struct span *at;
+	size_t count, words, bytes;
 };
 
-static struct span
-redis_piece_number(struct redis_piece *piece, const char *fmt, unsigned long long value)
+/* Write n's digits before end.  Returns where they begin.  Several times a command: no snprintf. */
+static char *
+redis_digits(char *end, unsigned long long n)
 {
-	int n = snprintf(piece->number, sizeof piece->number, fmt, value);
-
-	return (struct span){ piece->number, n < 0 ? 0 : (size_t)n };
+	do
+		*--end = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	return end;
 }
 
-/* Take a number after its length, '\0', 'l' or 'L' for ll, as a long long; those without a sign keep their bits. */
-static unsigned long long
-redis_piece_take(char length, bool is_signed, va_list *ap)
+static enum weft_rc
+redis_piece_number(struct redis_pieces *p, unsigned long long n, bool is_negative)
 {
-	if (is_signed)
-		return (unsigned long long)(length == 'L' ? va_arg(*ap, long long) :
-		    length == 'l'			  ? va_arg(*ap, long) :
-							    va_arg(*ap, int));
-	return length == 'L' ? va_arg(*ap, unsigned long long) :
-	    length == 'l'    ? va_arg(*ap, unsigned long) :
-			       va_arg(*ap, unsigned);
+	char *room = arena_alloc(p->arena, REDIS_HEAD), *at;
+
+	if (room == NULL)
+		return WEFT_SYSTEM;
+	at = redis_digits(room + REDIS_HEAD, n);
+	if (is_negative)
+		*--at = '-';
+	p->at[p->count] = (struct span){ at, (size_t)(room + REDIS_HEAD - at) };
+	return WEFT_OK;
 }
 
-/* The conversion behind a '%' at *fmt; false when it is not one of ours. */
-static bool
-redis_piece_convert(struct redis_piece *piece, const char **fmt, va_list *ap)
+/* With length '\0', 'l', or 'L' for ll. */
+static enum weft_rc
+redis_piece_signed(struct redis_pieces *p, char length, va_list *ap)
+{
+	long long n = length == 'L' ? va_arg(*ap, long long) : length == 'l' ? va_arg(*ap, long) : va_arg(*ap, int);
+
+	return redis_piece_number(p, n < 0 ? 0 - (unsigned long long)n : (unsigned long long)n, n < 0);
+}
+
+static enum weft_rc
+redis_piece_unsigned(struct redis_pieces *p, char length, va_list *ap)
+{
+	unsigned long long n = length == 'L' ? va_arg(*ap, unsigned long long) :
+	    length == 'l'		     ? va_arg(*ap, unsigned long) :
+					       va_arg(*ap, unsigned);
+
+	return redis_piece_number(p, n, false);
+}
+
+/* The conversion behind a '%' at *fmt. */
+static enum weft_rc
+redis_piece_convert(struct redis_pieces *p, const char **fmt, va_list *ap)
 {
 	const char *f = *fmt;
 	char length = f[0] != 'l' ? '\0' : f[1] == 'l' ? 'L' : 'l';
+	struct span *s = &p->at[p->count];
 
 	f += length == 'L' ? 2 : length == 'l';
-	*fmt = f + 1;
-	if (*f == 'd' || *f == 'i') {
-		piece->bytes = redis_piece_number(piece, "%lld", redis_piece_take(length, true, ap));
-		return true;
-	}
-	if (*f == 'u') {
-		piece->bytes = redis_piece_number(piece, "%llu", redis_piece_take(length, false, ap));
-		return true;
-	}
+	*fmt = f + (*f != '\0');
+	if (*f == 'd' || *f == 'i')
+		return redis_piece_signed(p, length, ap);
+	if (*f == 'u')
+		return redis_piece_unsigned(p, length, ap);
 	if (length != '\0')
-		return false;
+		return WEFT_INVALID;
 	switch (*f) {
 	case 's':
-		piece->bytes.at = va_arg(*ap, const char *);
-		piece->bytes.len = piece->bytes.at == NULL ? 0 : strlen(piece->bytes.at);
-		return true;
+		s->at = va_arg(*ap, const char *);
+		s->len = s->at == NULL ? 0 : strlen(s->at);
+		return WEFT_OK;
 	case 'b':
-		piece->bytes.at = va_arg(*ap, const char *);
-		piece->bytes.len = va_arg(*ap, size_t);
-		return true;
+		s->at = va_arg(*ap, const char *);
+		s->len = va_arg(*ap, size_t);
+		if (s->at == NULL)
+			s->len = 0;
+		return WEFT_OK;
 	case '%':
-		piece->bytes = SPAN("%");
-		return true;
+		*s = SPAN("%");
+		return WEFT_OK;
 	default:
-		return false;
+		return WEFT_INVALID;
 	}
 }
 
 /* The next piece of the word that *fmt stands in.  Not to be called at a blank or the end. */
-static bool
-redis_piece_next(struct redis_piece *piece, const char **fmt, va_list *ap)
+static enum weft_rc
+redis_piece_next(struct redis_pieces *p, const char **fmt, va_list *ap)
 {
-	if (**fmt == '%') {
+	const char *f = *fmt;
+
+	if (*f == '%') {
 		++*fmt;
-		return redis_piece_convert(piece, fmt, ap);
+		return redis_piece_convert(p, fmt, ap);
 	}
-	piece->bytes = (struct span){ *fmt, strcspn(*fmt, " %") };
-	*fmt += piece->bytes.len;
-	return true;
+	while (*f != '\0' && *f != ' ' && *f != '%')
+		f++;
+	p->at[p->count] = (struct span){ *fmt, (size_t)(f - *fmt) };
+	*fmt = f;
+	return WEFT_OK;
 }
 
-enum { REDIS_HEAD = 24 };	/* '$' or '*', at most 20 digits, "\r\n" */
+static enum weft_rc
+redis_pieces_of_word(struct redis_pieces *p, const char **fmt, va_list *ap)
+{
+	struct span *head = &p->at[p->count++];
+	enum weft_rc rc = WEFT_OK;
 
-/* Write the head "$12\r\n" or "*3\r\n".  Returns its length.  Twice a word of every command: no snprintf. */
+	*head = (struct span){ NULL, 0 };
+	while (**fmt != '\0' && **fmt != ' ' && rc == WEFT_OK) {
+		rc = redis_piece_next(p, fmt, ap);
+		if (rc != WEFT_OK || p->at[p->count].len == 0)
+			continue;
+		head->len += p->at[p->count++].len;
+	}
+	p->bytes += head->len;
+	return rc;
+}
+
+/* Count the words.  Returns how many pieces there can be at most: each begins with a word, with a '%', or behind the conversion of one. */
+static size_t
+redis_pieces_count(struct redis_pieces *p, const char *fmt)
+{
+	size_t conversions = 0;
+
+	for (char before = ' '; *fmt != '\0'; before = *fmt++) {
+		p->words += before == ' ' && *fmt != ' ';
+		conversions += *fmt == '%';
+	}
+	return 2 * (p->words + conversions);
+}
+
+static enum weft_rc
+redis_pieces_take(struct redis_pieces *p, const char *fmt, va_list *ap)
+{
+	size_t most = redis_pieces_count(p, fmt);
+	enum weft_rc rc = WEFT_OK;
+
+	if (p->words == 0 || p->words > REDIS_WORDS_MAX)
+		return WEFT_INVALID;
+	p->at = arena_alloc(p->arena, most * sizeof *p->at);
+	if (p->at == NULL)
+		return WEFT_SYSTEM;
+	for (; rc == WEFT_OK && *fmt != '\0'; fmt += *fmt == ' ')
+		if (*fmt != ' ')
+			rc = redis_pieces_of_word(p, &fmt, ap);
+	return rc;
+}
+
+/* Write the head "$12\r\n" or "*3\r\n".  Returns its length. */
 static size_t
 redis_head(char *out, char kind, size_t n)
 {
-	char digit[REDIS_HEAD];
-	size_t at = sizeof digit, len;
+	char room[REDIS_HEAD], *at;
+	size_t len;
 
-	digit[--at] = '\n';
-	digit[--at] = '\r';
-	do
-		digit[--at] = (char)('0' + n % 10);
-	while ((n /= 10) > 0);
-	digit[--at] = kind;
-	len = sizeof digit - at;
-	memcpy(out, digit + at, len);
-	return len;
-}
-
-/* First pass: the length of each word.  Returns how many words there are, 0 when fmt is bad. */
-static size_t
-redis_measure(const char *fmt, va_list *ap, size_t *length)
-{
-	struct redis_piece piece;
-	size_t words = 0;
-
-	for (fmt += strspn(fmt, " "); *fmt != '\0'; fmt += strspn(fmt, " ")) {
-		if (words == REDIS_WORDS_MAX)
-			return 0;
-		length[words] = 0;
-		while (*fmt != '\0' && *fmt != ' ') {
-			if (!redis_piece_next(&piece, &fmt, ap))
-				return 0;
-			length[words] += piece.bytes.len;
-		}
-		words++;
+	if (n < 10) {
+		memcpy(out, (char[]){ kind, (char)('0' + n), '\r', '\n' }, 4);
+		return 4;
 	}
-	return words;
+	room[sizeof room - 2] = '\r';
+	room[sizeof room - 1] = '\n';
+	at = redis_digits(room + sizeof room - 2, n);
+	*--at = kind;
+	len = (size_t)(room + sizeof room - at);
+	memcpy(out, at, len);
+	return len;
 }
 
 static char *
@@ -199,30 +256,29 @@ redis_begin(struct arena *a, size_t words, size_t bytes, char **at)
 enum weft_rc
 redis_command_vformat(struct arena *a, const char *fmt, va_list ap, struct span *out)
 {
-	static _Thread_local size_t length[REDIS_WORDS_MAX];	/* not on a fiber's stack */
-	struct redis_piece piece;
-	size_t words, bytes = 0, word = 0;
+	struct redis_pieces p = { .arena = a };
+	enum weft_rc rc;
 	char *whole, *at;
 	va_list again;
 
 	va_copy(again, ap);
-	words = redis_measure(fmt, &again, length);
+	rc = redis_pieces_take(&p, fmt, &again);
 	va_end(again);
-	if (words == 0)
-		return WEFT_INVALID;
-	for (size_t i = 0; i < words; i++)
-		bytes += length[i];
-	whole = redis_begin(a, words, bytes, &at);
+	if (rc != WEFT_OK)
+		return rc;
+	whole = redis_begin(a, p.words, p.bytes, &at);
 	if (whole == NULL)
 		return WEFT_SYSTEM;
-	va_copy(again, ap);
-	for (fmt += strspn(fmt, " "); *fmt != '\0'; fmt += strspn(fmt, " ")) {
-		at += redis_head(at, '$', length[word++]);
-		while (*fmt != '\0' && *fmt != ' ' && redis_piece_next(&piece, &fmt, &again))
-			at = redis_put(at, piece.bytes);
-		at = redis_put(at, SPAN("\r\n"));
+	at += redis_head(at, '$', p.at[0].len);
+	for (size_t i = 1; i < p.count; i++) {
+		if (p.at[i].at == NULL) {
+			at = redis_put(at, SPAN("\r\n"));
+			at += redis_head(at, '$', p.at[i].len);
+		} else {
+			at = redis_put(at, p.at[i]);
+		}
 	}
-	va_end(again);
+	at = redis_put(at, SPAN("\r\n"));
 	*out = (struct span){ whole, (size_t)(at - whole) };
 	return WEFT_OK;
 }

@@ -3,22 +3,27 @@
 
 #include <stdint.h>
 
+/* One piece of memory: the result, its names, its cells. */
 struct weft_rows *
 rows_new(struct arena *a, unsigned columns, size_t count)
 {
-	struct weft_rows *r = arena_zalloc(a, sizeof *r);
+	size_t names = columns * sizeof(char *), head = sizeof(struct weft_rows) + names;
+	struct weft_rows *r;
 
+	_Static_assert(sizeof(struct weft_rows) % _Alignof(struct span) == 0 && sizeof(char *) % _Alignof(struct span) == 0,
+	    "what stands behind the other is aligned");
+	if (columns > 0 && count > (SIZE_MAX - head) / sizeof(struct span) / columns)
+		return NULL;
+	r = arena_zalloc(a, head + count * columns * sizeof(struct span));
 	if (r == NULL)
 		return NULL;
 	r->columns = columns;
 	r->count = count;
-	if (columns == 0)
-		return r;
-	if (count > SIZE_MAX / sizeof *r->cell / columns)
-		return NULL;
-	r->name = arena_zalloc(a, columns * sizeof *r->name);
-	r->cell = count == 0 ? NULL : arena_zalloc(a, count * columns * sizeof *r->cell);
-	return r->name == NULL || (count > 0 && r->cell == NULL) ? NULL : r;
+	if (columns > 0)
+		r->name = (const char **)(r + 1);
+	if (columns > 0 && count > 0)
+		r->cell = (struct span *)(r->name + columns);
+	return r;
 }
 
 struct span

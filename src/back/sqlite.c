@@ -11,6 +11,9 @@
  *
  * sqlite:/absolute/path, sqlite:relative/path, ?mode=ro.  sqlite::memory: is private to
  * its connection, so it needs a pool with max = 1; it is empty after the connection idled out (min = 1 keeps it).
+ * A connection that is lent may have a transaction over several statements; temporary tables, other files and settings
+ * are refused there too, so to roll back is all that makes it as it was.
+ *
  * A function pg_sleep(seconds) is there so that a statement which waits can be written for both SQL back ends.
  */
 #include "back/sqlite.h"
@@ -20,7 +23,6 @@
 #include <string.h>
 
 #include "back/pool.h"
-#include "back/rows.h"
 #include "back/sqltext.h"
 #include "base/must.h"
 #include "loop/loop.h"
@@ -50,8 +52,7 @@ sqlite_free(struct sqlite *d)
 	must(d->db == NULL);
 	free(d->ask.values);
 	buf_fini(&d->ask.bytes);
-	buf_fini(&d->answer.bytes);
-	buf_fini(&d->answer.cells);
+	rows_draft_fini(&d->answer.rows);
 	free(d);
 }
 
@@ -128,8 +129,7 @@ sqlite_open(struct conn *c)
 	snprintf(d->path, sizeof d->path, "%s", url->path);
 	stmts_init(&d->stmts, SQLITE_PREPARED);
 	buf_init(&d->ask.bytes, SIZE_MAX / 2);
-	buf_init(&d->answer.bytes, SQLITE_RESULT_MAX);
-	buf_init(&d->answer.cells, SQLITE_RESULT_MAX);
+	rows_draft_init(&d->answer.rows, SQLITE_RESULT_MAX);
 	atomic_init(&d->unwanted, false);
 	c->driver_data = d;
 	if (d->threads != NULL && sqlite_start(d, SQLITE_IS_OPENING, sqlite_job_open, sqlite_on_opened) == WEFT_OK)
@@ -169,7 +169,7 @@ sqlite_close(struct conn *c)
 		sqlite_end(d);
 }
 
-/* ---- calls ---- */
+/* ---- what is asked, and answered ---- */
 
 static size_t
 sqlite_value_size(const struct value *v)
@@ -212,7 +212,7 @@ sqlite_ask_copy(struct sqlite_ask *a, const struct call *call)
 	a->nvalues = call->nvalues;
 }
 
-/* One large statement or result should not be held for the life of the connection. */
+/* One large statement should not be held for the life of the connection. */
 static void
 sqlite_buf_shrink(struct buf *b)
 {
@@ -222,27 +222,6 @@ sqlite_buf_shrink(struct buf *b)
 		buf_clear(b);
 }
 
-/* Build the rows of the answer in the call's arena; NULL when memory is refused. */
-static struct weft_rows *
-sqlite_rows(struct arena *a, const struct sqlite_answer *from)
-{
-	const struct sqlite_cell *cell = (const struct sqlite_cell *)(const void *)from->cells.at;
-	struct weft_rows *r = rows_new(a, from->columns, from->count);
-	char *bytes = r == NULL ? NULL : arena_alloc(a, from->bytes.len);
-
-	if (bytes == NULL)
-		return NULL;
-	if (from->bytes.len > 0)
-		memcpy(bytes, from->bytes.at, from->bytes.len);
-	r->affected = from->affected;
-	for (unsigned i = 0; i < from->columns; i++)
-		r->name[i] = bytes + (cell++)->at;
-	for (size_t i = 0; i < from->count * from->columns; i++, cell++)
-		if (cell->len != SQLITE_NO_CELL)
-			r->cell[i] = (struct span){ bytes + cell->at, (size_t)cell->len };
-	return r;
-}
-
 static void
 sqlite_finish(struct call *call, const struct sqlite_answer *from)
 {
@@ -250,11 +229,79 @@ sqlite_finish(struct call *call, const struct sqlite_answer *from)
 		call_finish(call, from->rc, from->code, "%s", from->text);
 		return;
 	}
-	call->rows = sqlite_rows(call->arena, from);
+	call->rows = rows_draft_make(&from->rows, call->arena);
 	if (call->rows != NULL)
 		call_finish(call, WEFT_OK, NULL, NULL);
 	else
 		call_finish(call, WEFT_SYSTEM, NULL, "no memory for the result");
+}
+
+/* ---- given back ---- */
+
+static void
+sqlite_on_rolled_back(void *arg)
+{
+	struct sqlite *d = arg;
+
+	d->state = SQLITE_IS_IDLE;
+	if (d->conn == NULL) {
+		sqlite_end(d);
+		return;
+	}
+	d->conn->in_transaction = d->answer.in_transaction;
+	if (d->answer.in_transaction)
+		conn_is_dead(d->conn, NULL, "a borrower's transaction could not be rolled back");
+	else
+		conn_is_ready(d->conn);
+}
+
+/* No job runs. */
+static enum conn_clean
+sqlite_wash(struct sqlite *d)
+{
+	if (!d->conn->in_transaction)
+		return CONN_CLEAN;
+	return sqlite_start(d, SQLITE_IS_RUNNING, sqlite_job_rollback, sqlite_on_rolled_back) == WEFT_OK ? CONN_WASHING : CONN_SPOILT;
+}
+
+static enum conn_clean
+sqlite_clean(struct conn *c)
+{
+	struct sqlite *d = c->driver_data;
+
+	return d->state == SQLITE_IS_IDLE ? sqlite_wash(d) : CONN_WASHING;
+}
+
+/* What was abandoned is over. */
+static void
+sqlite_go_on_washing(struct sqlite *d)
+{
+	switch (sqlite_wash(d)) {
+	case CONN_CLEAN:
+		conn_is_ready(d->conn);
+		break;
+	case CONN_WASHING:
+		break;
+	case CONN_SPOILT:
+		conn_is_dead(d->conn, NULL, "no thread to roll back a borrower's transaction");
+		break;
+	}
+}
+
+/* ---- calls ---- */
+
+static void
+sqlite_ran(struct sqlite *d)
+{
+	bool washing = d->conn->state == CONN_CLEANING;
+
+	if (d->answer.broken) {
+		conn_is_dead(d->conn, d->answer.code, "%s", d->answer.text);
+		return;
+	}
+	conn_gave(d->conn);
+	if (washing)
+		sqlite_go_on_washing(d);
 }
 
 static void
@@ -265,17 +312,32 @@ sqlite_on_ran(void *arg)
 
 	d->state = SQLITE_IS_IDLE;
 	d->call = NULL;
+	if (d->conn != NULL)
+		d->conn->in_transaction = d->answer.in_transaction;
 	if (call != NULL)
 		sqlite_finish(call, &d->answer);
 	sqlite_buf_shrink(&d->ask.bytes);
-	sqlite_buf_shrink(&d->answer.bytes);
-	sqlite_buf_shrink(&d->answer.cells);
+	rows_draft_shrink(&d->answer.rows);
 	if (d->conn == NULL)
 		sqlite_end(d);
-	else if (d->answer.broken)
-		conn_is_dead(d->conn, d->answer.code, "%s", d->answer.text);
 	else
-		conn_gave(d->conn);
+		sqlite_ran(d);
+}
+
+/* May it be sent?  Savepoints and the like are for connections that are lent. */
+static enum weft_rc
+sqlite_look(struct call *call)
+{
+	const char *word = sql_session_word(call->sql);
+
+	if (word == NULL || (call->lease != NULL && sql_trace(call->sql) == SQL_LEAVES_TRANSACTION))
+		return WEFT_OK;
+	if (call->lease != NULL)
+		call_explain(call, WEFT_INVALID, NULL, "%s changes the connection for those who have it afterwards", word);
+	else
+		call_explain(call, WEFT_INVALID, NULL,
+		    "%s changes the state of the connection, which is shared with other requests: use weft_begin or weft_lend", word);
+	return WEFT_INVALID;
 }
 
 static enum weft_rc
@@ -283,14 +345,10 @@ sqlite_send(struct conn *c, struct call *call)
 {
 	struct sqlite *d = c->driver_data;
 	const struct pool_conf *conf = pool_settings(c->pool);
-	const char *word = sql_session_word(call->sql);
-	enum weft_rc rc;
+	enum weft_rc rc = sqlite_look(call);
 
-	if (word != NULL) {
-		call_explain(call, WEFT_INVALID, NULL,
-		    "%s changes the state of the connection, which is shared with other requests", word);
-		return WEFT_INVALID;
-	}
+	if (rc != WEFT_OK)
+		return rc;
 	if (call->nvalues > SQLITE_VALUES) {
 		call_explain(call, WEFT_INVALID, NULL, "more than %d values", SQLITE_VALUES);
 		return WEFT_INVALID;
@@ -299,6 +357,7 @@ sqlite_send(struct conn *c, struct call *call)
 	if (rc != WEFT_OK)
 		return rc;
 	sqlite_ask_copy(&d->ask, call);
+	d->ask.lent = call->lease != NULL;
 	/* Before the call's own time is over, so that the asker hears of the lock. */
 	d->ask.busy_until = clock_add(loop_now(pool_loop(c->pool)), clock_min(SQLITE_BUSY_WAIT, conf->call_timeout / 2));
 	rc = sqlite_start(d, SQLITE_IS_RUNNING, sqlite_job_run, sqlite_on_ran);
@@ -322,6 +381,13 @@ sqlite_abandon(struct conn *c, struct call *call)
 		conn_gave(c);
 }
 
+/* One that will write says so at once: where it begins by reading, what another wrote meanwhile would be its end. */
+static const char *
+sqlite_begin(const struct back_url *url)
+{
+	return strcmp(url->query, "mode=ro") == 0 ? "BEGIN" : "BEGIN IMMEDIATE";
+}
+
 const struct driver driver_sqlite = {
 	.name = "sqlite",
 	.schemes = (const char *const[]){ "sqlite", NULL },
@@ -333,5 +399,7 @@ const struct driver driver_sqlite = {
 	.open = sqlite_open,
 	.send = sqlite_send,
 	.abandon = sqlite_abandon,
+	.clean = sqlite_clean,
+	.begin = sqlite_begin,
 	.close = sqlite_close,
 };

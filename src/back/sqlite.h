@@ -6,7 +6,7 @@
  * What the files of the SQLite driver share; nobody else includes it.
  *
  *	sqlite.c        on the loop: the driver's table, calls in and results out
- *	sqlite_job.c    on a thread: open, run one statement, close
+ *	sqlite_job.c    on a thread: open, run one statement, roll back, close
  *	sqlite_guard.c  on a thread: waits that end, what statements may not do, names of errors
  *
  * One thread at a time uses a connection: the loop hands all of `ask` over with the
@@ -21,6 +21,7 @@
 #include <sqlite3.h>
 
 #include "back/driver.h"
+#include "back/rows_draft.h"
 #include "back/stmts.h"
 #include "base/buf.h"
 #include "loop/thread.h"
@@ -29,7 +30,6 @@ enum {
 	SQLITE_PREPARED = 64,			/* statements kept prepared on a connection */
 	SQLITE_VALUES = 32766,			/* of a statement; SQLite's own limit */
 	SQLITE_RESULT_MAX = 64 * 1024 * 1024,	/* bytes of a result, and of one value */
-	SQLITE_NO_CELL = -1,
 };
 
 /* The longest wait for a lock that another connection holds. */
@@ -43,12 +43,7 @@ struct sqlite_ask {
 	struct value *values;
 	unsigned nvalues, room;
 	usec busy_until;
-};
-
-/* A value of the result in answer.bytes; len is SQLITE_NO_CELL for NULL. */
-struct sqlite_cell {
-	size_t at;
-	long long len;
+	bool lent;			/* of a borrower: it may begin a transaction, or leave one open */
 };
 
 struct sqlite_answer {
@@ -56,11 +51,8 @@ struct sqlite_answer {
 	char code[32];
 	char text[200];
 	bool broken;			/* the connection is of no use any more */
-	unsigned columns;
-	size_t count;			/* rows */
-	long long affected;
-	struct buf bytes;		/* names, then values, each with a NUL behind it */
-	struct buf cells;		/* struct sqlite_cell: the names, then row after row */
+	bool in_transaction;		/* one is open now */
+	struct rows_draft rows;
 };
 
 struct sqlite {
@@ -76,6 +68,7 @@ struct sqlite {
 	/* the thread's while a job runs, else the loop's */
 	sqlite3 *db;
 	bool trusted;			/* a statement of our own runs */
+	bool passing;			/* what is being prepared is about a transaction: not to be kept */
 	bool read_only, refused;	/* of the URL; refused: in memory, and more than one connection */
 	char path[256];
 	struct stmts stmts;		/* data: sqlite3_stmt */
@@ -90,6 +83,9 @@ void sqlite_job_open(void *arg);
 
 /* Run what is in ask, and fill answer. */
 void sqlite_job_run(void *arg);
+
+/* Roll back what a borrower left open; answer.in_transaction says whether that went well. */
+void sqlite_job_rollback(void *arg);
 
 /* Close the database. */
 void sqlite_job_close(void *arg);

@@ -2,8 +2,8 @@
 
 /*
  * What keeps a statement on SQLite within bounds: waits for locks end at a
- * deadline or when nobody wants the outcome, pg_sleep likewise; other files are
- * out of reach, and so are transactions, settings and temporary tables, since connections are shared.
+ * deadline or when nobody wants the outcome, pg_sleep likewise; other files are out of reach, and so are
+ * settings and temporary tables, and transactions where the connection is not lent, since others have it too.
  */
 #include "back/sqlite.h"
 
@@ -78,16 +78,18 @@ sqlite_authorize_pragma(const char *name, const char *value)
 static int
 sqlite_authorize(void *arg, int action, const char *a, const char *b, const char *database, const char *e)
 {
-	const struct sqlite *d = arg;
+	struct sqlite *d = arg;
 
 	(void)e;
 	if (d->trusted)
 		return SQLITE_OK;
 	switch (action) {
-	case SQLITE_ATTACH:
-	case SQLITE_DETACH:
 	case SQLITE_TRANSACTION:
 	case SQLITE_SAVEPOINT:
+		d->passing = true;
+		return d->ask.lent ? SQLITE_OK : SQLITE_DENY;
+	case SQLITE_ATTACH:
+	case SQLITE_DETACH:
 	case SQLITE_CREATE_TEMP_INDEX:
 	case SQLITE_CREATE_TEMP_TABLE:
 	case SQLITE_CREATE_TEMP_TRIGGER:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * SQLite, on a thread: open a database, run one statement, close it.
+ * SQLite, on a thread: open a database, run one statement, roll back, close it.
  *
  * A connection begins with WAL (unless it only reads), foreign keys on, and no
  * trust in what a database file brings with it (trusted_schema off, defensive).
@@ -54,11 +54,10 @@ sqlite_answer_error(struct sqlite *d)
 static void
 sqlite_answer_clear(struct sqlite_answer *a)
 {
-	struct buf bytes = a->bytes, cells = a->cells;
+	struct rows_draft rows = a->rows;
 
-	*a = (struct sqlite_answer){ .rc = WEFT_OK, .bytes = bytes, .cells = cells };
-	buf_clear(&a->bytes);
-	buf_clear(&a->cells);
+	*a = (struct sqlite_answer){ .rc = WEFT_OK, .rows = rows };
+	rows_draft_clear(&a->rows);
 }
 
 /* ---- opening and closing ---- */
@@ -151,7 +150,7 @@ sqlite_keep(struct sqlite *d, const char *sql, sqlite3_stmt *s)
 		sqlite3_finalize(t->data);
 		stmts_remove(&d->stmts, t);
 	}
-	t = stmts_add(&d->stmts, sql, 0);
+	t = stmts_add(&d->stmts, sql, sql_hash(sql), 0);
 	if (t != NULL)
 		t->data = s;
 	return t != NULL;
@@ -161,13 +160,14 @@ sqlite_keep(struct sqlite *d, const char *sql, sqlite3_stmt *s)
 static sqlite3_stmt *
 sqlite_prepare(struct sqlite *d, const char *sql, bool *kept)
 {
-	struct stmt *t = stmts_find(&d->stmts, sql, 0);
+	struct stmt *t = stmts_find(&d->stmts, sql, sql_hash(sql), 0);
 	sqlite3_stmt *s = NULL;
 	const char *tail;
 
 	*kept = t != NULL;
 	if (t != NULL)
 		return t->data;
+	d->passing = false;
 	if (sqlite3_prepare_v3(d->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, &tail) != SQLITE_OK) {
 		sqlite_answer_error(d);
 		return NULL;
@@ -181,7 +181,7 @@ sqlite_prepare(struct sqlite *d, const char *sql, bool *kept)
 		sqlite_answer_invalid(d, "more than one statement");
 		return NULL;
 	}
-	*kept = sqlite_keep(d, sql, s);
+	*kept = !d->passing && sqlite_keep(d, sql, s);
 	return s;
 }
 
@@ -253,56 +253,44 @@ sqlite_bind(struct sqlite *d, sqlite3_stmt *s)
 
 /* ---- results ---- */
 
-/* Add one value, terminated.  A buffer that gets too large remembers it. */
 static void
-sqlite_add_cell(struct sqlite_answer *a, const void *at, long long len)
-{
-	struct sqlite_cell cell = { a->bytes.len, len };
-
-	if (len != SQLITE_NO_CELL) {
-		(void)buf_add(&a->bytes, (struct span){ at, (size_t)len });
-		(void)buf_add(&a->bytes, (struct span){ "", 1 });
-	}
-	(void)buf_add(&a->cells, (struct span){ (const char *)(const void *)&cell, sizeof cell });
-}
-
-static void
-sqlite_add_value(struct sqlite_answer *a, sqlite3_stmt *s, int column)
+sqlite_add_value(struct rows_draft *r, sqlite3_stmt *s, int column)
 {
 	char number[SQL_REAL_MAX];
-	const void *at;
+	const char *at;
 
 	switch (sqlite3_column_type(s, column)) {
 	case SQLITE_INTEGER:
-		sqlite_add_cell(a, number, snprintf(number, sizeof number, "%lld", sqlite3_column_int64(s, column)));
+		rows_draft_add(r, (struct span){ number, sql_integer(sqlite3_column_int64(s, column), number) });
 		break;
 	case SQLITE_FLOAT:
 		sql_real(sqlite3_column_double(s, column), number);
-		sqlite_add_cell(a, number, (long long)strlen(number));
+		rows_draft_add(r, span_str(number));
 		break;
 	case SQLITE_TEXT:
-		at = sqlite3_column_text(s, column);
-		sqlite_add_cell(a, at, sqlite3_column_bytes(s, column));
+		at = (const char *)sqlite3_column_text(s, column);
+		rows_draft_add(r, (struct span){ at, (size_t)sqlite3_column_bytes(s, column) });
 		break;
 	case SQLITE_BLOB:
 		at = sqlite3_column_blob(s, column);
-		sqlite_add_cell(a, at, sqlite3_column_bytes(s, column));
+		/* An empty one is no NULL. */
+		rows_draft_add(r, at == NULL ? span_str("") : (struct span){ at, (size_t)sqlite3_column_bytes(s, column) });
 		break;
 	default:
-		sqlite_add_cell(a, NULL, SQLITE_NO_CELL);
+		rows_draft_add(r, (struct span){ NULL, 0 });
 		break;
 	}
 }
 
 /* Known only after the first step: SQLite may have prepared anew. */
 static void
-sqlite_add_names(struct sqlite_answer *a, sqlite3_stmt *s)
+sqlite_add_names(struct rows_draft *r, sqlite3_stmt *s)
 {
-	a->columns = (unsigned)sqlite3_column_count(s);
-	for (unsigned i = 0; i < a->columns; i++) {
+	r->columns = (unsigned)sqlite3_column_count(s);
+	for (unsigned i = 0; i < r->columns; i++) {
 		const char *name = sqlite3_column_name(s, (int)i);
 
-		sqlite_add_cell(a, name, name == NULL ? 0 : (long long)strlen(name));
+		rows_draft_add(r, span_str(name == NULL ? "" : name));
 	}
 }
 
@@ -325,22 +313,34 @@ sqlite_affected(struct sqlite *d, sqlite3_stmt *s)
 static void
 sqlite_run(struct sqlite *d, sqlite3_stmt *s)
 {
-	struct sqlite_answer *a = &d->answer;
+	struct rows_draft *r = &d->answer.rows;
 	int rc = sqlite3_step(s);
 
 	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		sqlite_add_names(a, s);
-	for (; rc == SQLITE_ROW && !a->bytes.bad && !a->cells.bad; rc = sqlite3_step(s)) {
-		for (unsigned i = 0; i < a->columns; i++)
-			sqlite_add_value(a, s, (int)i);
-		a->count++;
+		sqlite_add_names(r, s);
+	for (; rc == SQLITE_ROW && !rows_draft_is_full(r); rc = sqlite3_step(s)) {
+		for (unsigned i = 0; i < r->columns; i++)
+			sqlite_add_value(r, s, (int)i);
+		r->count++;
 	}
-	if (a->bytes.bad || a->cells.bad)
+	if (rows_draft_is_full(r))
 		sqlite_answer_set(d, WEFT_TOO_LARGE, "", "the result is too large");
 	else if (rc != SQLITE_DONE)
 		sqlite_answer_error(d);
 	else
-		a->affected = sqlite_affected(d, s);
+		r->affected = sqlite_affected(d, s);
+}
+
+/* Nothing where no transaction is open. */
+static void
+sqlite_rollback(struct sqlite *d)
+{
+	if (!sqlite3_get_autocommit(d->db)) {
+		d->trusted = true;
+		sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
+		d->trusted = false;
+	}
+	d->answer.in_transaction = !sqlite3_get_autocommit(d->db);
 }
 
 void
@@ -352,17 +352,22 @@ sqlite_job_run(void *arg)
 
 	sqlite_answer_clear(&d->answer);
 	s = sqlite_prepare(d, d->ask.bytes.at, &kept);
-	if (s == NULL)
-		return;
-	if (sqlite_bind(d, s))
-		sqlite_run(d, s);
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	if (!kept)
-		sqlite3_finalize(s);
-	if (sqlite3_get_autocommit(d->db))
-		return;
-	d->trusted = true;
-	sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
-	d->trusted = false;
+	if (s != NULL) {
+		if (sqlite_bind(d, s))
+			sqlite_run(d, s);
+		sqlite3_reset(s);
+		sqlite3_clear_bindings(s);
+		if (!kept)
+			sqlite3_finalize(s);
+	}
+	if (d->ask.lent)
+		d->answer.in_transaction = !sqlite3_get_autocommit(d->db);
+	else
+		sqlite_rollback(d);
+}
+
+void
+sqlite_job_rollback(void *arg)
+{
+	sqlite_rollback(arg);
 }

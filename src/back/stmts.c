@@ -6,17 +6,6 @@
 
 #include "base/must.h"
 
-/* FNV-1a.  Texts come from the handlers' code, not from peers: no secret is needed. */
-static uint32_t
-stmts_hash(const char *text, uint64_t shape)
-{
-	uint32_t h = 2166136261u ^ (uint32_t)shape;
-
-	for (; *text != '\0'; text++)
-		h = (h ^ (unsigned char)*text) * 16777619u;
-	return h;
-}
-
 void
 stmts_init(struct stmts *s, unsigned max)
 {
@@ -25,12 +14,11 @@ stmts_init(struct stmts *s, unsigned max)
 }
 
 struct stmt *
-stmts_find(struct stmts *s, const char *text, uint64_t shape)
+stmts_find(struct stmts *s, const char *text, uint32_t hash, uint64_t shape)
 {
-	uint32_t h = stmts_hash(text, shape);
-	struct stmt *t = s->bucket[h % STMTS_BUCKETS];
+	struct stmt *t = s->bucket[hash % STMTS_BUCKETS];
 
-	while (t != NULL && (t->hash != h || t->shape != shape || strcmp(t->text, text) != 0))
+	while (t != NULL && (t->hash != hash || t->shape != shape || strcmp(t->text, text) != 0))
 		t = t->next;
 	if (t != NULL && t != TAILQ_FIRST(&s->used)) {
 		TAILQ_REMOVE(&s->used, t, used);
@@ -46,7 +34,7 @@ stmts_surplus(struct stmts *s)
 }
 
 struct stmt *
-stmts_add(struct stmts *s, const char *text, uint64_t shape)
+stmts_add(struct stmts *s, const char *text, uint32_t hash, uint64_t shape)
 {
 	size_t len = strlen(text);
 	struct stmt *t = len > STMTS_TEXT_MAX ? NULL : calloc(1, sizeof *t + len + 1);
@@ -56,9 +44,9 @@ stmts_add(struct stmts *s, const char *text, uint64_t shape)
 		return NULL;
 	memcpy(t->text, text, len + 1);
 	t->shape = shape;
-	t->hash = stmts_hash(text, shape);
-	t->next = s->bucket[t->hash % STMTS_BUCKETS];
-	s->bucket[t->hash % STMTS_BUCKETS] = t;
+	t->hash = hash;
+	t->next = s->bucket[hash % STMTS_BUCKETS];
+	s->bucket[hash % STMTS_BUCKETS] = t;
 	TAILQ_INSERT_HEAD(&s->used, t, used);
 	s->count++;
 	return t;

@@ -189,20 +189,61 @@ back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 	return WEFT_OK;
 }
 
-bool
-back_url_query(const struct back_url *u, const char *name, char *out, size_t size)
+/* ---- parameters ---- */
+
+/* Take the first "name=value" off *query.  Returns false when there is none left. */
+static bool
+back_url_take_param(struct span *query, struct span *name, struct span *value)
 {
-	struct span query = span_str(u->query);
-
-	while (query.len > 0) {
-		struct span value = span_take(&query, '&'), is = span_take(&value, '=');
-
-		if (span_equal(is, span_str(name)) && back_url_decode(value, out, size))
-			return true;
-	}
-	out[0] = '\0';
-	return false;
+	if (query->len == 0)
+		return false;
+	*value = span_take(query, '&');
+	*name = span_take(value, '=');
+	return true;
 }
+
+static bool
+back_url_is_named(struct span name, const char *as)
+{
+	return name.len == strlen(as) && memcmp(name.at, as, name.len) == 0;
+}
+
+int
+back_url_param(const struct back_url *u, const char *name, char *out, size_t size)
+{
+	struct span query = span_str(u->query), is, value;
+
+	out[0] = '\0';
+	while (back_url_take_param(&query, &is, &value)) {
+		if (!back_url_is_named(is, name))
+			continue;
+		if (back_url_decode(value, out, size))
+			return 1;
+		out[0] = '\0';
+		return -1;
+	}
+	return 0;
+}
+
+const char *
+back_url_param_unknown(const struct back_url *u, const char *const *known, char *out, size_t size)
+{
+	struct span query = span_str(u->query), is, value;
+
+	while (back_url_take_param(&query, &is, &value)) {
+		const char *const *k = known;
+
+		while (*k != NULL && !back_url_is_named(is, *k))
+			k++;
+		if (*k != NULL)
+			continue;
+		snprintf(out, size, "%.*s", (int)is.len, is.at);
+		return out;
+	}
+	return NULL;
+}
+
+/* ---- writing it down ---- */
 
 /* Text that grows in the caller's bytes and is cut where they end. */
 struct back_url_text {

@@ -29,11 +29,17 @@ struct back_url {
 enum weft_rc back_url_parse(const char *text, struct back_url *out, char *error, size_t size);
 
 /*
- * Find a parameter of the query, decoded and terminated.
+ * Find a parameter behind '?' and decode its value.
  *
- * Returns  true; false when it is not there, is malformed, has a control byte or does not fit: out is empty then
+ * Returns  1: out is set; 0: it is not there (out is empty); -1: its value is malformed, or does not fit
  */
-bool back_url_query(const struct back_url *u, const char *name, char *out, size_t size);
+int back_url_param(const struct back_url *u, const char *name, char *out, size_t size);
+
+/*
+ * Returns the name of the first parameter that is none of those in known, which is NULL-terminated; it is valid as long as out,
+ * where it is written, cut to fit.  NULL: all are known.
+ */
+const char *back_url_param_unknown(const struct back_url *u, const char *const *known, char *out, size_t size);
 
 /* Write the URL without its password, for logs and status pages, to out.  Of HTTP without the user too, which often is the secret. */
 void back_url_describe(const struct back_url *u, char *out, size_t size);

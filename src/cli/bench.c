@@ -84,9 +84,9 @@ static void
 bench_print_json(const struct bench_report *r)
 {
 	const struct bench_result *res = &r->res;
-	json_t *all = json_pack("{ss ss sI sI sI sf sf sf so so}", "address", r->address, "uri", r->o->uri,
+	json_t *all = json_pack("{ss ss sI sI sI sf sf sf sf sf so so}", "address", r->address, "uri", r->o->uri,
 	    "answered", (json_int_t)res->answered, "failed", (json_int_t)res->failed, "connections", (json_int_t)res->connections,
-	    "seconds", (double)res->ns / 1e9, "per_second", bench_rate(r), "bench_cpu", r->own_us,
+	    "seconds", (double)res->ns / 1e9, "first", bench_us(res->first_ns), "last", bench_us(res->last_ns), "per_second", bench_rate(r), "bench_cpu", r->own_us,
 	    "latency", bench_json_latency(r), "errors", bench_json_errors(r));
 
 	if (res->why[0] != '\0')
@@ -212,7 +212,7 @@ int
 cli_bench(int argc, char **argv)
 {
 	static const char usage[] = "bench [-a address | -c file] [-n requests | -t seconds] [-k connections] [-m ids] [-K]\n"
-	    "            [-u uri] [-v name=value] [-e length | -e body] [-P pid] [-j]";
+	    "            [-u uri] [-r max] [-v name=value] [-e length | -e body] [-P pid] [-j]";
 	char error[256], address[512];
 	struct bench_report *r;
 	struct bench_opts o;

@@ -334,7 +334,9 @@ load_slot_end(struct load_conn *c, struct load_slot *s)
 	s->live = false;
 	c->live--;
 	l->live--;
-	l->res->answered++;
+	l->res->last_ns = l->now - l->begun_at;
+	if (l->res->answered++ == 0)
+		l->res->first_ns = l->res->last_ns;
 	bench_hist_add(&l->res->latency, l->now - s->began);
 }
 

@@ -23,6 +23,7 @@ struct bench_result {
 	uint64_t failed;			/* their sum */
 	uint64_t connections;			/* opened */
 	uint64_t ns;				/* from the first request to the last answer */
+	uint64_t first_ns, last_ns;		/* when the first answer was as expected, and the last, since the first request; 0: none was */
 	struct bench_hist latency;		/* in ns, of those that were answered as expected */
 	char why[128];				/* the first error in words; empty: none */
 };

@@ -120,6 +120,7 @@ bench_opts_one(const struct bench_error *e, struct bench_opts *o, int opt, const
 	case 'm': return bench_opts_unsigned(e, opt, arg, BENCH_IDS_MAX, &o->ids);
 	case 'n': return bench_opts_number(e, opt, arg, BENCH_REQUESTS_MAX, &o->requests);
 	case 't': return bench_opts_seconds(e, arg, &o->seconds);
+	case 'r': return bench_opts_unsigned(e, opt, arg, BENCH_RANDOM_MAX, &o->random_max);
 	case 'u': return bench_opts_uri(e, arg, &o->uri);
 	case 'v': return bench_opts_var(e, o, arg);
 	case 'P':
@@ -142,7 +143,7 @@ bench_opts_parse(struct bench_opts *o, int argc, char **argv, char *error, size_
 
 	*o = (struct bench_opts){ .uri = "/", .connections = 16, .ids = 1 };
 	optind = 0;	/* not 1: GNU keeps its place within a word that was not finished */
-	while ((opt = getopt(argc, argv, ":a:c:e:jk:Km:n:P:t:u:v:")) != -1)
+	while ((opt = getopt(argc, argv, ":a:c:e:jk:Km:n:P:r:t:u:v:")) != -1)
 		if (bench_opts_one(&e, o, opt, optarg) != 0)
 			return -1;
 	if (optind != argc)

@@ -15,6 +15,7 @@ enum {
 	BENCH_LIVE_MAX = 65536,		/* requests under way at once, over all connections */
 	BENCH_URI_MAX = 4096,
 	BENCH_VARS_MAX = 16,
+	BENCH_RANDOM_MAX = 10000,
 };
 
 enum bench_expect {
@@ -38,6 +39,7 @@ struct bench_opts {
 	uint64_t requests;		/* 0: as many as come in the time */
 	double seconds;			/* 0: as long as the requests take */
 	unsigned connections, ids;
+	unsigned random_max;		/* of the numbers in place of %r, from 1; 0: BENCH_RANDOM_MAX */
 	enum bench_reuse reuse;
 	enum bench_expect expect;
 	const char *expect_body;

@@ -131,7 +131,7 @@ bench_form_init(struct bench_form *f, const struct bench_opts *o, unsigned digit
 int
 bench_request_init(struct bench_request *r, const struct bench_opts *o)
 {
-	*r = (struct bench_request){ .random = 88172645463325252u };
+	*r = (struct bench_request){ .random = 88172645463325252u, .random_max = o->random_max > 0 ? o->random_max : BENCH_RANDOM_MAX };
 	for (unsigned i = 0; i < BENCH_DIGITS_MAX; i++) {
 		if (bench_form_init(&r->forms[i], o, i + 1) != 0) {
 			bench_request_fini(r);
@@ -159,7 +159,7 @@ bench_request_random(struct bench_request *r)
 	r->random ^= r->random << 13;
 	r->random ^= r->random >> 7;
 	r->random ^= r->random << 17;
-	return (unsigned)(r->random % BENCH_RANDOM_MAX) + 1;
+	return (unsigned)(r->random % r->random_max) + 1;
 }
 
 static void

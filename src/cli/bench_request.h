@@ -9,7 +9,7 @@
 
 #include "cli/bench_opts.h"
 
-enum { BENCH_DIGITS_MAX = 5, BENCH_RANDOM_MAX = 10000, BENCH_RANDOMS_MAX = 16 };
+enum { BENCH_DIGITS_MAX = 5, BENCH_RANDOMS_MAX = 16 };
 
 /* A request whose random number has so many digits. */
 struct bench_form {
@@ -23,6 +23,7 @@ struct bench_request {
 	struct bench_form forms[BENCH_DIGITS_MAX];
 	size_t size;			/* of the longest */
 	uint64_t random;		/* state of the numbers */
+	unsigned random_max;
 };
 
 /* Returns 0, or -1: the URI holds %r too often, the variables do not fit into one record, or no memory. */

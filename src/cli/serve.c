@@ -117,7 +117,7 @@ dev_begin(struct dev *d, const struct config *c, char **file, int n, unsigned po
 		snprintf(error, size, "out of memory");
 		return -1;
 	}
-	if (c != NULL ? setup_app(&d->app, c, d->loop, 0, error, size) != 0 :
+	if (c != NULL ? setup_app(&d->app, c, d->loop, 0, NULL, error, size) != 0 :
 	    app_init(&d->app, d->loop) != 0 || dev_add_modules(&d->app, file, n, error, size) != 0)
 		return -1;
 	d->app.ring[0] = d->ring;

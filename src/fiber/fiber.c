@@ -220,6 +220,19 @@ fiber_cancel(struct fiber *f)
 		fiber_make_ready(f, WEFT_CANCELED);
 }
 
+enum weft_rc
+fiber_check(void)
+{
+	const struct fiber *f = fiber_running;
+
+	must(f != NULL);
+	if (f->shields > 0)
+		return WEFT_OK;
+	if (f->canceled)
+		return WEFT_CANCELED;
+	return f->deadline != CLOCK_NEVER && f->deadline <= f->sched->clock() ? WEFT_TIMEOUT : WEFT_OK;
+}
+
 bool
 fiber_is_canceled(const struct fiber *f)
 {

@@ -38,7 +38,7 @@ struct fiber_sched;
 struct fiber_conf {
 	size_t stack_size;		/* bytes a fiber may use, at least; 0: 128 KiB */
 	unsigned max;			/* fibers at once; 0: 100000.  Before Linux 6.13 vm.max_map_count allows about 32000 */
-	unsigned cache;			/* free stacks kept mapped; 0: 1024.  Of those over 64 the pages are given back */
+	unsigned cache;			/* free stacks kept mapped; 0: 1024.  Of those over 128 the pages are given back */
 	usec (*clock)(void);		/* NULL: clock_now */
 };
 
@@ -72,6 +72,9 @@ unsigned fiber_sched_ready(const struct fiber_sched *s);
 
 /* Returns when fiber_sched_run must be called next: 0 when a fiber is ready, CLOCK_NEVER when none waits for a time. */
 usec fiber_sched_next(const struct fiber_sched *s);
+
+/* Returns how often fiber_sched_run or fiber_sched_run_some was called; wraps around.  Any thread may ask. */
+unsigned fiber_sched_turns(const struct fiber_sched *s);
 
 /* Returns the number of fibers alive (made and not yet ended or dropped). */
 unsigned fiber_sched_alive(const struct fiber_sched *s);
@@ -144,6 +147,9 @@ void fiber_wake(struct fiber *f);
 
 /* Cancel: the present wait and all later ones return WEFT_CANCELED, unless shielded.  May be called more than once. */
 void fiber_cancel(struct fiber *f);
+
+/* Returns what a wait of the running fiber would return at once: WEFT_CANCELED, WEFT_TIMEOUT; else WEFT_OK. */
+enum weft_rc fiber_check(void);
 
 /* Returns true when the fiber has been cancelled, shielded or not. */
 bool fiber_is_canceled(const struct fiber *f);

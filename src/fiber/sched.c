@@ -78,6 +78,12 @@ fiber_sched_free(struct fiber_sched **sp)
 }
 
 unsigned
+fiber_sched_turns(const struct fiber_sched *s)
+{
+	return __atomic_load_n(&s->turn, __ATOMIC_RELAXED);
+}
+
+unsigned
 fiber_sched_alive(const struct fiber_sched *s)
 {
 	return s->alive;
@@ -175,7 +181,7 @@ fiber_sched_run_some(struct fiber_sched *s, unsigned most)
 	unsigned ran = 0, round, left;
 
 	must(fiber_running == NULL);
-	s->turn++;
+	__atomic_store_n(&s->turn, s->turn + 1, __ATOMIC_RELAXED);	/* fiber_sched_turns may be looking */
 	fiber_sched_expire(s);
 	while (s->later.count > 0)
 		fiber_queue_add(&s->ready, fiber_queue_take(&s->later));

@@ -7,6 +7,8 @@
  * give it to.  Fronts do not know what answers.
  */
 
+#include <stdint.h>
+
 #include "base/clock.h"
 #include "request/request.h"
 
@@ -26,6 +28,8 @@ struct front_app {
 	usec body_timeout;		/* longest pause within a body; 0: 30 s */
 	usec send_timeout;		/* longest time without progress of pending output, and (at most 10 s) of waiting for the peer's end behind it; 0: 30 s */
 	usec idle_timeout;		/* a kept connection without request; 0: never */
+
+	uint32_t *kept;			/* how many connections last, or seem to, is written there; NULL: nowhere */
 
 	/* Counters, kept by the fronts. */
 	unsigned requests;		/* in flight now */

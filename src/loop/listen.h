@@ -50,6 +50,9 @@ struct listener *listener_new(struct loop *l, int fd, void (*fn)(void *arg, int 
  */
 void listener_free(struct listener **lp);
 
+/* Accept at most so many in one turn; 64 at first. */
+void listener_set_batch(struct listener *l, int batch);
+
 /* Stop accepting for now (connections wait in the backlog). */
 void listener_pause(struct listener *l);
 

@@ -36,6 +36,7 @@ struct listener {
 	bool resting;			/* for want of descriptors, until the timer */
 	struct watch watch;
 	struct timer *timer;
+	int batch;			/* how many are accepted in one turn */
 	usec log_next;
 	void (*fn)(void *arg, int conn);
 	void *arg;
@@ -119,7 +120,7 @@ listener_on_ready(void *arg, int what)
 	struct listener *l = arg;
 
 	l->holds++;
-	for (int i = 0; i < LISTENER_BATCH && !l->paused && !l->ended; i++) {
+	for (int i = 0; i < l->batch && !l->paused && !l->ended; i++) {
 		if (!listener_accept(l))
 			break;
 	}
@@ -157,6 +158,7 @@ listener_new(struct loop *loop, int fd, void (*fn)(void *arg, int conn), void *a
 	l->loop = loop;
 	l->fd = fd;
 	l->holds = 1;
+	l->batch = LISTENER_BATCH;
 	l->fn = fn;
 	l->arg = arg;
 	l->timer = timer_new(loop, listener_on_rested, l);
@@ -187,6 +189,12 @@ listener_free(struct listener **lp)
 	l->ended = true;
 	watch_fini(&l->watch);
 	listener_release(l);
+}
+
+void
+listener_set_batch(struct listener *l, int batch)
+{
+	l->batch = batch;
 }
 
 void

@@ -11,6 +11,7 @@ libloop_la_SOURCES = \
 	src/loop/loop.c src/loop/loop.h src/loop/loop_inside.h \
 	src/loop/resolve.c src/loop/resolve.h \
 	src/loop/signal.c \
+	src/loop/stall.c src/loop/stall.h \
 	src/loop/stream.c src/loop/stream.h src/loop/stream_inside.h \
 	src/loop/stream_io.c \
 	src/loop/thread.c src/loop/thread.h \

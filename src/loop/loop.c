@@ -4,6 +4,11 @@
  * which polls once and runs the callbacks of what is ready; then the fibers run, then the
  * tasks.  A turn sleeps only when no fiber is ready and no task is left.
  *
+ * Thousands of descriptors may be ready at once, or thousands of deadlines pass.  If all that
+ * follows were done in one go, each step would find its memory gone from the processor's cache,
+ * and stacks and chunks in the hands of the kernel.  So fibers run in batches, each with its
+ * tasks, also between callbacks.
+ *
  * All times, of timers and of fibers, are one timeout of libevent's (the tick).  It is
  * looked at before each poll, and armed anew only when something is due earlier than it
  * is armed for; one that comes too early does no harm.  A busy server thus neither touches

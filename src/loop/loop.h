@@ -6,10 +6,13 @@
  * The loop of one process: libevent, timers, signals, and the fibers' turns.
  *
  * Work happens once a turn: (1) one poll; every ready descriptor's callback
- * reads once; (2) all ready fibers run until none is ready; (3) the tasks
+ * reads once; (2) the ready fibers run until none is ready; (3) the tasks
  * given to loop_after_turn run: streams and back-end connections send with one
  * write each what they gathered.  A task may make fibers ready; they run in
  * the next turn, which then does not sleep.
+ *
+ * Of many ready fibers a turn runs a batch, and when callbacks have made a batch ready, (2) and (3) come
+ * before the next callback.
  *
  * All of it is single-threaded.  No struct here shows libevent.
  */
@@ -61,7 +64,7 @@ struct event_base *loop_event_base(struct loop *l);
 enum { LOOP_SCRATCH_SIZE = 262144 };
 char *loop_scratch(struct loop *l);
 
-/* Something to do at the end of a turn.  The caller's memory, zeroed before first use, fn and arg set. */
+/* Something to do at the end of a turn, or of a batch.  The caller's memory, zeroed before first use, fn and arg set. */
 struct loop_task {
 	void (*fn)(void *arg);
 	void *arg;

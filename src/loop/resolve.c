@@ -2,7 +2,7 @@
 /*
  * getaddrinfo reads files and asks name servers, and blocks for seconds if they
  * do not answer; so it runs on a thread.  It cannot be stopped: a cancelled look-up is
- * taken back if no thread has begun it, else its result is thrown away.
+ * taken back if no thread has begun it, else its result is thrown away.  The end of the loop does not wait for it.
  */
 #include "loop/resolve.h"
 
@@ -76,6 +76,13 @@ resolve_on_done(void *arg)
 	free(r);
 }
 
+/* Nobody is there any more who could be told. */
+static void
+resolve_on_left(void *arg)
+{
+	free(arg);
+}
+
 /* Hand the look-up to a thread.  Returns NULL with *error when that is not possible. */
 static struct resolve *
 resolve_submit(struct loop *l, const char *host, unsigned port, int *error)
@@ -88,7 +95,7 @@ resolve_submit(struct loop *l, const char *host, unsigned port, int *error)
 		return NULL;
 	memcpy(r->host, host, len + 1);
 	r->port = port;
-	r->job = (struct thread_job){ .fn = resolve_on_thread, .done = resolve_on_done, .arg = r };
+	r->job = (struct thread_job){ .fn = resolve_on_thread, .done = resolve_on_done, .left = resolve_on_left, .arg = r };
 	r->threads = loop_threads(l);
 	*error = EAI_AGAIN;
 	if (r->threads != NULL && threads_submit(r->threads, &r->job) == WEFT_OK)

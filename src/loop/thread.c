@@ -7,6 +7,9 @@
  *
  * Who owns a job: the queue until a thread takes it, then the thread, then the
  * loop.  Under the lock a job either can be recalled or its done will be called.
+ *
+ * Who is done with the threads does not wait for jobs that can be left.  Their threads stay behind with
+ * what they share, and the last of them frees it.
  */
 #include "loop/thread.h"
 
@@ -40,12 +43,15 @@ struct threads {
 
 	pthread_mutex_t lock;		/* guards all below */
 	pthread_cond_t work;		/* queue or stopping has changed */
+	pthread_cond_t quiet;		/* stopping, and there is one less to wait for */
 	struct thread_jobs queue;
 	struct thread_jobs ended;
 	unsigned queued;		/* length of queue */
 	unsigned count;			/* threads alive */
 	unsigned idle;			/* of these, without a job */
+	unsigned leaving;		/* of these, with a job that can be left */
 	bool stopping;
+	bool is_left;			/* by its owner, to the threads */
 	SLIST_HEAD(, thread) gone;	/* threads that have left and are to be joined */
 	SLIST_HEAD(, thread) alive;
 };
@@ -87,6 +93,58 @@ thread_unqueue(struct threads *t, struct thread_job *job)
 	job->queued = false;
 }
 
+static void
+threads_unmake(struct threads *t)
+{
+	pthread_cond_destroy(&t->work);
+	pthread_cond_destroy(&t->quiet);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+/* Run a job, with the lock held but while it runs. */
+static void
+thread_run_job(struct threads *t, struct thread_job *job)
+{
+	bool leaving = job->left != NULL;
+
+	thread_unqueue(t, job);
+	t->idle--;
+	t->leaving += leaving;
+	pthread_mutex_unlock(&t->lock);
+	job->fn(job->arg);
+	pthread_mutex_lock(&t->lock);
+	t->leaving -= leaving;
+	t->idle++;
+	if (!t->is_left) {
+		thread_report(t, job);
+		return;
+	}
+	pthread_mutex_unlock(&t->lock);
+	job->left(job->arg);
+	pthread_mutex_lock(&t->lock);
+}
+
+/* The thread ends, with the lock held, and gives it back. */
+static void
+thread_leave(struct thread *me)
+{
+	struct threads *t = me->owner;
+	bool is_left = t->is_left, is_last;
+
+	t->idle--;
+	is_last = --t->count == 0;
+	SLIST_REMOVE(&t->alive, me, thread, link);
+	if (!is_left)
+		SLIST_INSERT_HEAD(&t->gone, me, link);
+	pthread_cond_signal(&t->quiet);
+	pthread_mutex_unlock(&t->lock);
+	if (is_left)
+		free(me);
+	if (is_left && is_last)
+		threads_unmake(t);
+}
+
 static void *
 thread_main(void *arg)
 {
@@ -95,20 +153,9 @@ thread_main(void *arg)
 	struct thread_job *job;
 
 	pthread_mutex_lock(&t->lock);
-	while ((job = thread_await(t)) != NULL) {
-		thread_unqueue(t, job);
-		t->idle--;
-		pthread_mutex_unlock(&t->lock);
-		job->fn(job->arg);
-		pthread_mutex_lock(&t->lock);
-		t->idle++;
-		thread_report(t, job);
-	}
-	t->idle--;
-	t->count--;
-	SLIST_REMOVE(&t->alive, me, thread, link);
-	SLIST_INSERT_HEAD(&t->gone, me, link);
-	pthread_mutex_unlock(&t->lock);
+	while ((job = thread_await(t)) != NULL)
+		thread_run_job(t, job);
+	thread_leave(me);
 	return NULL;
 }
 
@@ -193,6 +240,7 @@ threads_init_lock(struct threads *t)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&t->work, &attr);
+	pthread_cond_init(&t->quiet, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&t->lock, NULL);
 }
@@ -237,6 +285,37 @@ threads_drop(struct thread_jobs *jobs)
 	}
 }
 
+/* Wait for all threads but those that can be left, which are on their own from now on.  The owner counts as one until threads_let_go. */
+static void
+threads_stop(struct threads *t, struct thread_jobs *never)
+{
+	struct thread *one;
+
+	pthread_mutex_lock(&t->lock);
+	t->stopping = true;
+	TAILQ_CONCAT(never, &t->queue, link);
+	pthread_cond_broadcast(&t->work);
+	while (t->count > t->leaving)
+		pthread_cond_wait(&t->quiet, &t->lock);
+	t->is_left = true;
+	t->count++;
+	SLIST_FOREACH(one, &t->alive, link)
+		pthread_detach(one->id);
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void
+threads_let_go(struct threads *t)
+{
+	bool is_last;
+
+	pthread_mutex_lock(&t->lock);
+	is_last = --t->count == 0;
+	pthread_mutex_unlock(&t->lock);
+	if (is_last)
+		threads_unmake(t);
+}
+
 void
 threads_free(struct threads **tp)
 {
@@ -246,30 +325,14 @@ threads_free(struct threads **tp)
 	*tp = NULL;
 	if (t == NULL)
 		return;
-	pthread_mutex_lock(&t->lock);
-	t->stopping = true;
-	TAILQ_CONCAT(&never, &t->queue, link);
-	pthread_cond_broadcast(&t->work);
-	while (!SLIST_EMPTY(&t->alive)) {
-		struct thread *one = SLIST_FIRST(&t->alive);
-		pthread_t id = one->id;
-
-		pthread_mutex_unlock(&t->lock);
-		pthread_join(id, NULL);
-		pthread_mutex_lock(&t->lock);
-		SLIST_REMOVE(&t->gone, one, thread, link);
-		free(one);
-	}
-	pthread_mutex_unlock(&t->lock);
+	threads_stop(t, &never);
 	threads_join_gone(t);
 	threads_finish(t);
 	threads_drop(&never);
 	watch_free(&t->watch);
 	if (t->wake_fd >= 0)
 		close(t->wake_fd);
-	pthread_cond_destroy(&t->work);
-	pthread_mutex_destroy(&t->lock);
-	free(t);
+	threads_let_go(t);
 }
 
 void

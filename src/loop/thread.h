@@ -23,6 +23,8 @@ struct thread_job {
 	void (*fn)(void *arg);		/* on a thread, all signals blocked */
 	void (*done)(void *arg);	/* on the loop, after fn; not within a fiber */
 	void (*dropped)(void *arg);	/* NULL, or called by threads_free instead, for a job that no thread has taken */
+	void (*left)(void *arg);	/* NULL: threads_free waits for fn.  Else it does not, and this is called instead of done,
+					   on the thread, after fn: for what may block for long and changes nothing */
 	void *arg;
 	TAILQ_ENTRY(thread_job) link;
 	bool queued;			/* for the use of thread.c: no thread has taken it yet */
@@ -32,7 +34,7 @@ struct thread_job {
 struct threads *threads_new(struct loop *l, unsigned max, unsigned queue_max);
 
 /*
- * Wait for running jobs and call their done, drop queued ones (dropped is called, not done), free; *tp becomes NULL.
+ * Wait for running jobs, but for those that can be left, and call their done, drop queued ones (dropped is called, not done), free; *tp becomes NULL.
  * No fiber may be in threads_run.  Not from within a done.
  */
 void threads_free(struct threads **tp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The life of a request.  Struct, arena and stack are one mapping, the
- * fiber's; what a request needs beyond its room comes from malloc and goes with
+ * The life of a request.  Struct and first block of the arena are the fiber's
+ * room; what a request needs beyond it comes from malloc and goes with
  * request_fini.  The variables are in request_vars.c, what is read out of them
  * in request_ready.c.
  */

@@ -296,7 +296,7 @@ response_check(const struct response *rs)
 }
 
 enum weft_rc
-response_write(struct response *rs, struct span bytes)
+response_write_more(struct response *rs, struct span bytes)
 {
 	enum weft_rc rc = response_check(rs);
 
@@ -306,16 +306,10 @@ response_write(struct response *rs, struct span bytes)
 		rs->written += bytes.len;
 		return WEFT_OK;
 	}
-	if (bytes.len > rs->size - rs->len) {
-		if (bytes.len > RESPONSE_BUFFER)
-			return response_write_through(rs, bytes);
-		rc = response_make_room(rs, bytes.len);
-		if (rc != WEFT_OK)
-			return rc;
-	}
-	memcpy(rs->buffer + rs->len, bytes.at, bytes.len);
-	rs->len += bytes.len;
-	return WEFT_OK;
+	if (bytes.len > RESPONSE_BUFFER)
+		return response_write_through(rs, bytes);
+	rc = response_make_room(rs, bytes.len);
+	return rc == WEFT_OK ? response_write(rs, bytes) : rc;
 }
 
 /* Text that is longer than the whole buffer. */

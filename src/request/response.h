@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <weft/rc.h>
 
@@ -120,7 +121,10 @@ enum weft_rc response_add(struct response *rs, const char *name, const char *val
  *
  * Returns  WEFT_OK; WEFT_CANCELED, WEFT_TIMEOUT, WEFT_SYSTEM: the response cannot be completed, and later writes return the same
  */
-enum weft_rc response_write(struct response *rs, struct span bytes);
+static inline enum weft_rc response_write(struct response *rs, struct span bytes);
+
+/* The same, for what response_write cannot just put into the buffer. */
+enum weft_rc response_write_more(struct response *rs, struct span bytes);
 
 /* As response_write, formatted straight into the buffer where it fits; WEFT_INVALID when fmt cannot be formatted. */
 enum weft_rc response_vprintf(struct response *rs, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
@@ -148,5 +152,16 @@ void response_detach(struct response *rs);
 
 /* From the front, by request_wake_writer: there is room again. */
 void response_wake(struct response *rs);
+
+/* A page is written by many short pieces, nearly all of which fit. */
+static inline enum weft_rc
+response_write(struct response *rs, struct span bytes)
+{
+	if (rs->failed != WEFT_OK || rs->ops == NULL || rs->no_body || bytes.len == 0 || bytes.len > rs->size - rs->len)
+		return response_write_more(rs, bytes);
+	memcpy(rs->buffer + rs->len, bytes.at, bytes.len);
+	rs->len += bytes.len;
+	return WEFT_OK;
+}
 
 #endif

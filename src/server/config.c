@@ -226,10 +226,13 @@ static cfg_opt_t config_pool_opts[] = {
 	CFG_INT("max", 8, CFGF_NONE),
 	CFG_INT("min", 1, CFGF_NONE),
 	CFG_INT("queue", 4096, CFGF_NONE),
-	CFG_STR("queue_timeout", "2s", CFGF_NONE),
+	CFG_STR("queue_timeout", "1s", CFGF_NONE),
 	CFG_STR("connect_timeout", "2s", CFGF_NONE),
 	CFG_STR("call_timeout", "30s", CFGF_NONE),
-	CFG_STR("idle_timeout", "60s", CFGF_NONE),
+	CFG_STR("idle_timeout", "10m", CFGF_NONE),
+	CFG_STR("max_lifetime", "1h", CFGF_NONE),
+	CFG_STR("check_after", "30s", CFGF_NONE),
+	CFG_STR("backoff", "1s", CFGF_NONE),
 	CFG_END(),
 };
 
@@ -278,8 +281,8 @@ static cfg_t *
 config_grammar(void)
 {
 	static const char *const durations[] = { "pool|queue_timeout", "pool|connect_timeout", "pool|call_timeout",
-		"pool|idle_timeout", "limit|timeout", "limit|head_timeout", "limit|body_timeout", "limit|send_timeout",
-		"limit|idle_timeout", "limit|grace" };
+		"pool|idle_timeout", "pool|max_lifetime", "pool|check_after", "pool|backoff", "limit|timeout", "limit|head_timeout",
+		"limit|body_timeout", "limit|send_timeout", "limit|idle_timeout", "limit|grace" };
 	static const char *const bytes[] = { "limit|body", "limit|body_memory", "limit|memory", "limit|stack" };
 	static const char *const counts[] = { "workers", "pool|max", "pool|min", "pool|queue", "limit|requests",
 		"limit|connections", "limit|multiplex" };
@@ -408,14 +411,14 @@ config_take_pools(struct config *c, const struct config_text *t)
 			.connect_timeout = config_get_duration(sec, "connect_timeout"),
 			.call_timeout = config_get_duration(sec, "call_timeout"),
 			.idle_timeout = config_get_duration(sec, "idle_timeout"),
+			.max_lifetime = config_get_duration(sec, "max_lifetime"),
+			.check_after = config_get_duration(sec, "check_after"),
+			.backoff = config_get_duration(sec, "backoff"),
 		};
 		if (p->conf.url == NULL)
 			return config_refuse(p->line, "pool \"%s\": url is missing", p->conf.name);
 		if (p->conf.min > p->conf.max)
 			return config_refuse(p->line, "pool \"%s\": min = %u is over max = %u", p->conf.name, p->conf.min, p->conf.max);
-		if (p->conf.max < c->workers)
-			return config_refuse(p->line, "pool \"%s\": max = %u does not give each of %u workers a connection", p->conf.name,
-			    p->conf.max, c->workers);
 		if (pool_check(&p->conf, why, sizeof why) != WEFT_OK)
 			return config_refuse(p->line, "%s", why);
 	}

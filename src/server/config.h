@@ -83,7 +83,7 @@ struct config *config_read(const char *file, char *error, size_t size);
 /* Free it; *cp becomes NULL. */
 void config_free(struct config **cp);
 
-/* Returns what one of workers gets of a pool's max (or min): shared out, the rest to the first; never less than 1 of max.  n from 0. */
+/* Returns what one of workers gets of a pool's max (or min): shared out, the rest to the first.  n from 0. */
 unsigned config_share(unsigned whole, unsigned workers, unsigned n);
 
 /* Read a length of time: "250ms", "2s", "5m", "1h", "0".  Returns 0, or -1 when it is none. */

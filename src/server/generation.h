@@ -18,10 +18,12 @@
 #include "base/clock.h"
 #include "server/config.h"
 #include "server/link.h"
+#include "server/quota.h"
 
 struct child;
 struct generation;
 struct loop;
+struct share;
 struct timeline_ring;
 struct timer;
 
@@ -34,6 +36,7 @@ struct seat {
 	struct child *child;		/* NULL: none now */
 	struct link *link;
 	struct timer *restart;
+	struct quota_part *part;	/* of the config's pools, in its order */
 	size_t ring;
 	bool ready;
 	usec born, backoff;
@@ -60,16 +63,25 @@ struct generation {
 	size_t first_ring;		/* ours: one a worker */
 	struct seat seat[CONFIG_WORKERS_MAX];
 	unsigned nseats;
+	struct share *share;		/* of its workers; NULL: there is only one */
+	struct quota *quota;		/* of all generations; the master's */
+	struct quota_pool **pool;	/* of the config's pools, in its order; from generation_start on */
 	usec start_max;			/* how long until all must be ready; set by generation_new */
 	struct timer *patience;		/* while STARTING and DRAINING: when it ends */
 	TAILQ_ENTRY(generation) link;
 };
 
-/* Returns a generation that is not started; owns config (also on failure: NULL).  The caller fills listen_fd, ring, ops. */
+/* Returns a generation that is not started; owns config (also on failure: NULL).  The caller fills listen_fd, ring, quota. */
 struct generation *generation_new(struct loop *l, struct config *config, const struct generation_ops *ops, void *arg);
 
 /* Start its workers. */
 void generation_start(struct generation *g);
+
+/* A newer one was refused: there are as many permits for connections as this one's configuration says. */
+void generation_claim(struct generation *g);
+
+/* What a worker's seat is told by the quota's books; its parts have the seat as their arg. */
+extern const struct quota_ops generation_quota_ops;
 
 /* Tell its workers to finish and end; after the configured grace and a bit they are killed.  ops->ended follows, maybe at once. */
 void generation_drain(struct generation *g);

@@ -23,13 +23,18 @@ enum link_what {
 	LINK_WARM_END,
 	LINK_DRAIN,		/* accept no more, finish, exit 0 */
 	LINK_STATUS,		/* send LINK_STATUS_IS with the same id */
+	LINK_GRANT,		/* the pool of that id, from 0: so many permits more (quota.h) */
+	LINK_RECALL,		/* give back so many */
+	LINK_SPARE,		/* the same, if they are not in use */
 	/* worker to master */
 	LINK_READY,		/* serving */
 	LINK_REFUSED,		/* cannot serve: text says why; the worker exits */
 	LINK_STATUS_IS,		/* text is JSON */
+	LINK_WANT,		/* calls of the pool of that id wait, and there is no permit */
+	LINK_GIVE,		/* so many permits of it are given back */
 };
 
-enum { LINK_TEXT_MAX = 32768 };
+enum { LINK_TEXT_MAX = 98304 };	/* the status of a worker with as many pools as it may have */
 
 struct link_message {
 	uint32_t what;

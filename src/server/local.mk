@@ -13,6 +13,8 @@ libserver_la_SOURCES = \
 	src/server/master.c src/server/master.h \
 	src/server/master_gate.c src/server/master_own.h \
 	src/server/master_socket.c src/server/master_verb.c \
+	src/server/quota.c src/server/quota.h \
 	src/server/sandbox.c src/server/sandbox.h \
 	src/server/setup.c src/server/setup.h \
+	src/server/share.c src/server/share.h \
 	src/server/worker.c src/server/worker.h

@@ -98,6 +98,7 @@ master_on_refused(void *arg, struct generation *g, const char *why)
 		log_error("reload refused, the old workers go on: %s", why);
 		/* Nobody accepts on what was opened for it. */
 		master_socket_sweep(m);
+		generation_claim(m->serving);
 	}
 	if (m->reload_conn != NULL) {
 		control_on_close(m->reload_conn, NULL, NULL);
@@ -159,6 +160,7 @@ master_begin(struct master *m, struct config *config, char *error, size_t size)
 	}
 	g->ring = m->ring;
 	g->nrings = APP_RINGS_MAX;
+	g->quota = m->quota;
 	g->first_ring = master_free_rings(m, g->nseats);
 	if (g->first_ring + g->nseats > APP_RINGS_MAX) {
 		snprintf(error, size, "too many workers at once: wait until the old ones have ended");
@@ -252,8 +254,9 @@ master_open(struct master *m, const struct config *c, char *error, size_t size)
 
 	m->loop = loop_new(NULL);
 	m->gates = gates_new(&master_gates_ops, m);
+	m->quota = m->loop == NULL ? NULL : quota_new(m->loop, &generation_quota_ops);
 	m->config_file = strdup(c->file);
-	if (rings == MAP_FAILED || m->loop == NULL || m->gates == NULL || m->config_file == NULL ||
+	if (rings == MAP_FAILED || m->loop == NULL || m->gates == NULL || m->quota == NULL || m->config_file == NULL ||
 	    (m->warm_timer = timer_new(m->loop, master_on_warm_timer, m)) == NULL) {
 		snprintf(error, size, "cannot begin: %s", strerror(errno));
 		return -1;
@@ -283,6 +286,7 @@ master_close(struct master *m)
 		master_socket_close(s);
 	if (m->warm_timer != NULL)
 		timer_free(&m->warm_timer);
+	quota_free(&m->quota);
 	if (m->loop != NULL)
 		loop_free(&m->loop);
 	free(m->config_file);

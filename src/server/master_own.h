@@ -50,6 +50,7 @@ struct master {
 	TAILQ_HEAD(, generation) generations;	/* oldest first */
 	struct generation *serving;		/* NULL before the first serves */
 	struct generation *starting;		/* at most one */
+	struct quota *quota;			/* of connections to back ends */
 	struct control_conn *reload_conn;	/* who waits for it */
 	struct control_conn *warm_conn;		/* who waits for gates */
 	unsigned warm_want;

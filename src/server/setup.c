@@ -47,16 +47,28 @@ setup_limits(struct app *a, const struct config_limit *l)
 }
 
 static int
-setup_pools(struct app *a, const struct config *c, unsigned n, char *error, size_t size)
+setup_pools(struct app *a, const struct config *c, unsigned n, const struct setup_permits *permits, char *error, size_t size)
 {
 	char why[256];
 
+	if (c->npools > APP_POOLS_MAX) {
+		snprintf(error, size, "%s:%u: too many pools", c->file, c->pool[APP_POOLS_MAX].line);
+		return -1;
+	}
 	for (size_t i = 0; i < c->npools; i++) {
 		struct pool_conf conf = c->pool[i].conf;
 		struct pool *p;
 
 		conf.max = config_share(conf.max, c->workers, n);
 		conf.min = config_share(conf.min, c->workers, n);
+		/* One that is not entitled to any may be lent one. */
+		if (conf.max == 0)
+			conf.max = 1;
+		if (permits != NULL) {
+			conf.keeper = permits->keeper;
+			conf.keeper_arg = permits->arg;
+			conf.granted = permits->granted[i];
+		}
 		p = pool_open(a->loop, &conf, why, sizeof why);
 		if (p == NULL || app_add_pool(a, p) != 0) {
 			snprintf(error, size, "%s:%u: %s", c->file, c->pool[i].line, p == NULL ? why : "too many pools");
@@ -89,7 +101,8 @@ setup_modules(struct app *a, const struct config *c, char *error, size_t size)
 }
 
 int
-setup_app(struct app *a, const struct config *c, struct loop *l, unsigned n, char *error, size_t size)
+setup_app(struct app *a, const struct config *c, struct loop *l, unsigned n, const struct setup_permits *permits, char *error,
+    size_t size)
 {
 	if (app_init(a, l) != 0) {
 		snprintf(error, size, "out of memory");
@@ -98,7 +111,7 @@ setup_app(struct app *a, const struct config *c, struct loop *l, unsigned n, cha
 	a->worker = n + 1;
 	setup_limits(a, &c->limit);
 	/* Modules first: one that is refused should not have cost connections. */
-	if (setup_modules(a, c, error, size) != 0 || setup_pools(a, c, n, error, size) != 0)
+	if (setup_modules(a, c, error, size) != 0 || setup_pools(a, c, n, permits, error, size) != 0)
 		return -1;
 	return app_start(a, error, size);
 }

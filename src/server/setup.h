@@ -9,6 +9,14 @@
 struct app;
 struct config;
 struct loop;
+struct pool_keeper;
+
+/* Who gives out permits for connections, and how many there are at the beginning, for each pool in the config's order. */
+struct setup_permits {
+	const struct pool_keeper *keeper;
+	void *arg;
+	const unsigned *granted;
+};
 
 /* Allow this process, and those that it starts, as many open files as it may have: a connection is one, and the usual 1024 are few. */
 void setup_files(void);
@@ -17,10 +25,12 @@ void setup_files(void);
  * Make the app of one worker.
  *
  * n        which of the config's workers, from 0: its share of the pools
+ * permits  for connections; NULL: as many as its share, for good
  * error    one sentence when it fails, with file and line
  * Returns  0; -1 with *error: call app_fini all the same
  */
-int setup_app(struct app *a, const struct config *c, struct loop *l, unsigned n, char *error, size_t size);
+int setup_app(struct app *a, const struct config *c, struct loop *l, unsigned n, const struct setup_permits *permits, char *error,
+    size_t size);
 
 /*
  * Check all that can be checked without serving: every module is loaded and its routes are added, in a process of its own, since

@@ -23,12 +23,18 @@
 #include "front/fcgi_conn.h"
 #include "loop/listen.h"
 #include "loop/loop.h"
+#include "loop/stall.h"
 #include "server/config.h"
 #include "server/link.h"
 #include "server/sandbox.h"
 #include "server/setup.h"
+#include "server/share.h"
 
-enum { WORKER_END_SECONDS = 10 };
+enum {
+	WORKER_END_SECONDS = 10,
+	WORKER_STALL_MS_MAX = 3600000,
+	WORKER_ACCEPTS = 1	/* in a turn, where there are other workers: they may be about to wake, and what was accepted is counted first */
+};
 
 /* A listening socket: inherited (id 0), or handed over by a gate. */
 struct worker_listen {
@@ -48,7 +54,9 @@ struct worker {
 	struct link *link;
 	LIST_HEAD(, worker_listen) listens;
 	struct timer *drain_timer;
+	struct stall *stall;		/* NULL: nobody watches over the loop */
 	usec drain_until;		/* 0: not draining */
+	bool is_orphan;			/* the master is gone */
 };
 
 /* Whom the lists do not name is closed before a byte is read. */
@@ -63,6 +71,16 @@ worker_on_accept(void *arg, int fd)
 		close(fd);
 		return;
 	}
+	if (w->start->share == NULL || !share_pass(w->start->share, fd))
+		fcgi_conns_add(w->conns, fd);
+}
+
+/* Another worker has accepted it, after asking the lists. */
+static void
+worker_on_passed(void *arg, int fd)
+{
+	struct worker *w = arg;
+
 	fcgi_conns_add(w->conns, fd);
 }
 
@@ -82,6 +100,8 @@ worker_listen(struct worker *w, uint32_t id, int fd, const struct allow *allow)
 		free(wl);
 		return -1;
 	}
+	if (w->start->share != NULL)
+		listener_set_batch(wl->listener, WORKER_ACCEPTS);
 	LIST_INSERT_HEAD(&w->listens, wl, link);
 	return 0;
 }
@@ -107,6 +127,52 @@ worker_unlisten_id(struct worker *w, uint32_t id)
 			return;
 		}
 }
+
+/* ---- permits for connections ---- */
+
+static void
+worker_tell_of_pool(struct worker *w, const struct pool *p, uint32_t what, unsigned n)
+{
+	for (uint32_t i = 0; i < w->app.npools; i++)
+		if (w->app.pool[i] == p)
+			link_send(w->link, &(struct link_message){ .what = what, .id = i, .number = n, .fd = -1 });
+}
+
+/* Without a master nobody keeps the books, and there are only the last requests to finish. */
+static void
+worker_on_pool_wants(void *arg, struct pool *p)
+{
+	struct worker *w = arg;
+
+	if (w->is_orphan)
+		pool_grant(p, 1);
+	else
+		worker_tell_of_pool(w, p, LINK_WANT, 1);
+}
+
+static void
+worker_on_pool_gives(void *arg, struct pool *p, unsigned n)
+{
+	worker_tell_of_pool(arg, p, LINK_GIVE, n);
+}
+
+static void
+worker_on_permits(struct worker *w, const struct link_message *m)
+{
+	struct pool *p = m->id < w->app.npools ? w->app.pool[m->id] : NULL;
+	unsigned n = (unsigned)m->number;
+
+	if (p == NULL)
+		log_warn("permits for no pool from the master id=%u", m->id);
+	else if (m->what == LINK_GRANT)
+		pool_grant(p, n);
+	else if (m->what == LINK_RECALL)
+		pool_recall(p, n);
+	else
+		pool_spare(p, n);
+}
+
+/* ---- the end ---- */
 
 /* While draining: look whether all is done. */
 static void
@@ -134,7 +200,11 @@ worker_drain(struct worker *w)
 	w->drain_until = clock_add(loop_now(w->loop), w->start->config->limit.grace);
 	while ((wl = LIST_FIRST(&w->listens)) != NULL)
 		worker_unlisten(wl);
+	if (w->start->share != NULL)
+		share_leave(w->start->share);
 	app_warm_end(&w->app);
+	for (size_t i = 0; i < w->app.npools && !w->is_orphan; i++)
+		pool_drain(w->app.pool[i]);
 	fcgi_conns_drain(w->conns);
 	timer_set(w->drain_timer, loop_now(w->loop));
 }
@@ -179,6 +249,11 @@ worker_on_message(void *arg, struct link_message *m)
 	case LINK_STATUS:
 		worker_send_status(w, m->id);
 		break;
+	case LINK_GRANT:
+	case LINK_RECALL:
+	case LINK_SPARE:
+		worker_on_permits(w, m);
+		break;
 	default:
 		log_warn("unknown order from the master what=%u", m->what);
 	}
@@ -194,7 +269,11 @@ worker_on_link_end(void *arg)
 
 	if (w->drain_until == 0)
 		log_error("the master is gone, draining");
+	w->is_orphan = true;
 	worker_drain(w);
+	for (size_t i = 0; i < w->app.npools; i++)
+		if (pool_is_wanting(w->app.pool[i]))
+			pool_grant(w->app.pool[i], 1);
 }
 
 static void
@@ -237,7 +316,9 @@ static int
 worker_begin(struct worker *w, int sock, char *error, size_t size)
 {
 	static const struct link_ops ops = { worker_on_message, worker_on_link_end };
+	static const struct pool_keeper keeper = { worker_on_pool_wants, worker_on_pool_gives };
 	const struct worker_start *s = w->start;
+	struct setup_permits permits = { &keeper, w, s->granted };
 	struct fiber_conf fibers = { .stack_size = s->config->limit.stack };
 
 	w->loop = loop_new(&fibers);
@@ -252,7 +333,7 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 		return -1;
 	if (s->config->user[0] != '\0' && worker_become(s->config->user, error, size) != 0)
 		return -1;
-	if (setup_app(&w->app, s->config, w->loop, s->number, error, size) != 0)
+	if (setup_app(&w->app, s->config, w->loop, s->number, &permits, error, size) != 0)
 		return -1;
 	w->app.nrings = s->nrings < APP_RINGS_MAX ? s->nrings : APP_RINGS_MAX;
 	memcpy(w->app.ring, s->ring, w->app.nrings * sizeof *s->ring);
@@ -261,6 +342,10 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 	w->conns = fcgi_conns_new(&w->app.front);
 	if (w->conns == NULL) {
 		snprintf(error, size, "out of memory");
+		return -1;
+	}
+	if (s->share != NULL && (w->app.front.kept = share_join(s->share, s->number, w->loop, worker_on_passed, w)) == NULL) {
+		snprintf(error, size, "cannot share connections: %s", strerror(errno));
 		return -1;
 	}
 	if (worker_listen_all(w) != 0) {
@@ -272,6 +357,20 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 	return 0;
 }
 
+/* Watch over the loop when the environment asks for it. */
+static void
+worker_watch_stalls(struct worker *w)
+{
+	const char *ms = getenv("WEFT_STALL_MS");
+	long limit = ms == NULL ? 0 : strtol(ms, NULL, 10);
+
+	if (limit <= 0 || limit > WORKER_STALL_MS_MAX)
+		return;
+	w->stall = stall_start(w->loop, limit * USEC_PER_MSEC);
+	if (w->stall == NULL)
+		log_warn("stalls are not looked for errno=%d", errno);
+}
+
 /* Everything is told to end; what still runs is cancelled and gets a moment for it. */
 static void
 worker_end(struct worker *w)
@@ -280,6 +379,8 @@ worker_end(struct worker *w)
 
 	/* A function on a thread, or a module's fini, may never return, and there may be no master left to kill us. */
 	alarm(WORKER_END_SECONDS);
+	if (w->start->share != NULL)
+		share_end(w->start->share);
 	fcgi_conns_free(&w->conns);
 	while (fiber_sched_alive(loop_fibers(w->loop)) > 0 && loop_now(w->loop) < until)
 		loop_turn(w->loop, 10 * USEC_PER_MSEC);
@@ -314,7 +415,9 @@ worker_run(const struct worker_start *start, int sock)
 	}
 	link_send(w.link, &m);
 	log_info("ready routes=%zu pools=%zu", w.app.nroutes, w.app.npools);
+	worker_watch_stalls(&w);
 	loop_run(w.loop);
+	stall_stop(&w.stall);
 	worker_end(&w);
 	log_info("ended");
 	return 0;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct config;
+struct share;
 struct timeline_ring;
 
 struct worker_start {
@@ -20,6 +21,8 @@ struct worker_start {
 	struct timeline_ring *const *ring;	/* of all workers */
 	size_t nrings;
 	size_t own_ring;
+	struct share *share;			/* with the other workers; NULL: there are none */
+	const unsigned *granted;		/* permits of the config's pools, in its order */
 };
 
 /* Run as a worker in a process just forked; sock is the link to the master.  Returns the exit status. */

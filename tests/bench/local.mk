@@ -3,7 +3,7 @@ check_PROGRAMS += tests/bench/path
 tests_bench_path_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_bench_path_SOURCES = tests/bench/path.c tests/bench/path_back.c tests/bench/path_back.h
 tests_bench_path_LDADD = tests/unit/libweftapi.la libbench.la $(UNIT_SERVER) $(JANSSON_LIBS) -ldl
-tests_bench_path_LDFLAGS = $(WHOLE_LDFLAGS) -export-dynamic
+tests_bench_path_LDFLAGS = $(WHOLE_LINK) -export-dynamic
 
 BENCH_TESTS = tests/bench/instructions tests/bench/syscalls
 dist_check_SCRIPTS += $(BENCH_TESTS)

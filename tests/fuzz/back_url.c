@@ -15,7 +15,9 @@ check_part(const char *part, size_t size)
 static void
 check(const struct back_url *u)
 {
-	char whole[1024], cut[64];
+	static const char *const known[] = { "a", NULL };
+	char whole[1024], cut[64], value[16];
+	int found;
 
 	check_part(u->scheme, sizeof u->scheme);
 	check_part(u->user, sizeof u->user);
@@ -23,6 +25,12 @@ check(const struct back_url *u)
 	check_part(u->host, sizeof u->host);
 	check_part(u->path, sizeof u->path);
 	check_part(u->query, sizeof u->query);
+	found = back_url_param(u, "a", value, sizeof value);
+	must(found >= -1 && found <= 1);
+	if (found >= 0)
+		check_part(value, sizeof value);
+	(void)back_url_param_unknown(u, known, value, sizeof value);
+	must(memchr(value, '\0', sizeof value) != NULL);
 	must(u->scheme[0] != '\0' && u->port <= 65535);
 	memset(whole, 'x', sizeof whole);
 	back_url_describe(u, whole, sizeof whole);

@@ -37,6 +37,7 @@ tests_fuzz_html_replay_SOURCES = tests/fuzz/html.c $(FUZZ_SOURCES)
 tests_fuzz_html_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"html"'
 tests_fuzz_html_replay_LDADD = libwire.la libbase.la
 
+
 tests_fuzz_urlencoded_replay_SOURCES = tests/fuzz/urlencoded.c $(FUZZ_SOURCES)
 tests_fuzz_urlencoded_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"urlencoded"'
 tests_fuzz_urlencoded_replay_LDADD = libwire.la libbase.la
@@ -57,6 +58,7 @@ check_PROGRAMS += \
 	tests/fuzz/http_head_replay \
 	tests/fuzz/http_target_replay \
 	tests/fuzz/link_replay \
+	tests/fuzz/mariadb_text_replay \
 	tests/fuzz/redis_command_replay \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
@@ -71,6 +73,7 @@ TESTS += \
 	tests/fuzz/http_head_replay \
 	tests/fuzz/http_target_replay \
 	tests/fuzz/link_replay \
+	tests/fuzz/mariadb_text_replay \
 	tests/fuzz/redis_command_replay \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
@@ -113,6 +116,10 @@ tests_fuzz_http_target_replay_LDADD = libbase.la
 tests_fuzz_link_replay_SOURCES = tests/fuzz/link.c $(FUZZ_SOURCES)
 tests_fuzz_link_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"link"'
 tests_fuzz_link_replay_LDADD = libserver.la libloop.la libfiber.la libbase.la
+
+tests_fuzz_mariadb_text_replay_SOURCES = tests/fuzz/mariadb_text.c src/back/mariadb_text.c $(FUZZ_SOURCES)
+tests_fuzz_mariadb_text_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"mariadb_text"'
+tests_fuzz_mariadb_text_replay_LDADD = libbase.la
 
 tests_fuzz_redis_command_replay_SOURCES = tests/fuzz/redis_command.c src/back/redis_rule.c src/back/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_command_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"redis_command"'

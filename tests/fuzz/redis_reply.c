@@ -64,20 +64,20 @@ check_tree(const struct weft_reply *r, uint32_t hash, unsigned depth)
 }
 
 static void
-begin(struct redis *r, redisAsyncContext *ac, struct call *call, struct arena *arena)
+begin(struct redis *r, redisContext *context, struct call *call, struct arena *arena)
 {
 	memset(r, 0, sizeof *r);
-	memset(ac, 0, sizeof *ac);
-	r->ac = ac;
-	ac->c.reader = redisReaderCreate();
-	must(ac->c.reader != NULL);
-	redis_set_builders(r, ac->c.reader);
+	memset(context, 0, sizeof *context);
+	r->context = context;
+	context->reader = redisReaderCreate();
+	context->obuf = sdsempty();
+	must(context->reader != NULL && context->obuf != NULL);
+	redis_set_builders(r, context->reader);
 	for (int i = 0; i < CALLS; i++) {
 		arena_init(&arena[i], NULL, 0, ARENA);
 		call[i] = (struct call){ .arena = &arena[i], .state = CALL_SENT };
 		redis_push(r, i == 3 ? NULL : &call[i], 1);	/* one is abandoned */
 	}
-	r->written = r->given;
 }
 
 /* Take what is whole.  Returns false when the connection is of no use any more. */
@@ -90,7 +90,7 @@ take(struct redis *r, uint32_t *hash)
 		struct call *call = redis_first(r)->call;
 
 		reply = NULL;
-		if (redisReaderGetReply(r->ac->c.reader, &reply) != REDIS_OK)
+		if (redisReaderGetReply(r->context->reader, &reply) != REDIS_OK)
 			return false;
 		if (reply == NULL)
 			return true;
@@ -105,22 +105,23 @@ static uint32_t
 run(struct span in, uint32_t seed)
 {
 	static struct redis r;
-	static redisAsyncContext ac;
+	static redisContext context;
 	struct call call[CALLS];
 	struct arena arena[CALLS];
 	uint32_t hash = 1;
 	bool good = true;
 
-	begin(&r, &ac, call, arena);
+	begin(&r, &context, call, arena);
 	while (good && in.len > 0) {
 		size_t n = seed == 0 ? in.len : fuzz_random(&seed) % 9 + 1;
 		struct span piece = fuzz_copy(in.at, n < in.len ? n : in.len);
 
-		good = redisReaderFeed(ac.c.reader, piece.at, piece.len) == REDIS_OK && take(&r, &hash);
+		good = redisReaderFeed(context.reader, piece.at, piece.len) == REDIS_OK && take(&r, &hash);
 		in = span_skip(in, piece.len);
 		fuzz_free(piece);
 	}
-	redisReaderFree(ac.c.reader);
+	redisReaderFree(context.reader);
+	sdsfree(context.obuf);
 	for (int i = 0; i < CALLS; i++)
 		arena_fini(&arena[i]);
 	hash = fuzz_hash(hash, &r.count, sizeof r.count);

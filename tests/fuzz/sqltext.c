@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The first word of a statement is a word of its text, and stays the same behind blanks and comments.  A
- * number reads back to itself.
+ * The first word of a statement is a word of its text, and stays the same behind blanks and comments, and so does what the
+ * statement leaves behind.  What a shared connection refuses leaves something on one that is lent.  A number reads back to itself.
  */
 // sources: src/back/sqltext.c
 // flags: -lm
@@ -27,6 +27,10 @@ check_word(const char *text, size_t size)
 	for (const char *p = word; *p != '\0'; p++)
 		must((*p >= 'A' && *p <= 'Z') || *p == '_');
 	must(session == NULL || (word[0] != '\0' && strncmp(session, word, strlen(word)) == 0));
+	must(sql_trace(text) == sql_trace(longer));
+	must((session == NULL && sql_session_call(text) == NULL) || sql_trace(text) != SQL_LEAVES_NOTHING);
+	must(sql_transaction_word(text) == sql_transaction_word(longer));
+	must(sql_transaction_word(text) == NULL || session != NULL);
 	free(longer);
 }
 

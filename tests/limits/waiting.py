@@ -10,7 +10,7 @@ from limits import measure
 TITLE = "many requests that wait at once"
 SMALL = {"requests": 1000, "until": 1.5}
 END = b"\1\3"          # of a record's head
-PAGES = 8               # KiB: the two pages of a request's stack
+EACH = 8.0              # KiB, all in: a page of its stack, its room, and a connection of its own where it has one
 
 
 def tally(data):
@@ -65,7 +65,7 @@ def measure_shape(bench, connections, ids, until):
         spent = measure.processor(pid)
         last, ended, bad = read_all(crowd, count)
         spent = measure.processor(pid) - spent
-        bench.memory(label + "memory for each", grown / count / measure.KIB, PAGES + (2 if ids == 1 else 0.5), "KiB")
+        bench.memory(label + "memory for each", grown / count / measure.KIB, EACH, "KiB")
         bench.counts(label + "in place before they wake", spare > 0, True)
         bench.counts(label + "answered", ended, count)
         bench.counts(label + "answered otherwise than 200", bad, 0)

@@ -7,6 +7,7 @@ APP_TESTS = \
 	tests/unit/app_authorizer \
 	tests/unit/app_back \
 	tests/unit/app_dispatch \
+	tests/unit/app_lease \
 	tests/unit/app_http \
 	tests/unit/app_module \
 	tests/unit/app_request \
@@ -29,6 +30,9 @@ tests_unit_app_back_LDADD = $(APP_LDADD)
 tests_unit_app_dispatch_SOURCES = tests/unit/app_dispatch.c $(APP_RIG)
 tests_unit_app_dispatch_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_dispatch_LDADD = $(APP_LDADD)
+tests_unit_app_lease_SOURCES = tests/unit/app_lease.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_lease_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_lease_LDADD = $(APP_LDADD)
 tests_unit_app_http_SOURCES = tests/unit/app_http.c $(APP_RIG) $(APP_FAKE)
 tests_unit_app_http_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_http_LDADD = $(APP_LDADD)

@@ -3,8 +3,10 @@
 #include "tests/unit/app_rig.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "back/reply.h"
+#include "back/rows.h"
 #include "tests/unit/back_fake.h"
 
 static int (*back_test)(struct weft_request *rq);
@@ -167,6 +169,48 @@ the_handler_sees_more(void **state)
 	fake.refuse = WEFT_REFUSED;
 	begin(r, &a, look_at_the_fault);
 	ends_with(r, &a, 200, "seen");
+}
+
+/* A statement and a command that were sent, and whose connections are lost: one of each pair may be sent again. */
+static int
+ask_twice(struct weft_request *rq)
+{
+	struct weft_call *call[] = {
+		weft_idempotent(weft_sql_start(rq, "db", "SELECT $1", WEFT_INT(1))),
+		weft_sql_start(rq, "db", "SELECT 2"),
+		weft_idempotent(weft_redis_start(rq, "cache", "GET k")),
+		weft_redis_start(rq, "cache", "GET k"),
+	};
+
+	assert_null(weft_idempotent(NULL));
+	assert_int_equal(weft_wait(rq, call[0]), WEFT_OK);
+	assert_int_equal(weft_wait(rq, call[1]), WEFT_UNKNOWN);
+	assert_int_equal(weft_wait(rq, call[2]), WEFT_OK);
+	assert_int_equal(weft_wait(rq, call[3]), WEFT_UNKNOWN);
+	return weft_puts(rq, "twice");
+}
+
+static void
+what_is_idempotent_may_be_sent_twice(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	/* Old enough to be replaced at once. */
+	rig_skip(2 * USEC_PER_SEC);
+	rig_settle(r);
+	begin(r, &a, ask_twice);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned lost = conn_of(i == 0 ? CALL_SQL : CALL_REDIS);
+
+		assert_int_equal(fake.conn[lost]->count, 2);
+		fake_flush(lost);
+		fake_lose(lost, "gone");
+	}
+	fake_all_ready();
+	fake_reply(conn_of(CALL_SQL));
+	fake_reply(conn_of(CALL_REDIS));
+	ends_with(r, &a, 200, "twice");
 }
 
 static int
@@ -380,9 +424,20 @@ replies_are_read_by_type(void **state)
 	struct weft_reply text = { .kind = REPLY_TEXT, .text = SPAN("42x") }, number = { .kind = REPLY_INT, .integer = -7 };
 	struct weft_reply *element[] = { &text, &number };
 	struct weft_reply array = { .kind = REPLY_ARRAY, .count = 2, .element = element };
+	static const char *const numbers[] = { "0", "-0", "7", "-12", "999999999999999999", "-999999999999999999", "1000000000000000000",
+		"9223372036854775807", "-9223372036854775808", "9223372036854775808", "99999999999999999999", " 5", "+5", "--5", "-", "",
+		"12.7", "1e3", "007", "x" };
 	size_t len = 9;
 
 	(void)state;
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		struct weft_reply reply = { .kind = REPLY_TEXT, .text = span_str(numbers[i]) };
+		struct span cell = reply.text;
+		struct weft_rows rows = { .columns = 1, .count = 1, .cell = &cell };
+
+		assert_true(weft_reply_int(&reply) == strtoll(numbers[i], NULL, 10));
+		assert_true(weft_rows_int(&rows, 0, 0) == strtoll(numbers[i], NULL, 10));
+	}
 	assert_string_equal(weft_reply_text(&text, &len), "42x");
 	assert_int_equal(len, 3);
 	assert_int_equal(weft_reply_int(&text), 42);
@@ -410,6 +465,102 @@ replies_are_read_by_type(void **state)
 	assert_true(weft_rows_real(NULL, 0, 0) == 0);
 }
 
+/* ---- scripts ---- */
+
+static char script_text[20000] = "return KEYS[1]";
+
+static int
+run_script(struct weft_request *rq)
+{
+	struct weft_value key = WEFT_TEXT("k"), arg[] = { WEFT_INT(7), WEFT_TEXT("x y") };
+	struct weft_reply *reply = (struct weft_reply *)1;
+
+	back_rc = weft_redis_script(rq, "cache", &reply, script_text, &key, 1, arg, 2);
+	if (back_rc == WEFT_OK)
+		return weft_puts(rq, weft_reply_text(reply, NULL));
+	assert_null(reply);
+	return weft_fail(rq);
+}
+
+/* Redis was asked this; answer it. */
+static void
+script_asked(struct rig *r, const char *words, const char *answer)
+{
+	struct fake_conn *c = fake.conn[conn_of(CALL_REDIS)];
+	struct weft_reply *reply;
+
+	assert_int_equal(c->count, 1);
+	if (memmem(c->pipe[0]->redis.at, c->pipe[0]->redis.len, words, strlen(words)) == NULL)
+		fail_msg("%.*s", (int)c->pipe[0]->redis.len, c->pipe[0]->redis.at);
+	reply = reply_new_text(c->pipe[0]->arena, REPLY_TEXT, span_str(answer));
+	c->pipe[0]->reply = reply;
+	fake_reply(conn_of(CALL_REDIS));
+	rig_settle(r);
+}
+
+static void
+scripts_are_sent_by_their_hash(void **state)
+{
+	static const char evalsha[] = "*6\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n1\r\n$1\r\nk\r\n$1\r\n7\r\n$3\r\nx y\r\n";
+	struct rig *r = *state;
+	struct answer a;
+
+	begin(r, &a, run_script);
+	script_asked(r, "*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$14\r\nreturn KEYS[1]\r\n", "abc");
+	script_asked(r, evalsha, "one");
+	ends_with(r, &a, 200, "one");
+	/* It is known now. */
+	begin(r, &a, run_script);
+	script_asked(r, evalsha, "two");
+	ends_with(r, &a, 200, "two");
+	/* The server has forgotten it. */
+	begin(r, &a, run_script);
+	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
+	rig_settle(r);
+	script_asked(r, "LOAD", "abc");
+	script_asked(r, evalsha, "three");
+	ends_with(r, &a, 200, "three");
+	/* Once, not for ever. */
+	begin(r, &a, run_script);
+	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
+	rig_settle(r);
+	script_asked(r, "LOAD", "abc");
+	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
+	rig_finish(r, &a);
+	assert_int_equal(answer_status(&a), 500);
+	assert_int_equal(back_rc, WEFT_REFUSED);
+	answer_free(&a);
+}
+
+static void
+many_and_long_scripts_are_loaded(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	for (int i = 0; i < APP_SCRIPTS_MAX + 10; i++) {
+		snprintf(script_text, sizeof script_text, "return %d", i);
+		begin(r, &a, run_script);
+		script_asked(r, "LOAD", "abc");
+		script_asked(r, "EVALSHA", "fine");
+		ends_with(r, &a, 200, "fine");
+	}
+	memset(script_text, ' ', sizeof script_text - 1);
+	for (int i = 0; i < 2; i++) {
+		begin(r, &a, run_script);
+		script_asked(r, "LOAD", "abc");
+		script_asked(r, "EVALSHA", "long");
+		ends_with(r, &a, 200, "long");
+	}
+	/* Lost while it was being loaded: it has not been run. */
+	begin(r, &a, run_script);
+	fake_flush(conn_of(CALL_REDIS));
+	fake_lose(conn_of(CALL_REDIS), "gone");
+	rig_finish(r, &a);
+	assert_int_equal(back_rc, WEFT_NOT_SENT);
+	answer_free(&a);
+}
+
 int
 main(void)
 {
@@ -420,11 +571,14 @@ main(void)
 		BACK_TEST(lateness_names_the_pool),
 		BACK_TEST(the_handler_sees_more),
 		BACK_TEST(a_childs_failure_names_the_pool),
+		BACK_TEST(what_is_idempotent_may_be_sent_twice),
 		BACK_TEST(refuses_wrong_questions),
 		BACK_TEST(words_of_an_array_are_one_command),
 		BACK_TEST(two_calls_are_on_their_way_at_once),
 		BACK_TEST(calls_left_behind_are_given_up),
 		BACK_TEST(calls_of_deferred_functions_are_given_up),
+		BACK_TEST(scripts_are_sent_by_their_hash),
+		BACK_TEST(many_and_long_scripts_are_loaded),
 		BACK_TEST(waits_end_when_the_client_leaves),
 		cmocka_unit_test(replies_are_read_by_type),
 	};

@@ -112,10 +112,14 @@ survives_every_truncation(void **state)
 static void
 refuses_bad_tables(void **state)
 {
+	char newer[120];
+
 	(void)state;
 	refuses(path_of("symbol"), "no weft module: it has no symbol weft_module (WEFT_MODULE in its source makes one)");
 	refuses(path_of("major"), "built for version 2 of the module interface, this server has 1: build it anew");
-	refuses(path_of("minor"), "built for version 1.1 of the module interface, this server has 1.0: it needs a newer weft");
+	snprintf(newer, sizeof newer, "built for version %d.%d of the module interface, this server has %d.%d: it needs a newer weft",
+	    WEFT_ABI_MAJOR, WEFT_ABI_MINOR + 1, WEFT_ABI_MAJOR, WEFT_ABI_MINOR);
+	refuses(path_of("minor"), newer);
 	refuses(path_of("empty"), "its route table is empty");
 	refuses(path_of("small"), "its route table is malformed");
 	refuses(path_of("method"), "route 2 has no method");

@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "back/sqltext.h"
 #include "base/must.h"
 
 struct fake_world fake;
@@ -27,13 +30,23 @@ fake_check(const struct back_url *u, char *error, size_t size)
 static enum weft_rc
 fake_open(struct conn *c)
 {
+	struct fake_conn *f;
+	int pair[2];
+
 	fake.opens++;
 	if (fake.open_fails)
 		return WEFT_SYSTEM;
-	must(fake.count < FAKE_CONNS);
-	fake.conn[fake.count] = calloc(1, sizeof(struct fake_conn));
-	fake.conn[fake.count]->conn = c;
-	c->driver_data = fake.conn[fake.count++];
+	must(fake.count < FAKE_CONNS && fake.peers < FAKE_CONNS);
+	f = calloc(1, sizeof *f);
+	f->conn = c;
+	f->socket = -1;
+	if (fake.has_sockets) {
+		must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+		f->socket = pair[0];
+		fake.peer[fake.peers++] = pair[1];
+	}
+	fake.conn[fake.count++] = f;
+	c->driver_data = f;
 	return WEFT_OK;
 }
 
@@ -42,7 +55,7 @@ fake_send(struct conn *c, struct call *call)
 {
 	struct fake_conn *f = c->driver_data;
 
-	must(c->state == CONN_READY && f->count < c->driver->depth);
+	must(c->state == (call->lease == NULL ? CONN_READY : CONN_LENT) && f->count < c->driver->depth);
 	if (f->is_broken)
 		return WEFT_NOT_SENT;
 	if (fake.refuse != WEFT_OK) {
@@ -66,6 +79,38 @@ fake_abandon(struct conn *c, struct call *call)
 			f->pipe[i] = NULL;
 }
 
+static enum conn_clean
+fake_clean(struct conn *c)
+{
+	struct fake_conn *f = c->driver_data;
+
+	fake.cleans++;
+	must(c->lease == NULL);
+	c->in_transaction = false;
+	f->is_washing = fake.clean == CONN_CLEAN && f->count > 0;
+	return f->is_washing ? CONN_WASHING : fake.clean;
+}
+
+/* One reply less is owed. */
+static void
+fake_gave(struct fake_conn *f)
+{
+	bool is_over = f->is_washing && f->count == 0;
+
+	conn_gave(f->conn);
+	if (!is_over)
+		return;
+	f->is_washing = false;
+	conn_is_ready(f->conn);
+}
+
+static const char *
+fake_begin(const struct back_url *url)
+{
+	(void)url;
+	return FAKE_BEGIN;
+}
+
 static void
 fake_close(struct conn *c)
 {
@@ -80,7 +125,25 @@ fake_close(struct conn *c)
 		at++;
 	fake.count--;
 	memmove(&fake.conn[at], &fake.conn[at + 1], (fake.count - at) * sizeof *fake.conn);
+	if (f->socket >= 0)
+		close(f->socket);
 	free(f);
+}
+
+static void
+fake_ping(struct conn *c)
+{
+	struct fake_conn *f = c->driver_data;
+
+	must(c->state == CONN_CHECKING && c->inflight == 0);
+	fake.pings++;
+	f->is_asked = true;
+}
+
+static int
+fake_socket(const struct conn *c)
+{
+	return ((struct fake_conn *)c->driver_data)->socket;
 }
 
 void
@@ -91,20 +154,65 @@ fake_all_ready(void)
 			conn_is_ready(fake.conn[i]->conn);
 }
 
+/* The oldest call, out of the pipe; NULL: it was abandoned. */
+static struct call *
+fake_take(struct fake_conn *f)
+{
+	struct call *call = f->pipe[0];
+
+	must(f->count > 0);
+	f->count--;
+	f->written -= f->written > 0;
+	memmove(f->pipe, f->pipe + 1, f->count * sizeof *f->pipe);
+	return call;
+}
+
 void
 fake_reply(unsigned i)
 {
 	struct fake_conn *f = fake.conn[i];
-	struct call *call;
+	struct call *call = fake_take(f);
 
-	must(i < fake.count && f->count > 0);
-	call = f->pipe[0];
-	f->count--;
-	f->written -= f->written > 0;
-	memmove(f->pipe, f->pipe + 1, f->count * sizeof *f->pipe);
+	must(i < fake.count);
+	if (call != NULL && call->sql != NULL && sql_transaction_word(call->sql) != NULL)
+		f->conn->in_transaction = strcmp(call->sql, FAKE_BEGIN) == 0;
 	if (call != NULL)
 		call_finish(call, WEFT_OK, NULL, NULL);
+	fake_gave(f);
+}
+
+void
+fake_error(unsigned i, const char *code, enum fake_end end)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call;
+
+	must(i < fake.count);
+	call = fake_take(f);
+	f->conn->in_transaction &= end == FAKE_GOES_ON;
+	if (call != NULL)
+		call_finish(call, WEFT_REFUSED, code, "it went wrong");
+	fake_gave(f);
+}
+
+void
+fake_refuse(unsigned i, const char *code)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call = fake_take(f);
+
+	must(i < fake.count);
+	if (call != NULL)
+		call_finish(call, WEFT_REFUSED, code, "no");
 	conn_gave(f->conn);
+}
+
+void
+fake_pong(unsigned i)
+{
+	must(i < fake.count && fake.conn[i]->is_asked);
+	fake.conn[i]->is_asked = false;
+	conn_is_ready(fake.conn[i]->conn);
 }
 
 void
@@ -120,11 +228,20 @@ fake_lose(unsigned i, const char *why)
 	conn_is_dead(fake.conn[i]->conn, "F1", "%s", why);
 }
 
-static const char *const fake_schemes[] = { "fake", NULL };
+void
+fake_lose_code(unsigned i, const char *code)
+{
+	must(i < fake.count);
+	conn_is_dead(fake.conn[i]->conn, code, "it says %s", code);
+}
 
-const struct driver fake_sql = { "SQL", fake_schemes, CALL_SQL, WAIT_SQL, FAKE_DEPTH, false, fake_check, fake_open,
-	fake_send, fake_abandon, fake_close };
-const struct driver fake_redis = { "Redis", fake_schemes, CALL_REDIS, WAIT_REDIS, FAKE_DEEP, true, fake_check, fake_open,
-	fake_send, fake_abandon, fake_close };
-const struct driver fake_http = { "HTTP", fake_schemes, CALL_HTTP, WAIT_HTTP, 1, false, fake_check, fake_open,
-	fake_send, fake_abandon, fake_close };
+static const char *const fake_schemes[] = { "fake", NULL };
+static const char *const fake_failover[] = { "OVER", "RO", NULL };
+
+#define FAKE_DRIVER(kind, name, why, depth, shares_slow, begin) \
+	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, begin, fake_close, \
+	    fake_ping, fake_socket, fake_failover }
+
+const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin);
+const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL);
+const struct driver fake_http = FAKE_DRIVER(CALL_HTTP, "HTTP", WAIT_HTTP, 1, false, NULL);

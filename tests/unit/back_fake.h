@@ -9,6 +9,8 @@
 
 #include "back/driver.h"
 
+#define FAKE_BEGIN "BEGIN FAKE"
+
 enum { FAKE_DEPTH = 16, FAKE_DEEP = 256, FAKE_CONNS = 256 };
 
 struct fake_conn {
@@ -16,14 +18,21 @@ struct fake_conn {
 	struct call *pipe[FAKE_DEEP];	/* NULL: abandoned */
 	unsigned count, written;	/* owed; of these, with bytes sent */
 	bool is_broken;			/* send() says WEFT_NOT_SENT */
+	bool is_washing;		/* clean() has been called; ready when nothing is owed */
+	bool is_asked;			/* for a sign of life */
+	int socket;			/* -1: none */
 };
 
 /* All connections open now, in the order in which they were opened. */
 struct fake_world {
 	struct fake_conn *conn[FAKE_CONNS];
 	unsigned count;
-	unsigned opens, closes, abandons;	/* since fake_reset */
+	unsigned opens, closes, abandons, cleans, pings;	/* since fake_reset */
+	enum conn_clean clean;			/* what clean() says */
 	bool open_fails;
+	bool has_sockets;			/* open() makes socket pairs, whose other ends are peer[], in the order of opens */
+	int peer[FAKE_CONNS];
+	unsigned peers;
 	enum weft_rc refuse;			/* what send() says of every call; WEFT_OK: takes it */
 };
 extern struct fake_world fake;
@@ -39,8 +48,21 @@ void fake_all_ready(void);
 /* One reply on connection i: the oldest call is done.  With bytes written so far. */
 void fake_reply(unsigned i);
 
+/* One reply on connection i: the oldest call is refused, and the transaction it is in goes on, or not. */
+enum fake_end { FAKE_GOES_ON, FAKE_ROLLS_BACK };
+void fake_error(unsigned i, const char *code, enum fake_end end);
+
 /* Connection i is lost, or could not be made. */
 void fake_lose(unsigned i, const char *why);
+
+/* It gives the sign of life that it was asked for. */
+void fake_pong(unsigned i);
+
+/* The oldest call of connection i is refused, with this code. */
+void fake_refuse(unsigned i, const char *code);
+
+/* Connection i is lost, or could not be made, and the back end said so with this code. */
+void fake_lose_code(unsigned i, const char *code);
 
 /* All its bytes so far have been sent. */
 void fake_flush(unsigned i);

@@ -130,6 +130,8 @@ liar_on_accept(void *arg, int what)
 	must(p->watch != NULL && p->timer != NULL);
 	must(watch_want(p->watch, WATCH_READ) == 0);
 	TAILQ_INSERT_HEAD(&l->peers, p, link);
+	if (l->greet != NULL)
+		l->greet(p);
 }
 
 static void

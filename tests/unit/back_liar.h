@@ -46,6 +46,7 @@ struct liar {
 	unsigned accepted;
 	TAILQ_HEAD(, liar_peer) peers;
 	void (*hear)(struct liar_peer *p);	/* something has come: take it from p->in */
+	void (*greet)(struct liar_peer *p);	/* NULL, or where the server speaks first; set after liar_open */
 };
 
 /* Listen on a unix socket at path. */

@@ -6,93 +6,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "back/pool.h"
-#include "back/pool_impl.h"
-#include "base/log.h"
-#include "loop/loop.h"
-#include "tests/unit/back_fake.h"
-#include "tests/unit/back_support.h"
-
-static struct loop *loop;
-static struct pool *pool;
-
-static int
-test_begin(void **state)
-{
-	fake_reset();
-	ask_reset_order();
-	loop = back_loop();
-	return 0;
-}
-
-static int
-test_end(void **state)
-{
-	pool_close(&pool);
-	back_run(loop);
-	loop_free(&loop);
-	return fake.count == 0 ? 0 : -1;
-}
-
-static void
-test_open(const struct driver *d, struct pool_conf conf)
-{
-	char error[200];
-
-	conf.name = "db";
-	conf.url = "fake://u:secret@host:1/x";
-	pool = pool_open_driver(loop, &conf, d, error, sizeof error);
-	if (pool == NULL)
-		fail_msg("%s", error);
-}
-
-/* Time passes, and what is due is done. */
-static void
-test_pass(usec length)
-{
-	back_skip(length);
-	pool_on_timer(pool);
-}
-
-static struct ask *
-test_asks(unsigned n, enum call_kind kind)
-{
-	struct ask *a = calloc(n, sizeof *a);
-
-	for (unsigned i = 0; i < n; i++)
-		ask_init(&a[i], pool, kind);
-	return a;
-}
-
-static void
-test_submit_all(struct ask *a, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		ask_submit(&a[i]);
-}
-
-static void
-test_forget(struct ask *a, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		call_abandon(&a[i].call, WEFT_CANCELED);
-		ask_fini(&a[i]);
-	}
-	free(a);
-}
-
-static struct pool_stat
-test_stat(void)
-{
-	struct pool_stat s;
-
-	pool_stat(pool, &s);
-	return s;
-}
+#include "tests/unit/back_pool_kit.h"
 
 /* ---- settings ---- */
 
@@ -110,6 +26,9 @@ settings_that_cannot_work_are_refused(void **state)
 		{ { .name = "c", .url = "fake://h", .max = 2, .min = 3 }, "min" },
 		{ { .name = "c", .url = "fake://h", .min = 9 }, "min" },
 		{ { .name = "c", .url = "fake://h", .call_timeout = -1 }, "timeout" },
+		{ { .name = "c", .url = "fake://h", .max_lifetime = -1 }, "timeout" },
+		{ { .name = "c", .url = "fake://h", .check_after = -1 }, "timeout" },
+		{ { .name = "c", .url = "fake://h", .backoff = -1 }, "timeout" },
 	};
 	struct pool_conf conf = { .name = "c", .url = "fake://h" };
 	char error[200];
@@ -130,10 +49,13 @@ settings_have_defaults_that_serve(void **state)
 	test_open(&fake_sql, (struct pool_conf){ .max = 0 });
 	assert_int_equal(pool_settings(pool)->max, 8);
 	assert_int_equal(pool_settings(pool)->queue, 4096);
-	assert_int_equal(pool_settings(pool)->queue_timeout, 2 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->queue_timeout, USEC_PER_SEC);
 	assert_int_equal(pool_settings(pool)->connect_timeout, 2 * USEC_PER_SEC);
 	assert_int_equal(pool_settings(pool)->call_timeout, 30 * USEC_PER_SEC);
-	assert_int_equal(pool_settings(pool)->idle_timeout, 60 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->idle_timeout, 600 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->max_lifetime, 3600 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->check_after, 30 * USEC_PER_SEC);
+	assert_int_equal(pool_settings(pool)->backoff, 5 * USEC_PER_SEC);
 	assert_string_equal(pool_name(pool), "db");
 	assert_string_equal(pool_url(pool)->password, "secret");
 	assert_int_equal(pool_kind(pool), CALL_SQL);
@@ -254,7 +176,179 @@ redis_spreads_before_it_opens_more(void **state)
 	test_forget(a, 700);
 }
 
-/* Whatever comes and goes, the least loaded is chosen: against a count made anew each time. */
+/* Have the pool learn that this statement takes so long. */
+static void
+test_teach(const char *sql, usec took)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		struct ask a;
+
+		ask_init(&a, pool, CALL_SQL);
+		a.call.sql = sql;
+		ask_submit(&a);
+		back_skip(took);
+		for (unsigned k = 0; k < fake.count; k++)
+			if (fake.conn[k]->count > 0)
+				fake_reply(k);
+		assert_int_equal(a.call.rc, WEFT_OK);
+		ask_fini(&a);
+	}
+}
+
+static unsigned
+test_busy_connections(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < fake.count; i++)
+		n += fake.conn[i]->count > 0;
+	return n;
+}
+
+static void
+quick_calls_of_a_turn_go_together(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	test_teach("SELECT 1", 20);
+	a = test_asks(40, CALL_SQL);
+	test_submit_all(a, POOL_TOGETHER);
+	assert_int_equal(test_busy_connections(), 1);
+	ask_submit(&a[POOL_TOGETHER]);
+	assert_int_equal(test_busy_connections(), 2);
+	/* The next turn begins with an idle one. */
+	back_skip(1);
+	test_submit_all(a + 9, 3);
+	assert_int_equal(test_busy_connections(), 3);
+	/* What is not known goes alone, and nothing joins it. */
+	a[12].call.sql = "SELECT 2";
+	ask_submit(&a[12]);
+	assert_int_equal(test_busy_connections(), 4);
+	test_submit_all(a + 13, 2);
+	assert_int_equal(test_busy_connections(), 5);
+	test_forget(a, 40);
+}
+
+static void
+what_takes_long_goes_alone(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	/* Two can be answered within POOL_NEAR, three cannot. */
+	test_teach("SELECT 1", POOL_NEAR / 5 * 2);
+	a = test_asks(20, CALL_SQL);
+	test_submit_all(a, 3);
+	assert_int_equal(test_busy_connections(), 2);
+	/* One slow answer is remembered. */
+	back_skip(USEC_PER_SEC);
+	while (test_busy_connections() > 0)
+		for (unsigned i = 0; i < 8; i++)
+			if (fake.conn[i]->count > 0)
+				fake_reply(i);
+	test_submit_all(a + 3, 4);
+	assert_int_equal(test_busy_connections(), 4);
+	test_forget(a, 20);
+}
+
+/* A process that has to be woken first makes nobody slow; what makes others wait does. */
+static void
+what_holds_up_others_counts(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	test_teach("SELECT 1", 20);
+	a = test_asks(60, CALL_SQL);
+	for (unsigned i = 0; i < 20; i++) {
+		ask_submit(&a[i]);
+		back_skip(POOL_SLOW - 1);
+		for (unsigned k = 0; k < 8; k++)
+			if (fake.conn[k]->count > 0)
+				fake_reply(k);
+	}
+	test_submit_all(a + 20, POOL_TOGETHER);
+	assert_int_equal(test_busy_connections(), 1);
+	for (unsigned i = 0; i < POOL_TOGETHER; i++) {
+		back_skip(POOL_NEAR);
+		for (unsigned k = 0; k < 8; k++)
+			if (fake.conn[k]->count > 0)
+				fake_reply(k);
+	}
+	test_submit_all(a + 40, POOL_TOGETHER);
+	assert_true(test_busy_connections() > 2);
+	test_forget(a, 60);
+}
+
+static void
+what_was_given_up_counts_as_slow(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 8 });
+	fake_all_ready();
+	test_teach("SELECT 1", 20);
+	a = test_asks(20, CALL_SQL);
+	ask_submit(&a[0]);
+	back_skip(USEC_PER_SEC);
+	call_abandon(&a[0].call, WEFT_TIMEOUT);
+	test_submit_all(a + 1, 4);
+	assert_int_equal(test_busy_connections(), 5);
+	test_forget(a, 20);
+}
+
+static void
+quick_calls_open_no_connection(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 2 });
+	fake_all_ready();
+	test_teach("SELECT 1", 20);
+	a = test_asks(20, CALL_SQL);
+	for (unsigned i = 0; i < 2 * POOL_TOGETHER; i++) {
+		ask_submit(&a[i]);
+		back_skip(1);
+	}
+	assert_int_equal(fake.opens, 2);
+	assert_int_equal(fake.conn[0]->count, POOL_TOGETHER);
+	assert_int_equal(fake.conn[1]->count, POOL_TOGETHER);
+	ask_submit(&a[2 * POOL_TOGETHER]);
+	assert_int_equal(fake.opens, 3);
+	test_forget(a, 20);
+}
+
+static void
+redis_commands_of_a_turn_go_together(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open(&fake_redis, (struct pool_conf){ .max = 3, .min = 3 });
+	fake_all_ready();
+	a = test_asks(500, CALL_REDIS);
+	for (unsigned i = 0; i < 200; i++) {
+		ask_submit(&a[i]);
+		back_skip(4);
+		fake_reply(fake.conn[0]->count > 0 ? 0 : fake.conn[1]->count > 0 ? 1 : 2);
+	}
+	test_submit_all(a + 200, POOL_SPREAD);
+	assert_int_equal(test_busy_connections(), 1);
+	test_submit_all(a + 200 + POOL_SPREAD, 1);
+	assert_int_equal(test_busy_connections(), 2);
+	test_forget(a, 500);
+}
+
+/* Whatever comes and goes, each in a turn of its own, the least loaded is chosen: against a count made anew each time. */
 static void
 choice_is_the_least_loaded_always(void **state)
 {
@@ -276,6 +370,7 @@ choice_is_the_least_loaded_always(void **state)
 		}
 		for (i = 0; i < 9; i++)
 			least = fake.conn[i]->count < least ? fake.conn[i]->count : least;
+		back_skip(1);
 		ask_submit(&a[next]);
 		assert_int_equal(((struct fake_conn *)a[next].call.slot)->count, least + 1);
 		next++;
@@ -382,7 +477,8 @@ sent_call_has_its_own_time(void **state)
 static void
 test_make_ready(void *arg)
 {
-	assert_int_equal(fiber_sleep(USEC_PER_SEC), WEFT_OK);
+	/* It wakes before the queue's time is over, in the same turn. */
+	assert_int_equal(fiber_sleep(USEC_PER_SEC - 10 * USEC_PER_MSEC), WEFT_OK);
 	fake_all_ready();
 }
 
@@ -553,118 +649,6 @@ silent_connection_is_given_up(void **state)
 	test_forget(a, 2);
 }
 
-static void
-connecting_has_a_deadline(void **state)
-{
-	struct ask *a;
-
-	test_open(&fake_sql, (struct pool_conf){ .max = 4, .queue_timeout = 10 * USEC_PER_SEC });
-	a = test_asks(2, CALL_SQL);
-	test_submit_all(a, 2);
-	test_pass(2 * USEC_PER_SEC);
-	assert_int_equal(fake.closes, 1);
-	assert_int_equal(a[1].call.rc, WEFT_DOWN);
-	assert_string_equal(a[1].fault.text, "pool db: no connection within 2 s (fake://u@host:1/x)");
-	assert_int_equal(test_stat().down, 1);
-	test_forget(a, 2);
-}
-
-/* ---- breaker and back-off ---- */
-
-static void
-breaker_fails_at_once_and_probes_one_at_a_time(void **state)
-{
-	struct ask *a;
-	unsigned probes = 0;
-	usec passed = 0;
-
-	test_open(&fake_sql, (struct pool_conf){ .max = 8, .min = 3 });
-	a = test_asks(5, CALL_SQL);
-	ask_start(&a[0], loop);
-	back_run(loop);
-	fake_lose(0, "connection refused");
-	back_run(loop);
-	assert_int_equal(a[0].rc, WEFT_DOWN);
-	assert_string_equal(a[0].fault.code, "F1");
-	ask_submit(&a[1]);
-	assert_int_equal(a[1].call.rc, WEFT_DOWN);
-	assert_string_equal(a[1].fault.text, "pool db: connection refused (fake://u@host:1/x)");
-	assert_int_equal(test_stat().down, 1);
-	for (; passed < 60 * USEC_PER_SEC; passed += 10 * USEC_PER_MSEC) {
-		test_pass(10 * USEC_PER_MSEC);
-		assert_true(fake.count <= 1);
-		if (fake.count == 1) {
-			probes++;
-			fake_lose(0, "connection refused");
-		}
-	}
-	/* Full jitter under a cap of 1 s: about two a second, and it never stops. */
-	assert_true(probes > 60 && probes < 360);
-	/* Back: the probe that succeeds brings min with it. */
-	for (passed = 0; fake.count == 0; passed += 10 * USEC_PER_MSEC)
-		test_pass(10 * USEC_PER_MSEC);
-	assert_true(passed <= USEC_PER_SEC + 10 * USEC_PER_MSEC);
-	assert_int_equal(fake.count, 1);
-	fake_all_ready();
-	assert_int_equal(fake.count, 3);
-	assert_int_equal(test_stat().down, 0);
-	ask_submit(&a[2]);
-	assert_int_equal(a[2].call.state, CALL_SENT);
-	test_forget(a, 5);
-}
-
-static void
-failed_attempt_with_others_ready_is_no_breaker(void **state)
-{
-	struct ask *a;
-
-	test_open(&fake_sql, (struct pool_conf){ .max = 4, .min = 1 });
-	fake_all_ready();
-	a = test_asks(4, CALL_SQL);
-	test_submit_all(a, 2);
-	assert_int_equal(fake.count, 2);
-	fake_lose(1, "too many connections");
-	assert_int_equal(test_stat().down, 0);
-	/* While it may not try again, calls share what there is. */
-	assert_int_equal(a[1].call.state, CALL_SENT);
-	ask_submit(&a[2]);
-	assert_int_equal(fake.conn[0]->count, 3);
-	assert_int_equal(fake.count, 1);
-	test_forget(a, 4);
-}
-
-static void
-backend_that_hangs_up_does_not_make_it_spin(void **state)
-{
-	test_open(&fake_sql, (struct pool_conf){ .max = 4, .min = 1 });
-	for (unsigned i = 0; i < 1000; i++) {
-		test_pass(10 * USEC_PER_MSEC);
-		fake_all_ready();
-		if (fake.count > 0)
-			fake_lose(0, "hung up");
-	}
-	assert_true(fake.opens < 100);
-}
-
-static void
-system_without_memory_is_a_failed_attempt(void **state)
-{
-	struct ask *a;
-
-	fake.open_fails = true;
-	test_open(&fake_sql, (struct pool_conf){ .max = 4, .min = 1 });
-	assert_int_equal(fake.opens, 1);
-	a = test_asks(1, CALL_SQL);
-	ask_submit(&a[0]);
-	assert_int_equal(a[0].call.rc, WEFT_DOWN);
-	fake.open_fails = false;
-	for (unsigned i = 0; i < 10; i++)
-		test_pass(10 * USEC_PER_MSEC);
-	fake_all_ready();
-	assert_int_equal(test_stat().down, 0);
-	test_forget(a, 1);
-}
-
 /* ---- the rest ---- */
 
 static void
@@ -681,11 +665,12 @@ idle_connections_above_min_are_closed(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		while (fake.conn[i]->count > 0)
 			fake_reply(i);
-	test_pass(59 * USEC_PER_SEC);
+	test_pass(599 * USEC_PER_SEC);
 	assert_int_equal(fake.count, 4);
 	test_pass(USEC_PER_SEC);
 	assert_int_equal(fake.count, 1);
 	assert_int_equal(test_stat().losses, 0);
+	assert_int_equal(test_stat().idled, 3);
 	test_forget(a, 4);
 }
 
@@ -764,6 +749,12 @@ main(void)
 		T(burst_gives_each_idle_connection_one_call),
 		T(sql_opens_a_connection_a_call_up_to_max_then_shares_evenly),
 		T(sql_does_not_queue_behind_what_is_slow),
+		T(quick_calls_of_a_turn_go_together),
+		T(what_takes_long_goes_alone),
+		T(what_holds_up_others_counts),
+		T(what_was_given_up_counts_as_slow),
+		T(quick_calls_open_no_connection),
+		T(redis_commands_of_a_turn_go_together),
 		T(redis_spreads_before_it_opens_more),
 		T(choice_is_the_least_loaded_always),
 		T(queue_is_first_come_first_served_and_bounded),
@@ -775,11 +766,6 @@ main(void)
 		T(calls_taken_back_keep_their_order),
 		T(unusable_connection_is_set_aside),
 		T(silent_connection_is_given_up),
-		T(connecting_has_a_deadline),
-		T(breaker_fails_at_once_and_probes_one_at_a_time),
-		T(failed_attempt_with_others_ready_is_no_breaker),
-		T(backend_that_hangs_up_does_not_make_it_spin),
-		T(system_without_memory_is_a_failed_attempt),
 		T(idle_connections_above_min_are_closed),
 		T(call_at_fault_fails_alone),
 		T(closing_cancels_everything),

@@ -1,4 +1,5 @@
 # unit tests of the SQL drivers
+BACK_SERVER = tests/unit/back_server.c tests/unit/back_server.h
 check_PROGRAMS += tests/unit/back_rows
 TESTS += tests/unit/back_rows
 tests_unit_back_rows_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -6,14 +7,35 @@ tests_unit_back_rows_LDADD = $(UNIT_BACK)
 if HAVE_POSTGRES
 check_PROGRAMS += tests/unit/back_postgres
 TESTS += tests/unit/back_postgres
-tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_sql_kit.h
+tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER)
 tests_unit_back_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_postgres_LDADD = $(UNIT_BACK)
+check_PROGRAMS += tests/unit/back_lease_postgres
+TESTS += tests/unit/back_lease_postgres
+tests_unit_back_lease_postgres_SOURCES = tests/unit/back_lease_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER)
+tests_unit_back_lease_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_back_lease_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_hostile
 TESTS += tests/unit/back_hostile
 tests_unit_back_hostile_SOURCES = tests/unit/back_hostile.c tests/unit/back_sql_kit.h $(BACK_LIAR)
-tests_unit_back_hostile_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hostile_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir) $(POSTGRES_CFLAGS)
 tests_unit_back_hostile_LDADD = $(UNIT_BACK)
+endif
+if HAVE_MARIADB
+check_PROGRAMS += tests/unit/back_mariadb
+TESTS += tests/unit/back_mariadb
+tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h
+tests_unit_back_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
+tests_unit_back_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
+check_PROGRAMS += tests/unit/back_mariadb_text
+TESTS += tests/unit/back_mariadb_text
+tests_unit_back_mariadb_text_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_back_mariadb_text_LDADD = $(UNIT_BACK)
+check_PROGRAMS += tests/unit/back_hostile_mariadb
+TESTS += tests/unit/back_hostile_mariadb
+tests_unit_back_hostile_mariadb_SOURCES = tests/unit/back_hostile_mariadb.c tests/unit/back_sql_kit.h $(BACK_LIAR)
+tests_unit_back_hostile_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hostile_mariadb_LDADD = $(UNIT_BACK)
 endif
 if HAVE_SQLITE
 check_PROGRAMS += tests/unit/back_sqlite
@@ -21,6 +43,11 @@ TESTS += tests/unit/back_sqlite
 tests_unit_back_sqlite_SOURCES = tests/unit/back_sqlite.c tests/unit/back_sql_kit.h
 tests_unit_back_sqlite_CPPFLAGS = $(UNIT_CPPFLAGS) $(SQLITE_CFLAGS)
 tests_unit_back_sqlite_LDADD = $(UNIT_BACK) $(SQLITE_LIBS)
+check_PROGRAMS += tests/unit/back_lease_sqlite
+TESTS += tests/unit/back_lease_sqlite
+tests_unit_back_lease_sqlite_SOURCES = tests/unit/back_lease_sqlite.c tests/unit/back_sql_kit.h
+tests_unit_back_lease_sqlite_CPPFLAGS = $(UNIT_CPPFLAGS) $(SQLITE_CFLAGS)
+tests_unit_back_lease_sqlite_LDADD = $(UNIT_BACK) $(SQLITE_LIBS)
 check_PROGRAMS += tests/unit/back_hostile_sqlite
 TESTS += tests/unit/back_hostile_sqlite
 tests_unit_back_hostile_sqlite_SOURCES = tests/unit/back_hostile_sqlite.c tests/unit/back_sql_kit.h $(BACK_LIAR)

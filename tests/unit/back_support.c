@@ -7,13 +7,13 @@
 #include "base/must.h"
 #include "loop/loop.h"
 
-static usec back_skew;
+static usec back_skew, back_stopped;
 static unsigned ask_order;
 
 static usec
 back_clock(void)
 {
-	return clock_now() + back_skew;
+	return (back_stopped != 0 ? back_stopped : clock_now()) + back_skew;
 }
 
 struct loop *
@@ -23,8 +23,14 @@ back_loop(void)
 	struct loop *l = loop_new(&conf);
 
 	must(l != NULL);
-	back_skew = 0;
+	back_skew = back_stopped = 0;
 	return l;
+}
+
+void
+back_stop_clock(void)
+{
+	back_stopped = clock_now();
 }
 
 void

@@ -19,6 +19,9 @@ struct loop *back_loop(void);
 /* Let the loop's clock jump. */
 void back_skip(usec length);
 
+/* Let it stand still, until back_loop, but for back_skip.  What happens at one time happens in one turn. */
+void back_stop_clock(void);
+
 /* Run turns until done(arg), at most so long.  Returns whether it came true. */
 bool back_run_until(struct loop *l, bool (*done)(void *arg), void *arg, usec most);
 

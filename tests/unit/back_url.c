@@ -108,20 +108,30 @@ url_description_is_cut_to_fit(void **state)
 }
 
 static void
-url_parameters_are_found(void **state)
+url_parameters_are_found_by_their_names(void **state)
 {
-	char error[100], out[12];
+	static const char *const known[] = { "a", "b", "path", NULL };
+	char error[100], value[8];
 	struct back_url u;
 
-	assert_int_equal(back_url_parse("https://h/?a=%zz&ca=/x%20y&ca=/z&long=123456789012&e=", &u, error, sizeof error), WEFT_OK);
-	assert_true(back_url_query(&u, "ca", out, sizeof out));
-	assert_string_equal(out, "/x y");
-	assert_true(back_url_query(&u, "e", out, sizeof out));
-	assert_string_equal(out, "");
-	assert_false(back_url_query(&u, "a", out, sizeof out));
-	assert_string_equal(out, "");
-	assert_false(back_url_query(&u, "long", out, sizeof out));
-	assert_false(back_url_query(&u, "c", out, sizeof out));
+	(void)state;
+	assert_int_equal(back_url_parse("x://h/?a=1&path=%2Fs&b&aa=2&a=3", &u, error, sizeof error), WEFT_OK);
+	assert_int_equal(back_url_param(&u, "a", value, sizeof value), 1);
+	assert_string_equal(value, "1");
+	assert_int_equal(back_url_param(&u, "path", value, sizeof value), 1);
+	assert_string_equal(value, "/s");
+	assert_int_equal(back_url_param(&u, "b", value, sizeof value), 1);
+	assert_string_equal(value, "");
+	assert_int_equal(back_url_param(&u, "pat", value, sizeof value), 0);
+	assert_string_equal(value, "");
+	assert_string_equal(back_url_param_unknown(&u, known, value, sizeof value), "aa");
+	assert_int_equal(back_url_parse("x://h/?a=%zz&b=12345678&path=&=1", &u, error, sizeof error), WEFT_OK);
+	assert_int_equal(back_url_param(&u, "a", value, sizeof value), -1);
+	assert_int_equal(back_url_param(&u, "b", value, sizeof value), -1);
+	assert_string_equal(back_url_param_unknown(&u, known, value, sizeof value), "");
+	assert_int_equal(back_url_parse("x://h", &u, error, sizeof error), WEFT_OK);
+	assert_int_equal(back_url_param(&u, "a", value, sizeof value), 0);
+	assert_null(back_url_param_unknown(&u, known, value, sizeof value));
 }
 
 static void
@@ -156,7 +166,7 @@ main(void)
 		cmocka_unit_test(url_is_taken_apart_and_described),
 		cmocka_unit_test(url_errors_name_the_part_and_not_the_password),
 		cmocka_unit_test(url_description_is_cut_to_fit),
-		cmocka_unit_test(url_parameters_are_found),
+		cmocka_unit_test(url_parameters_are_found_by_their_names),
 		cmocka_unit_test(driver_is_found_by_scheme),
 	};
 

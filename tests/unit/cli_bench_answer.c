@@ -105,6 +105,28 @@ requests_differ_in_id_and_number(void **state)
 }
 
 static void
+numbers_are_as_high_as_is_said(void **state)
+{
+	const struct bench_opts o = { .uri = "/%r", .random_max = 3 };
+	struct bench_request r;
+	unsigned char out[4096];
+	bool seen[4] = { false };
+
+	(void)state;
+	assert_int_equal(bench_request_init(&r, &o), 0);
+	for (int i = 0; i < 100; i++) {
+		size_t n = bench_request_next(&r, out, 1);
+		const char *at = memmem(out, n, "REQUEST_URI/", 12);
+
+		assert_non_null(at);
+		assert_in_range(at[12], '1', '3');
+		seen[at[12] - '0'] = true;
+	}
+	assert_true(seen[1] && seen[2] && seen[3]);
+	bench_request_fini(&r);
+}
+
+static void
 a_uri_with_too_many_numbers_is_refused(void **state)
 {
 	const struct bench_opts o = { .uri = "/%r/%r/%r/%r/%r/%r/%r" };
@@ -121,6 +143,7 @@ main(void)
 		cmocka_unit_test(an_answer_is_checked_however_it_is_cut),
 		cmocka_unit_test(a_line_that_never_ends_is_refused),
 		cmocka_unit_test(requests_differ_in_id_and_number),
+		cmocka_unit_test(numbers_are_as_high_as_is_said),
 		cmocka_unit_test(a_uri_with_too_many_numbers_is_refused),
 	};
 

@@ -56,7 +56,7 @@ static void
 all_options_are_taken(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("-a unix:/s -c f -n 5 -k 10000 -m 6 -K -u /a?b=%r -v A=b=c -v D= -e Hello -P 77 -j"), 0);
+	assert_int_equal(parse("-a unix:/s -c f -n 5 -k 10000 -m 6 -K -u /a?b=%r -r 77 -v A=b=c -v D= -e Hello -P 77 -j"), 0);
 	assert_string_equal(o.address, "unix:/s");
 	assert_string_equal(o.config, "f");
 	assert_int_equal(o.requests, 5);
@@ -64,6 +64,7 @@ all_options_are_taken(void **state)
 	assert_int_equal(o.ids, 6);
 	assert_int_equal(o.reuse, BENCH_NEW);
 	assert_string_equal(o.uri, "/a?b=%r");
+	assert_int_equal(o.random_max, 77);
 	assert_int_equal(o.nvars, 2);
 	assert_string_equal(o.vars[0], "A=b=c");
 	assert_int_equal(o.pid, 77);
@@ -104,6 +105,8 @@ what_cannot_be_used_is_refused(void **state)
 	refused("-n 5x", "-n is a number from 1");
 	refused("-k 10001", "-k is a number from 1 to 10000");
 	refused("-m 1001", "-m is a number from 1 to 1000");
+	refused("-r 0", "-r is a number from 1 to 10000");
+	refused("-r 10001", "-r is a number from 1 to 10000");
 	refused("-P 0", "-P is a number");
 	refused("-t 0", "-t is a number of seconds");
 	refused("-t nan", "-t is a number of seconds");

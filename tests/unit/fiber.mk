@@ -3,6 +3,7 @@ FIBER_TESTS = \
 	tests/unit/fiber_context \
 	tests/unit/fiber_guard \
 	tests/unit/fiber_many \
+	tests/unit/fiber_room \
 	tests/unit/fiber_sched \
 	tests/unit/fiber_stack \
 	tests/unit/fiber_timerq \
@@ -15,6 +16,8 @@ tests_unit_fiber_guard_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_fiber_guard_LDADD = $(UNIT_FIBER)
 tests_unit_fiber_many_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_fiber_many_LDADD = $(UNIT_FIBER)
+tests_unit_fiber_room_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_fiber_room_LDADD = $(UNIT_FIBER)
 tests_unit_fiber_sched_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_fiber_sched_LDADD = $(UNIT_FIBER)
 tests_unit_fiber_stack_CPPFLAGS = $(UNIT_CPPFLAGS)

@@ -101,6 +101,25 @@ yield_lets_the_others_run_and_returns_in_the_same_run(void **state)
 	assert_string_equal(seen, "abcab");
 }
 
+/* Those that are left come first the next time, and what became ready meanwhile behind them. */
+static void
+some_run_and_the_others_stay_ready(void **state)
+{
+	(void)state;
+	spawn(say_twice, "a");
+	spawn(say, "b");
+	spawn(say, "c");
+	assert_int_equal(fiber_sched_ready(s), 3);
+	assert_int_equal(fiber_sched_run_some(s, 2), 2);
+	assert_string_equal(seen, "ab");
+	assert_int_equal(fiber_sched_ready(s), 2);
+	assert_int_equal(fiber_sched_next(s), 0);
+	assert_int_equal(fiber_sched_run_some(s, 0), 0);
+	assert_int_equal(fiber_sched_run_some(s, 5), 2);
+	assert_string_equal(seen, "abca");
+	assert_int_equal(fiber_sched_ready(s), 0);
+}
+
 static bool enough;
 
 static void
@@ -399,6 +418,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(fibers_run_in_the_order_of_their_start),
 		TEST(yield_lets_the_others_run_and_returns_in_the_same_run),
+		TEST(some_run_and_the_others_stay_ready),
 		TEST(a_fiber_that_yields_for_ever_starves_nobody),
 		TEST(fibers_that_wake_each_other_for_ever_starve_nobody),
 		TEST(a_fiber_starts_another_in_the_same_run),

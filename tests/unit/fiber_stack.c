@@ -117,7 +117,7 @@ the_last_one_put_is_the_first_one_got(void **state)
 static void
 cold_ones_give_their_pages_back_and_surplus_is_unmapped(void **state)
 {
-	enum { N = 100, CACHE = 80 };
+	enum { CACHE = STACK_WARM + 16, N = CACHE + 20 };
 	struct stack_pool p;
 	struct stack s[N];
 

@@ -351,6 +351,42 @@ shields_nest_and_cancel_comes_after(void **state)
 	assert_int_equal(rc[1], WEFT_CANCELED);
 }
 
+static void
+checks(void *arg)
+{
+	enum weft_rc *rc = arg;
+
+	rc[0] = fiber_check();
+	rc[1] = fiber_wait(WAIT_REDIS, CLOCK_NEVER);
+	rc[2] = fiber_check();
+	fiber_shield();
+	rc[3] = fiber_check();
+	fiber_unshield();
+}
+
+static void
+what_a_wait_would_return_is_known_before(void **state)
+{
+	enum weft_rc rc[4];
+	struct fiber *f;
+
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		f = spawn(checks, rc);
+		fiber_set_deadline(f, now + 1000);
+		fiber_sched_run(s);
+		assert_int_equal(rc[0], WEFT_OK);
+		if (late)
+			now += 1000;
+		else
+			fiber_cancel(f);
+		assert_int_equal(fiber_sched_run(s), 1);
+		assert_int_equal(rc[1], late ? WEFT_TIMEOUT : WEFT_CANCELED);
+		assert_int_equal(rc[2], rc[1]);
+		assert_int_equal(rc[3], WEFT_OK);
+	}
+}
+
 static struct fiber_defer late;
 
 static void
@@ -524,6 +560,7 @@ main(void)
 		TEST(a_deadline_set_before_the_start_applies),
 		TEST(a_shield_holds_off_cancel_and_the_fibers_deadline),
 		TEST(shields_nest_and_cancel_comes_after),
+		TEST(what_a_wait_would_return_is_known_before),
 		TEST(defers_run_last_first_and_shielded),
 		TEST(sleep_ends_when_its_time_has_passed),
 		TEST(sleep_ends_early_at_the_deadline_or_by_cancel),

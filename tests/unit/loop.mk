@@ -5,6 +5,7 @@ LOOP_TESTS = \
 	tests/unit/loop_fdpass \
 	tests/unit/loop_listen \
 	tests/unit/loop_resolve \
+	tests/unit/loop_stall \
 	tests/unit/loop_stream \
 	tests/unit/loop_thread \
 	tests/unit/loop_turn
@@ -25,6 +26,9 @@ tests_unit_loop_listen_LDADD = $(UNIT_LOOP)
 tests_unit_loop_resolve_SOURCES = tests/unit/loop_resolve.c tests/unit/loop_kit.h
 tests_unit_loop_resolve_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_loop_resolve_LDADD = $(UNIT_LOOP)
+tests_unit_loop_stall_SOURCES = tests/unit/loop_stall.c tests/unit/loop_kit.h
+tests_unit_loop_stall_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_loop_stall_LDADD = $(UNIT_LOOP)
 tests_unit_loop_stream_SOURCES = tests/unit/loop_stream.c tests/unit/loop_kit.h
 tests_unit_loop_stream_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_loop_stream_LDADD = $(UNIT_LOOP)

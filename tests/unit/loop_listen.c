@@ -206,6 +206,21 @@ connections_are_accepted_in_bounded_batches(void **state)
 }
 
 static void
+a_batch_may_be_one(void **state)
+{
+	struct door d;
+
+	door_open(&d, *state, address);
+	listener_set_batch(d.l, 1);
+	door_connect(&d, 3);
+	for (int i = 1; i <= 3; i++) {
+		loop_turn(d.loop, USEC_PER_SEC);
+		assert_int_equal(d.conns, i);
+	}
+	door_close(&d);
+}
+
+static void
 tcp_connections_do_not_delay(void **state)
 {
 	socklen_t len = sizeof(int);
@@ -335,6 +350,7 @@ main(void)
 		cmocka_unit_test(a_unix_socket_has_its_mode),
 		cmocka_unit_test(a_stale_socket_is_replaced_and_one_in_use_is_not),
 		KIT_TEST(connections_are_accepted_in_bounded_batches),
+		KIT_TEST(a_batch_may_be_one),
 		KIT_TEST(tcp_connections_do_not_delay),
 		KIT_TEST(a_listener_pauses_and_resumes),
 		KIT_TEST(the_last_ones_are_accepted_when_it_ends),

@@ -213,6 +213,63 @@ freeing_waits_for_running_jobs_and_drops_queued_ones(void **state)
 	work_fini(w);
 }
 
+static struct gate left;
+
+static void
+item_on_left(void *arg)
+{
+	gate_pass(&left);
+}
+
+static void
+freeing_does_not_wait_for_what_can_be_left(void **state)
+{
+	struct work *w = &work;
+
+	work_init(w, *state, 3, 5);
+	gate_init(&left);
+	gate_open(&left);
+	w->item[0].job.left = w->item[1].job.left = item_on_left;
+	threads_submit(w->t, &w->item[0].job);
+	threads_submit(w->t, &w->item[1].job);
+	gate_await(&w->gate, 2);
+	threads_free(&w->t);
+	assert_int_equal(left.at, 0);
+	assert_int_equal(w->ran, 0);
+	gate_open(&w->gate);
+	gate_await(&left, 2);
+	assert_int_equal(w->ran, 2);
+	assert_int_equal(w->done, 0);
+	gate_fini(&left);
+	work_fini(w);
+}
+
+static void
+what_ends_in_time_is_not_left(void **state)
+{
+	struct work *w = &work;
+	pthread_t opener;
+
+	work_init(w, *state, 3, 5);
+	gate_init(&left);
+	w->item[0].job.left = item_on_left;
+	threads_submit(w->t, &w->item[0].job);
+	gate_await(&w->gate, 1);
+	gate_open(&w->gate);
+	TURN_UNTIL(w->loop, w->done == 1);
+	/* One that has to be waited for, all the same. */
+	w->gate.open = false;
+	threads_submit(w->t, &w->item[1].job);
+	gate_await(&w->gate, 2);
+	pthread_create(&opener, NULL, gate_open_on_thread, &w->gate);
+	threads_free(&w->t);
+	pthread_join(opener, NULL);
+	assert_int_equal(w->done, 2);
+	assert_int_equal(left.at, 0);
+	gate_fini(&left);
+	work_fini(w);
+}
+
 static void
 the_loop_has_threads_of_its_own(void **state)
 {
@@ -454,6 +511,8 @@ main(void)
 		KIT_CLOCK_TEST(threads_and_queue_are_bounded),
 		KIT_CLOCK_TEST(a_job_can_be_recalled_until_a_thread_has_it),
 		KIT_CLOCK_TEST(freeing_waits_for_running_jobs_and_drops_queued_ones),
+		KIT_CLOCK_TEST(freeing_does_not_wait_for_what_can_be_left),
+		KIT_CLOCK_TEST(what_ends_in_time_is_not_left),
 		KIT_CLOCK_TEST(the_loop_has_threads_of_its_own),
 		KIT_CLOCK_TEST(a_fiber_waits_for_a_function),
 		KIT_CLOCK_TEST(a_function_goes_on_when_its_fiber_leaves),

@@ -412,6 +412,100 @@ a_sleeping_fiber_does_not_keep_the_loop_busy(void **state)
 	assert_true(turns < 12);
 }
 
+/* ---- many at once ---- */
+
+enum { CROWD = 200, CROWD_BATCH = 64 };
+
+struct crowd {
+	struct loop *loop;
+	struct watch *watch[CROWD];
+	struct loop_task task;
+	unsigned ran, most_ready, tasks;
+};
+
+static void
+crowd_runs(void *arg)
+{
+	struct crowd *c = arg;
+
+	c->ran++;
+	loop_after_turn(c->loop, &c->task);
+}
+
+static void
+crowd_on_task(void *arg)
+{
+	struct crowd *c = arg;
+
+	c->tasks++;
+}
+
+static void
+crowd_add(struct crowd *c)
+{
+	struct fiber_sched *s = loop_fibers(c->loop);
+	struct fiber *f = fiber_new(s, 0);
+
+	assert_non_null(f);
+	fiber_start(f, crowd_runs, c);
+	if (fiber_sched_ready(s) > c->most_ready)
+		c->most_ready = fiber_sched_ready(s);
+}
+
+static void
+crowd_on_ready(void *arg, int what)
+{
+	(void)what;
+	crowd_add(arg);
+}
+
+/* A turn runs some of them and then its tasks; the rest is for the next, which looks at the descriptors before. */
+static void
+many_ready_fibers_are_several_turns(void **state)
+{
+	struct crowd c = { .loop = *state };
+
+	c.task = (struct loop_task){ .fn = crowd_on_task, .arg = &c };
+	for (int i = 0; i < CROWD; i++)
+		crowd_add(&c);
+	for (unsigned turn = 1; c.ran < CROWD; turn++) {
+		loop_turn(c.loop, CLOCK_NEVER);
+		assert_int_equal(c.ran, turn * CROWD_BATCH < CROWD ? turn * CROWD_BATCH : CROWD);
+		assert_int_equal(c.tasks, turn);
+	}
+}
+
+/* What many descriptors bring in one turn does not pile up. */
+static void
+fibers_run_between_callbacks_when_there_are_many(void **state)
+{
+	struct crowd c = { .loop = *state };
+	int p[2], fd[CROWD];
+
+	c.task = (struct loop_task){ .fn = crowd_on_task, .arg = &c };
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], "x", 1), 1);
+	for (int i = 0; i < CROWD; i++) {
+		fd[i] = dup(p[0]);
+		c.watch[i] = watch_new(c.loop, fd[i], crowd_on_ready, &c);
+		assert_int_equal(watch_want(c.watch[i], WATCH_READ), 0);
+	}
+	/* libevent takes 32 events from its first poll, and more from later ones. */
+	while (c.ran < 3 * CROWD)
+		loop_turn(c.loop, 0);
+	assert_int_equal(c.most_ready, CROWD_BATCH);
+	assert_true(c.tasks > 3);
+	for (int i = 0; i < CROWD; i++) {
+		watch_free(&c.watch[i]);
+		close(fd[i]);
+	}
+	while (fiber_sched_alive(loop_fibers(c.loop)) > 0)
+		loop_turn(c.loop, 0);
+	loop_task_cancel(c.loop, &c.task);
+	close(p[0]);
+	close(p[1]);
+}
+
 /* ---- signals, fork ---- */
 
 static void
@@ -497,6 +591,8 @@ main(void)
 		KIT_TEST(a_regular_file_cannot_be_watched),
 		KIT_CLOCK_TEST(a_fiber_waits_for_a_descriptor),
 		KIT_TEST(a_sleeping_fiber_does_not_keep_the_loop_busy),
+		KIT_TEST(many_ready_fibers_are_several_turns),
+		KIT_TEST(fibers_run_between_callbacks_when_there_are_many),
 		cmocka_unit_test(signals_arrive_in_the_loop),
 		KIT_TEST(the_loop_goes_on_after_fork),
 	};

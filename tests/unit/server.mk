@@ -1,12 +1,18 @@
 # unit tests of src/server
-check_PROGRAMS += tests/unit/server_allow tests/unit/server_config tests/unit/server_link tests/unit/server_control tests/unit/server_generation
-TESTS += tests/unit/server_allow tests/unit/server_config tests/unit/server_link tests/unit/server_control tests/unit/server_generation
+SERVER_TESTS = tests/unit/server_allow tests/unit/server_config tests/unit/server_link tests/unit/server_control \
+	tests/unit/server_generation tests/unit/server_quota tests/unit/server_share
+check_PROGRAMS += $(SERVER_TESTS)
+TESTS += $(SERVER_TESTS)
+tests_unit_server_share_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_server_share_LDADD = $(UNIT_SERVER)
 tests_unit_server_config_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_server_config_LDADD = $(UNIT_SERVER)
 tests_unit_server_link_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_server_link_LDADD = $(UNIT_SERVER)
 tests_unit_server_control_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_server_control_LDADD = $(UNIT_SERVER)
+tests_unit_server_quota_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_server_quota_LDADD = $(UNIT_SERVER)
 tests_unit_server_allow_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_server_allow_LDADD = $(UNIT_SERVER)
 # It runs workers, which need all of weft.

@@ -69,6 +69,8 @@ config_reads_every_section(void **state)
 				     "listen \"a\" { address = \"unix:/run/a\" mode = \"0600\" }\n"
 				     "listen \"b\" { address = \"127.0.0.1:9000\" }\n"
 				     "pool \"cache\" { url = \"redis://127.0.0.1/1\" max = 6 min = 2 queue_timeout = \"250ms\" }\n"
+				     "pool \"few\" { url = \"redis://127.0.0.1/2\" max = 1 queue = 50 connect_timeout = \"3s\" call_timeout = \"4s\"\n"
+				     " idle_timeout = \"1m\" max_lifetime = \"2h\" check_after = \"5s\" backoff = \"10s\" }\n"
 				     "module \"shop\" { file = \"/x.so\" prefix = \"/shop\" }\n"
 				     "limit { body = \"2M\" timeout = \"5m\" requests = 7 }\n");
 
@@ -85,11 +87,28 @@ config_reads_every_section(void **state)
 	assert_int_equal(c->listen[1].mode, 0660);
 	assert_string_equal(c->listen[1].address, "127.0.0.1:9000");
 	assert_int_equal(c->listen[1].line, 7);
-	assert_int_equal(c->npools, 1);
+	assert_int_equal(c->npools, 2);
 	assert_string_equal(c->pool[0].conf.name, "cache");
 	assert_int_equal(c->pool[0].conf.max, 6);
 	assert_int_equal(c->pool[0].conf.min, 2);
 	assert_int_equal(c->pool[0].conf.queue_timeout, 250 * USEC_PER_MSEC);
+	assert_int_equal(c->pool[0].conf.queue, 4096);
+	assert_int_equal(c->pool[0].conf.connect_timeout, 2 * USEC_PER_SEC);
+	assert_int_equal(c->pool[0].conf.call_timeout, 30 * USEC_PER_SEC);
+	assert_int_equal(c->pool[0].conf.idle_timeout, 600 * USEC_PER_SEC);
+	assert_int_equal(c->pool[0].conf.max_lifetime, 3600 * USEC_PER_SEC);
+	assert_int_equal(c->pool[0].conf.check_after, 30 * USEC_PER_SEC);
+	assert_int_equal(c->pool[0].conf.backoff, 5 * USEC_PER_SEC);
+	/* Fewer than workers: they take turns. */
+	assert_int_equal(c->pool[1].conf.max, 1);
+	assert_int_equal(c->pool[1].conf.queue, 50);
+	assert_int_equal(c->pool[1].conf.queue_timeout, USEC_PER_SEC);
+	assert_int_equal(c->pool[1].conf.connect_timeout, 3 * USEC_PER_SEC);
+	assert_int_equal(c->pool[1].conf.call_timeout, 4 * USEC_PER_SEC);
+	assert_int_equal(c->pool[1].conf.idle_timeout, 60 * USEC_PER_SEC);
+	assert_int_equal(c->pool[1].conf.max_lifetime, 7200 * USEC_PER_SEC);
+	assert_int_equal(c->pool[1].conf.check_after, 5 * USEC_PER_SEC);
+	assert_int_equal(c->pool[1].conf.backoff, 10 * USEC_PER_SEC);
 	assert_string_equal(c->module[0].prefix, "/shop");
 	assert_int_equal(c->limit.body, 2 * 1024 * 1024);
 	assert_int_equal(c->limit.timeout, 300 * USEC_PER_SEC);
@@ -113,6 +132,10 @@ config_names_the_line_of_a_mistake(void **state)
 	refuses("log_level = \"loud\"\n", 1, "debug, info, warn or error");
 	refuses("sandbox = \"maybe\"\n", 1, "on or off");
 	refuses("pool \"x\" { url = \"redis://h\"\nmax = 0 }\n", 2, "not within 1");
+	refuses("pool \"x\" { url = \"redis://h\"\nqueue = 0 }\n", 2, "not within 1");
+	refuses("pool \"x\" { url = \"redis://h\"\n\nmax_lifetime = \"1 hour\" }\n", 3, "max_lifetime = \"1 hour\": not a length of time");
+	refuses("pool \"x\" { url = \"redis://h\"\ncheck_after = \"-1s\" }\n", 2, "not a length of time");
+	refuses("pool \"x\" { url = \"redis://h\"\nbackoff = \"5\" }\n", 2, "not a length of time");
 	refuses("# one\n// two\n/* three\n four */\nwrokers = 2\n", 5, "wrokers");
 	refuses("control = \"a#b//c\"\n# x\nlisten \"x\" {\n  # y\n  adress = \"unix:/x\"\n}\n", 5, "adress");
 }
@@ -128,7 +151,6 @@ config_checks_what_spans_values(void **state)
 	refuses("workers = 1\ngate_users = {\"no-such-user\"}\n", 2, "no-such-user");
 	refuses("module \"x\" { }\n", 1, "file is missing");
 	refuses("pool \"x\" { url = \"redis://h\" max = 3 min = 4 }\n", 1, "min = 4 is over max = 3");
-	refuses("workers = 4\npool \"x\" { url = \"redis://h\" max = 3 }\n", 2, "4 workers");
 	refuses("pool \"x\" { url = \"gopher://h\" }\n", 1, "gopher");
 	refuses("pool \"x\" { url = \"redis://h\" }\npool \"x\" { url = \"redis://h\" }\n", 2, "x");
 	refuses("workers = 1\nuser = \"nobody-of-that-name\"\n", 2, "nobody-of-that-name");

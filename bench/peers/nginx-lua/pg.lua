@@ -13,13 +13,9 @@ local rshift, band = bit.rshift, bit.band
 local tcp = ngx.socket.tcp
 
 local PATH = "unix:@PGHOST@/.s.PGSQL.@PGPORT@"
-local IDLE, POOL = 60000, 64	-- ms, connections
+local IDLE, WAITING = 60000, 4096	-- ms, requests that wait for a connection
 local PIECE = 65536		-- bytes read at once
 local NULL = 0xffffffff
-
-local STATEMENTS = {
-	row = "SELECT id, randomnumber FROM world WHERE id = $1",
-}
 
 local function int16(n)
 	return char(band(rshift(n, 8), 255), band(n, 255))
@@ -44,7 +40,6 @@ local function get32(s, at)
 	return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
-local STARTUP = "\0\3\0\0user\0postgres\0database\0postgres\0\0"
 local SYNC = message("S", "")
 local EXECUTE_SYNC = message("E", "\0\0\0\0\0") .. SYNC
 
@@ -95,34 +90,47 @@ local function read_answer(sock)
 end
 
 local _M = {}
+local Database = {}
+Database.__index = Database
+
+-- A database, with so many connections at most, and the statements {name = text} that are asked there.
+function _M.database(name, connections, statements)
+	local startup = "\0\3\0\0user\0postgres\0database\0" .. name .. "\0\0"
+	local prepare = {}
+	for key, text in pairs(statements) do
+		prepare[#prepare + 1] = message("P", key .. "\0" .. text .. "\0\0\0")
+	end
+	return setmetatable({
+		startup = int32(#startup + 4) .. startup,
+		prepare = concat(prepare) .. SYNC,
+		connections = connections,
+		options = { pool = name, pool_size = connections, backlog = WAITING },
+	}, Database)
+end
 
 -- A connection, of the worker's pool or a new one.  Returns nil and why where there is none.
-function _M.get()
+function Database:get()
 	local sock = tcp()
-	local ok, err = sock:connect(PATH)
+	local ok, err = sock:connect(PATH, self.options)
 	if not ok then
 		return nil, err
 	end
 	if sock:getreusedtimes() > 0 then
 		return sock
 	end
-	sock:send(int32(#STARTUP + 4) .. STARTUP)
+	sock:send(self.startup)
 	ok, err = read_answer(sock)
 	if not ok then
 		return nil, err
 	end
-	local out = {}
-	for name, text in pairs(STATEMENTS) do
-		out[#out + 1] = message("P", name .. "\0" .. text .. "\0\0\0")
-	end
-	sock:send(concat(out) .. SYNC)
+	sock:send(self.prepare)
 	ok, err = read_answer(sock)
 	return ok and sock, err
 end
 
 -- Give it back, with no answer outstanding.
-function _M.put(sock)
-	sock:setkeepalive(IDLE, POOL)
+function Database:put(sock)
+	sock:setkeepalive(IDLE, self.connections)
 end
 
 -- A prepared statement with its parameters, which are texts.  Returns a list of rows, or nil and why.

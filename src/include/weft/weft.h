@@ -31,6 +31,7 @@ extern "C" {
 
 struct weft_request;	/* one web request */
 struct weft_call;	/* something asked for and not yet waited for */
+struct weft_lease;	/* a connection of a pool that nobody else uses now */
 struct weft_reply;	/* what Redis answered */
 struct weft_rows;	/* what an SQL statement answered */
 struct weft_http;	/* what an HTTP service answered */
@@ -228,6 +229,12 @@ WEFT_API int weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *
  */
 WEFT_API struct weft_call *weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg), void *arg);
 
+/*
+ * Asked twice it does no harm: a call that was just begun by weft_sql_start() or weft_redis_start() may be sent again, once, when its
+ * connection is lost before the answer has come.  Else that is WEFT_UNKNOWN.  Returns the call; NULL for NULL.
+ */
+WEFT_API struct weft_call *weft_idempotent(struct weft_call *call);
+
 /* Wait for one call.  Returns its result; WEFT_SYSTEM for NULL; WEFT_INVALID while another fiber waits for it.  weft_fail() answers for it. */
 WEFT_API int weft_wait(struct weft_request *rq, struct weft_call *call) WEFT_CHECK;
 
@@ -259,6 +266,17 @@ WEFT_API int weft_redis(struct weft_request *rq, const char *pool, struct weft_r
  */
 WEFT_API int weft_redis_values(struct weft_request *rq, const char *pool, struct weft_reply **reply,
     const struct weft_value *word, size_t n) WEFT_CHECK;
+
+/*
+ * Run a script (Lua) with its keys and arguments, by its hash: its text is sent only to a server that does not know it.
+ *
+ * script   its text
+ * key      nkeys of them, as words of weft_redis_values(); the script's KEYS
+ * arg      nargs of them; its ARGV
+ * Returns  as weft_redis()
+ */
+WEFT_API int weft_redis_script(struct weft_request *rq, const char *pool, struct weft_reply **reply, const char *script,
+    const struct weft_value *key, size_t nkeys, const struct weft_value *arg, size_t nargs) WEFT_CHECK;
 
 /* The same without waiting: weft_wait(), then weft_call_reply().  NULL: out of memory. */
 WEFT_API struct weft_call *weft_redis_start(struct weft_request *rq, const char *pool, const char *fmt, ...);
@@ -364,6 +382,49 @@ WEFT_API double weft_rows_real(const struct weft_rows *rows, size_t row, unsigne
 
 /* Returns 1 for SQL's NULL and out of range, else 0. */
 WEFT_API int weft_rows_is_null(const struct weft_rows *rows, size_t row, unsigned column);
+
+/* ---- a connection of one's own, and transactions (weft_lease(3)) --------------- */
+
+/*
+ * Borrow a connection of a pool: it does what is asked of it by the functions below, and nothing else, until it is
+ * given back.  Waits in the pool's queue.
+ *
+ * lease    NULL when it failed.  What the handler does not give back, the server does when the handler has returned;
+ *          one fiber at a time uses it
+ * Returns  WEFT_OK; else weft/rc.h.  weft_fail() answers
+ */
+WEFT_API int weft_lend(struct weft_request *rq, const char *pool, struct weft_lease **lease) WEFT_CHECK;
+
+/* Give it back; NULL is nothing.  An open transaction is rolled back, and what else was changed on the connection is undone. */
+WEFT_API void weft_give(struct weft_lease *lease);
+
+/* Borrow a connection and begin a transaction on it.  As weft_lend; WEFT_REFUSED when the database does not begin one. */
+WEFT_API int weft_begin(struct weft_request *rq, const char *pool, struct weft_lease **lease) WEFT_CHECK;
+
+/*
+ * Commit what weft_begin() began, and give the connection back, however it ends.
+ *
+ * Returns  WEFT_OK: it is done.  WEFT_UNKNOWN: COMMIT was sent and its answer lost, so it may be done or not.
+ *          Anything else: nothing is done.  weft_fail() answers
+ */
+WEFT_API int weft_commit(struct weft_lease *lease) WEFT_CHECK;
+
+/* Roll back what weft_begin() began, and give the connection back; NULL is nothing. */
+WEFT_API void weft_rollback(struct weft_lease *lease);
+
+/* As weft_sql(), on a connection that was borrowed: weft_lease_sql(lease, &rows, "SELECT …", …). */
+#define weft_lease_sql(lease, rows, ...) \
+	weft_lease_sql_n((lease), (rows), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
+
+/* What the macro calls: n values follow the statement. */
+WEFT_API int weft_lease_sql_n(struct weft_lease *lease, struct weft_rows **rows, int n, const char *sql, ...) WEFT_CHECK;
+
+/* The same with the values in an array. */
+WEFT_API int weft_lease_sql_values(struct weft_lease *lease, struct weft_rows **rows, const char *sql,
+    const struct weft_value *value, size_t n) WEFT_CHECK;
+
+/* As weft_redis(), on a connection that was borrowed. */
+WEFT_API int weft_lease_redis(struct weft_lease *lease, struct weft_reply **reply, const char *fmt, ...) WEFT_CHECK;
 
 /* ---- HTTP services (weft_http(3)) --------------------------------------------- */
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Real Redis and PostgreSQL servers, shared by all scenarios that want them; and an HTTP service to wait for."""
+"""Real Redis, PostgreSQL and MariaDB servers, shared by all scenarios that want them; and an HTTP service to wait for."""
 import ctypes
 import glob
 import http.server
@@ -15,6 +15,19 @@ import urllib.parse
 from .place import Failure, Place, free_port, wait_until
 
 ROWS = 10000
+
+
+def pause_all(pids):
+    """Stop processes, and wait until they stand still."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        wait_until(lambda pid=pid: state_of(pid) == "T", f"process {pid} stands still", 10, 0.001)
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 class Redis:
@@ -50,7 +63,16 @@ class Redis:
     def kill(self):
         self.process.kill()
 
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        pause_all([self.process.pid])
+
+    def go_on(self):
+        if self.process is not None and self.process.is_alive():
+            self.process.child.send_signal(signal.SIGCONT)
+
     def stop(self):
+        self.go_on()
         self.place.stop_all()
 
 
@@ -116,6 +138,20 @@ class Postgres:
         self.query("SET client_min_messages = warning; " + text, database)
         return self.url_of(database)
 
+    def restart(self, how):
+        """Stop by SIGINT (fast: transactions are rolled back) or SIGQUIT (immediate: as if it had crashed), and start."""
+        self.process.stop(how)
+        self.start()
+
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        pause_all([self.process.pid] + self.children())
+
+    def go_on(self):
+        if self.process is not None and self.process.is_alive():
+            for pid in self.children() + [self.process.pid]:
+                os.kill(pid, signal.SIGCONT)
+
     def kill(self):
         """kill -9 of all of it, as when a machine goes: the postmaster and its children."""
         children = self.children()
@@ -131,6 +167,63 @@ class Postgres:
     def children(self):
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
             return [int(pid) for pid in file.read().split()]
+
+    def stop(self):
+        self.go_on()
+        self.place.stop_all()
+
+
+class MariaDB:
+    """With the table world as PostgreSQL has it, and a function pg_sleep: what asks one can ask the other."""
+
+    SEED = ("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
+            f"INSERT INTO world SELECT seq, seq * 7 % 10007 FROM seq_1_to_{ROWS};"
+            "CREATE FUNCTION pg_sleep(seconds double) RETURNS int NOT DETERMINISTIC RETURN SLEEP(seconds);")
+
+    def __init__(self, folder):
+        self.place = Place(folder, {})
+        self.socket = self.place.path("mariadb.sock")
+        self.process = None
+
+    @property
+    def url(self):
+        return f"mariadb://root@/weft?socket={self.socket}"
+
+    def run(self, argv, text=""):
+        done = subprocess.run(argv, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              cwd=self.place.folder, check=False)
+        if done.returncode != 0:
+            raise Failure(f"{argv[0]}: {done.stdout.decode(errors='replace')[-500:]}")
+        return done.stdout.decode()
+
+    def start(self):
+        if self.process is not None and self.process.is_alive():
+            return self
+        data = "--datadir=" + self.place.path("data")
+        is_new = not os.path.exists(self.place.path("data"))
+        if is_new:
+            self.run(["mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal",
+                      "--skip-test-db", "--skip-name-resolve"])
+        self.process = self.place.spawn("mariadb", [
+            "/usr/sbin/mariadbd", "--no-defaults", data, "--socket=" + self.socket, "--skip-networking",
+            "--max-connections=450", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+            "--innodb-flush-log-at-trx-commit=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=1M",
+            "--performance-schema=off"])
+        wait_until(self.is_up, "mariadb answers", 20)
+        if is_new:
+            self.query("CREATE DATABASE weft", "mysql")
+            self.query(self.SEED)
+        return self
+
+    def is_up(self):
+        argv = ["mariadb-admin", "--no-defaults", "--socket=" + self.socket, "-u", "root", "--silent", "ping"]
+        return subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+    def query(self, text, database="weft"):
+        return self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-BN", database], text).strip()
+
+    def kill(self):
+        self.process.kill()
 
     def stop(self):
         self.place.stop_all()

@@ -21,7 +21,7 @@ def load(top):
             with open(os.path.join(folder, name)) as file:
                 texts[name] = file.read()
     for name in ("hello/weft.conf", "probe/weft.conf", "shop/weft.conf", "shop/schema.sql", "waterfall/weft.conf",
-                 "techempower/weft.conf", "techempower/seed.sql"):
+                 "bank/weft.conf", "bank/schema.sql", "techempower/weft.conf", "techempower/seed.sql"):
         with open(os.path.join(top, "examples", name)) as file:
             examples[name] = file.read()
 

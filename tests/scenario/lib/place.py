@@ -110,16 +110,16 @@ class Place:
         """Write a template as the file name.  Returns its path."""
         return self.write(name, self.expand(template, **more), mode)
 
-    def spawn(self, name, argv, env=None, stdin=subprocess.DEVNULL, how=signal.SIGTERM):
-        """Start a server; both its outputs go to the log NAME.log."""
+    def spawn(self, name, argv, env=None, stdin=subprocess.DEVNULL, how=signal.SIGTERM, stdout=None):
+        """Start a server; both its outputs, or what stdout leaves of them, go to the log NAME.log."""
 
         def before_exec():
             libc.prctl(PR_SET_PDEATHSIG, how)
 
         log = self.path(name + ".log")
         with open(log, "ab") as out:
-            child = subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=out, env=env, cwd=self.folder,
-                                     start_new_session=True, preexec_fn=before_exec)
+            child = subprocess.Popen(argv, stdin=stdin, stdout=out if stdout is None else stdout, stderr=out, env=env,
+                                     cwd=self.folder, start_new_session=True, preexec_fn=before_exec)
         process = Process(name, child, log)
         process.how = how
         self.processes.append(process)

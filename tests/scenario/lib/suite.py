@@ -17,7 +17,8 @@ import sys
 import time
 import traceback
 
-from .backends import Postgres, Redis
+from . import stalls
+from .backends import MariaDB, Postgres, Redis
 from .place import Failure, Place
 
 scenarios = []      # (name, group key, stage class, arguments, function, limit)
@@ -29,6 +30,8 @@ class TimedOut(Exception):
 
 class Stage:
     """The servers of a group of scenarios, in a folder of their own."""
+
+    may_stall = False       # a handler computes, on purpose
 
     def __init__(self, suite, folder, *arguments):
         self.suite = suite
@@ -47,6 +50,9 @@ class Stage:
         return self.place.stop_all()
 
 
+SOAK = 20           # times as long a scenario may take in a soak
+
+
 def scenario(stage, *arguments, name=None, limit=30):
     """Register a scenario.  limit: seconds that it may take, before --relax."""
 
@@ -58,11 +64,13 @@ def scenario(stage, *arguments, name=None, limit=30):
 
 
 class Suite:
-    def __init__(self, folder, words, relax, keep):
+    def __init__(self, folder, words, relax, keep, soak=False):
+        """soak: scenarios that can be long are."""
         self.folder = folder
         self.words = words
         self.relax = relax
         self.keep = keep
+        self.soak = soak
         self.backends = {}
         self.stage = None
         self.group = None
@@ -70,9 +78,10 @@ class Suite:
         self.passed = self.failed = 0
         self.failed_folders = set()
         self.closed_groups = set()      # those whose stage did not open
+        stalls.look_out(relax)
 
     def backend(self, kind):
-        """A Redis or Postgres that runs."""
+        """A Redis, Postgres or MariaDB that runs."""
         if kind not in self.backends:
             self.backends[kind] = kind(os.path.join(self.folder, kind.__name__.lower()))
         return self.backends[kind].start()
@@ -85,10 +94,23 @@ class Suite:
     def postgres(self):
         return self.backend(Postgres)
 
+    @property
+    def mariadb(self):
+        return self.backend(MariaDB)
+
     def close_stage(self):
-        wrong = self.stage.close() if self.stage is not None else []
+        wrong = []
+        if self.stage is not None:
+            wrong = self.stage.close()
+            self.check_stalls()
         self.stage = self.group = None
         return wrong
+
+    def check_stalls(self):
+        """Whatever a scenario does, nothing holds a loop up."""
+        found = stalls.find(self.stage.place.folder, self.words["WEFT"])
+        if found and not self.stage.may_stall:
+            self.report("not ok", f"{self.group or 'it'} is not held up", "\n".join(found[:5]), 0.0)
 
     def open_stage(self, group, kind, arguments):
         if self.group == group and self.stage.is_healthy():
@@ -104,12 +126,14 @@ class Suite:
         self.group = group
 
     def run_one(self, name, group, kind, arguments, function, limit):
+        seconds = limit * self.relax * (SOAK if self.soak else 1)
+
         def on_alarm(*_):
-            raise TimedOut(f"not done within {limit * self.relax:.0f} s")
+            raise TimedOut(f"not done within {seconds:.0f} s")
 
         began = time.monotonic()
         signal.signal(signal.SIGALRM, on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, limit * self.relax)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             self.open_stage(group, kind, arguments)
             function(self.stage)

@@ -29,7 +29,7 @@ module "probe" { file = "@MODULES@/probe.so"  prefix = "/app" }
 
 POOLS = BASIC + """\
 pool "cache" { url = "redis+unix://@REDIS@"  min = 8  max = 200 }
-pool "db" { url = "@POSTGRES@"  min = 200  max = 200 }
+pool "db" { url = "@SQL@"  min = 200  max = 200 }
 """
 
 # With an HTTP service.
@@ -85,12 +85,16 @@ class Weft:
         return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit,
                               cwd=self.place.folder, stdin=subprocess.DEVNULL, check=False)
 
-    def status(self):
-        """What weft status says of its first worker."""
+    def workers(self):
+        """What weft status says of each worker."""
         done = self.verb("status")
         if done.returncode != 0:
             raise Failure(f"weft status: {done.stdout}")
-        return json.loads(done.stdout)["workers"][0]
+        return json.loads(done.stdout)["workers"]
+
+    def status(self):
+        """What it says of the first one."""
+        return self.workers()[0]
 
     def kill(self):
         """kill -9 of the master and of what it started: nothing is told to anybody."""

@@ -283,7 +283,7 @@ def dev_serves_a_module_without_a_configuration(stage):
 
 @scenario(Dev)
 def examples_pass_weft_check(stage):
-    for name in ("hello", "probe", "waterfall", "shop", "techempower"):
+    for name in ("hello", "probe", "waterfall", "shop", "bank", "techempower"):
         conf = stage.place.write(f"{name}.conf", fronts.examples[f"{name}/weft.conf"])
         done = subprocess.run([stage.place.words["WEFT"], "check", "-c", conf], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, timeout=20, check=False, cwd=stage.place.folder,

@@ -13,21 +13,21 @@ BACK_WITHIN = 2.0       # seconds after a back end's return
 
 
 class Faults(Stage):
-    """weft with its pools behind nginx."""
+    """weft with its pools behind nginx; the argument is the database."""
 
     def open(self):
         if not Nginx.is_there():
             raise Failure("no nginx here")
         self.redis = self.suite.redis
-        self.postgres = self.suite.postgres
-        self.weft = Weft(self.place, POOLS, REDIS=self.redis.socket, POSTGRES=self.postgres.url).start()
+        self.database = getattr(self.suite, self.arguments[0])
+        self.weft = Weft(self.place, POOLS, REDIS=self.redis.socket, SQL=self.database.url).start()
         self.front = Nginx(self.place).start()
         self.redis.ask("SET", "scenario", "shuttle")
         wait_until(lambda: self.get("op=redis&key=scenario").is_ok and self.get("op=sql&id=1").is_ok,
                    "the back ends answer", 15, 0.05)
 
     def is_healthy(self):
-        return self.redis.is_up() and self.postgres.is_up()
+        return self.redis.is_up() and self.database.is_up()
 
     def get(self, query, **more):
         return self.front.fetch(f"{PROBE}?{query}", **more)
@@ -65,7 +65,6 @@ def check_backend_dies(stage, query, pool, die, come_back):
     check(stage.weft.worker() == pid, "another process answers now")
 
 
-@scenario(Faults, limit=60)
 def redis_dies(stage):
     def come_back():
         stage.redis.start()
@@ -73,21 +72,19 @@ def redis_dies(stage):
     check_backend_dies(stage, "op=redis&key=scenario", "cache", stage.redis.kill, come_back)
 
 
-@scenario(Faults, limit=60)
-def postgres_dies(stage):
-    check_backend_dies(stage, "op=sql&id=7", "db", stage.postgres.kill, stage.postgres.start)
+def database_dies(stage):
+    check_backend_dies(stage, "op=sql&id=7", "db", stage.database.kill, stage.database.start)
 
 
-@scenario(Faults, limit=60)
-def postgres_dies_in_mid_query(stage):
+def database_dies_in_mid_query(stage):
     """Requests that wait for an answer get 503, not silence."""
     first = []
     waiting = threading.Thread(target=lambda: first.extend(stage.front.fetch_all([f"{PROBE}?op=wait&ms=5000"] * 50)))
     waiting.start()
     time.sleep(0.7)
-    stage.postgres.kill()
+    stage.database.kill()
     time.sleep(0.5)
-    stage.postgres.start()
+    stage.database.start()
     wait_until(lambda: stage.get("op=sql&id=7").is_ok, "the service resumes", BACK_WITHIN * stage.relax + 1)
     waiting.join()
     check(len(first) == 50, f"{len(first)} of 50 were answered")
@@ -96,7 +93,6 @@ def postgres_dies_in_mid_query(stage):
         check(answer.seconds < 3 * stage.relax, f"it was told only after {answer.seconds:.1f} s")
 
 
-@scenario(Faults, limit=60)
 def weft_starts_without_its_back_ends(stage):
     """It serves what it can, and the rest once they are there."""
     stage.redis.kill()
@@ -110,3 +106,11 @@ def weft_starts_without_its_back_ends(stage):
         stage.redis.start()
         stage.redis.ask("SET", "scenario", "shuttle")
     wait_until(lambda: stage.get("op=redis&key=scenario").is_ok, "the service resumes", BACK_WITHIN * stage.relax)
+
+
+for database in ("postgres", "mariadb"):
+    scenario(Faults, database, limit=60)(database_dies)
+    scenario(Faults, database, limit=60)(database_dies_in_mid_query)
+    if database == "postgres":
+        scenario(Faults, database, limit=60)(redis_dies)
+        scenario(Faults, database, limit=60)(weft_starts_without_its_back_ends)

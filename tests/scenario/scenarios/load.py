@@ -12,13 +12,14 @@ SHORT_BOUND = 0.020
 
 
 class Load(Stage):
-    """One web server, weft with its pools, and all of it warm."""
+    """One web server, weft with its pools, and all of it warm; the second argument is the database, if it is another."""
 
     def open(self):
         kind = fronts.ALL[self.arguments[0]]
         if not kind.is_there():
             raise Failure(f"no {kind.program} here")
-        self.weft = Weft(self.place, POOLS, REDIS=self.suite.redis.socket, POSTGRES=self.suite.postgres.url)
+        database = getattr(self.suite, self.arguments[1] if len(self.arguments) > 1 else "postgres")
+        self.weft = Weft(self.place, POOLS, REDIS=self.suite.redis.socket, SQL=database.url)
         self.weft.start()
         self.front = kind(self.place).start()
         if kind is fronts.ApacheFcgid:
@@ -101,3 +102,6 @@ for front in ("lighttpd", "nginx", "nginx-close", "apache-proxy", "apache-fcgid"
     for function in (waits_overlap_in_handlers, waits_overlap_in_sql, short_requests_pass_long_ones,
                      rows_are_not_mixed_up, keys_are_not_mixed_up):
         scenario(Load, front, limit=120)(function)
+
+for function in (waits_overlap_in_sql, short_requests_pass_long_ones, rows_are_not_mixed_up):
+    scenario(Load, "nginx", "mariadb", limit=120)(function)

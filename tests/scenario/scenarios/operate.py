@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from lib import fcgi
+from lib import fcgi, stalls
 from lib.fronts import ApacheCgi, ApacheFcgid, LighttpdCgi, LighttpdSpawn, Nginx
 from lib.place import Failure, check, wait_until
 from lib.suite import Stage, scenario
@@ -44,6 +44,27 @@ class Operate(Stage):
 
     def get(self, query, **more):
         return self.front.fetch(f"{PROBE}?{query}", **more)
+
+
+class Slow(Stage):
+    """A handler that computes."""
+
+    may_stall = True
+
+    def open(self):
+        self.weft = Weft(self.place).start()
+
+
+@scenario(Slow)
+def who_holds_the_loop_up_is_named(stage):
+    """By handler and function, in the log."""
+    def found():
+        return stalls.find(stage.place.folder, stage.place.words["WEFT"])
+
+    check(stage.weft.ask("op=compute&ms=10").code == 200 and not found(), f"10 ms are named: {found()}")
+    check(stage.weft.ask(f"op=compute&ms={stalls.LIMIT * stage.relax * 3:.0f}").code == 200, "it is not answered")
+    wait_until(lambda: "stall over" in stage.weft.process.log_text(), "the end of it is told")
+    check(len(found()) == 1 and "/app/probe" in found()[0] and "app_" in found()[0], f"it is told so: {found()}")
 
 
 def check_answers_then_ends(stage, end):
@@ -117,6 +138,28 @@ def a_killed_worker_loses_only_its_own_requests(stage):
     wait_until(lambda: seen.add(stage.weft.worker()) or len(seen) == 2, "there are two workers again", 5 * stage.relax)
     check(before not in seen, "the killed one answers")
     stage.weft.stop()       # the next scenario begins with one worker again
+
+
+@scenario(Operate)
+def workers_share_the_connections_that_are_kept(stage):
+    """Whoever wakes first accepts; the one that has more hands on."""
+    stage.weft.stop()
+    stage.weft = Weft(stage.place, BASIC.replace("workers = 1", "workers = 2"), "two.conf").start()
+    conns = [fcgi.Connection(stage.weft.socket) for _ in range(40)]
+    try:
+        answers = [[], []]
+        for answer in answers:
+            for conn in conns:
+                conn.send(fcgi.request(1, PROBE + "?op=pid"))
+                answer.append(conn.gather([1])[1].body)
+        check(answers[0] == answers[1], "another worker answers on the same connection")
+        counts = sorted(answers[0].count(pid) for pid in set(answers[0]))
+        print(f"# {counts} connections")
+        check(len(counts) == 2 and counts[0] >= 10, f"40 connections are shared out as {counts}")
+    finally:
+        for conn in conns:
+            conn.close()
+        stage.weft.stop()       # the next scenario begins with one worker again
 
 
 @scenario(Operate)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: ISC
+"""Names, connections and handshakes that hang; latency and clients who leave; too many who come at once."""
+import os
+import signal
+import socket
+import time
+
+from lib.askers import LEFT, NO_CONNECTION, Askers, ask, percentile, tally
+from lib.place import check, wait_until
+from lib.suite import scenario
+from scenarios.back import Back, check_all, ms, others_go_on
+
+QUICK = 0.020           # seconds: what those may take who need nobody
+
+GET, ROW = "op=redis&key=scenario", "op=sql&id=7"
+
+
+def two_pools(cache, db):
+    """Each has what it needs before a fault begins."""
+    return "".join(f'pool "{name}" {{ url = "{url}"  min = 4  connect_timeout = "500ms"  queue_timeout = "1s" }}\n'
+                   for name, url in (("cache", cache), ("db", db)))
+
+
+def ask_in_vain(stage, seconds=2.0):
+    """Requests that need what cannot be reached are told so in time."""
+    users = [Askers(stage.weft, query, query[3:6], k=200, r=100) for query in (GET, ROW)]
+    time.sleep(seconds)
+    results = [result for each in users for result in each.end()]
+    slowest = percentile(results, 1)
+    connects = {pool["name"]: pool["connects"] for pool in stage.weft.status()["pools"]}
+    print(f"# told within {ms(slowest)}: {tally(results)}; connects: {connects}")
+    check_all(results, 503, "who needs it")
+    check(slowest < 1.0 + 0.1 * stage.relax, f"one was told after {ms(slowest)}")
+
+
+def wait_served(stage):
+    began = time.monotonic()
+    wait_until(lambda: stage.weft.ask(GET).code == 200 and stage.weft.ask(ROW).code == 200, "both are used again",
+               2 * stage.relax)
+    print(f"# served {ms(time.monotonic() - began)} after it was over")
+
+
+def through_tcp(stage):
+    """Returns proxies before Redis and PostgreSQL; weft goes through them."""
+    cache, cache_url = stage.redis_proxy(tcp=True)
+    db, db_url = stage.postgres_proxy(tcp=True)
+    stage.redis.ask("SET", "scenario", "shuttle")
+    stage.serve(two_pools(cache_url, db_url))
+    stage.answers(GET, ROW)
+    wait_until(lambda: all(pool["open"] >= 4 for pool in stage.weft.status()["pools"]), "the pools are full")
+    return cache, db
+
+
+def serve_nowhere(stage):
+    conf = stage.place.write("resolv.conf", "nameserver 127.0.0.1\n")
+    stage.serve(two_pools("redis://redis.example.org:6379", "postgresql://u@sql.example.org/d"),
+                launcher=[stage.place.words["SUPPORT"] + "/nowhere", conf])
+
+
+@scenario(Back, limit=60)
+def names_that_nobody_looks_up(stage):
+    serve_nowhere(stage)
+    others_go_on(stage, lambda: ask_in_vain(stage), QUICK)
+    began = time.monotonic()
+    status = stage.weft.stop()
+    print(f"# ended {ms(time.monotonic() - began)} after it was told to")
+    check(status == 0, f"its exit status is {status}")
+    check(time.monotonic() - began < 2 * stage.relax, "look-ups under way held up its end")
+
+
+def fill_backlog(port):
+    """Returns the connections that do it: with a backlog of 0 no more than one is taken."""
+    full = []
+    for _ in range(4):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", port))
+        full.append(sock)
+    return full
+
+
+@scenario(Back, limit=60)
+def connections_whose_packets_are_dropped(stage):
+    """A listener with a full backlog: SYN after SYN gets no answer."""
+    proxies = through_tcp(stage)
+
+    def fault():
+        full = []
+        for proxy in proxies:
+            proxy.tell("pause", "on")
+            full += fill_backlog(proxy.port)
+            proxy.tell("end", "reset")
+        ask_in_vain(stage)
+        for sock in full:
+            sock.close()
+        for proxy in proxies:
+            proxy.tell("clear")
+        wait_served(stage)
+
+    others_go_on(stage, fault, QUICK)
+    stage.wait_idle()
+
+
+@scenario(Back, limit=60)
+def handshakes_that_hang(stage):
+    """Whoever listens takes the connection and says nothing."""
+    proxies = through_tcp(stage)
+
+    def fault():
+        for proxy in proxies:
+            proxy.tell("hole", "on")
+            proxy.tell("end", "close")
+        ask_in_vain(stage)
+        for proxy in proxies:
+            proxy.tell("clear")
+            proxy.tell("end", "close")
+        wait_served(stage)
+
+    others_go_on(stage, fault, QUICK)
+    stage.wait_idle()
+
+
+@scenario(Back, limit=60)
+def bytes_that_come_one_by_one(stage):
+    """Slow, and right."""
+    proxies = through_tcp(stage)
+    for proxy in proxies:
+        proxy.tell("dribble", "down", 1000)
+
+    def fault():
+        check_all(ask(stage.weft, ROW, name="rows", n=20, k=4), 200, "rows")
+        check_all(ask(stage.weft, GET, name="keys", n=50, k=4), 200, "keys")
+
+    others_go_on(stage, fault, QUICK)
+    for proxy in proxies:
+        proxy.tell("clear")
+    wait_served(stage)
+    stage.wait_idle()
+
+
+# ---- everything at once ----
+
+@scenario(Back, limit=120)
+def nobody_gets_the_answer_to_anothers_question(stage):
+    """Latency of 5 to 150 ms, of two back ends at once, and 15 of 100 clients leave at some time or other."""
+    n = stage.much(20000, 200000)
+    cache, cache_url = stage.redis_proxy()
+    db, db_url = stage.postgres_proxy()
+    weft = stage.serve(f'pool "cache" {{ url = "{cache_url}"  max = 8  min = 8 }}\n'
+                       f'pool "db" {{ url = "{db_url}"  max = 200  min = 200  queue_timeout = "10s" }}')
+    stage.answers("op=token&n=1")
+    wait_until(lambda: stage.pool("db")["open"] == 200 and stage.pool("cache")["open"] == 8, "the pools are full", 20)
+    for proxy in (cache, db):
+        proxy.tell("delay", "up", 2000, 50000)
+        proxy.tell("delay", "down", 3000, 100000)
+    began = time.monotonic()
+    results = ask(weft, "op=token&n=%n", limit=90 * stage.relax * (20 if stage.suite.soak else 1), k=300, n=n, l=270, w=200000, T=30)
+    took = time.monotonic() - began
+    foreign = [result for result in results if result.status == 200 and result.text != f"{result.number} {result.number}"]
+    print(f"# {n} requests in {took:.1f} s: {tally(results)}, half within {ms(percentile(results, 0.5))};"
+          f" {db.stats().ever} connections to the database and for cancels")
+    check(not foreign, f"{len(foreign)} foreign answers, such as {foreign[:2]}")
+    check(set(tally(results)) <= {200, LEFT}, f"some failed: {[r for r in results if r.status not in (200, LEFT)][:2]}")
+    check(tally(results).get(LEFT, 0) > n / 10, "hardly anybody left")
+    stage.wait_idle(10)
+    for name, size in (("cache", 8), ("db", 200)):
+        pool = stage.pool(name)
+        check(pool["open"] == size and pool["losses"] == 0, f"{name}: {pool}")
+    for proxy in (cache, db):
+        proxy.tell("clear")
+    again = ask(weft, "op=token&n=%n", name="again", n=500, k=50)
+    check_all(again, 200, "afterwards")
+    check(all(result.text == f"{result.number} {result.number}" for result in again), "a foreign answer afterwards")
+
+
+# ---- who comes when nobody takes him in ----
+
+@scenario(Back)
+def more_come_than_the_backlog_holds(stage):
+    """While the worker stands still: as many wait as the kernel keeps, the others are told at once; nobody who waited is lost."""
+    weft = stage.serve("", "requests = 10000  connections = 10000")
+    pid = weft.worker()
+    with open("/proc/sys/net/core/somaxconn") as file:
+        backlog = min(4096, int(file.read()))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        crowd = Askers(weft, "op=ok", "crowd", k=5000, n=5000)
+        time.sleep(1.0 * stage.relax)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    returned = time.monotonic()
+    results = crowd.wait()
+    over = max(result.began + result.took for result in results) - returned
+    told = [result for result in results if result.status == NO_CONNECTION]
+    print(f"# backlog {backlog}: {tally(results)}; all answered after {ms(over)}")
+    check(set(tally(results)) <= {200, NO_CONNECTION}, f"{tally(results)}")
+    check(len(results) - len(told) >= min(backlog, 5000), f"only {len(results) - len(told)} waited")
+    check(not told or percentile(told, 1) < 0.05 * stage.relax, "some were told late")
+    check(over < 2 * stage.relax, f"it took {ms(over)}")
+    check(weft.worker() == pid, "another worker answers")
