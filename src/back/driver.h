@@ -187,13 +187,20 @@ void conn_took(struct conn *c, struct call *call, void *slot);
 void conn_gave(struct conn *c);
 
 /*
- * The call is done, and the rest of its reply goes to the asker bit by bit (a stream): until conn_gave it is owed,
- * but for as long as the asker likes, and never overdue.
+ * A call is done, and the rest of its reply goes to the asker bit by bit (a stream): it is owed, and wanted, for as long as the asker
+ * likes, and never overdue.  conn_read_ends before conn_gave.
  */
 static inline void
-conn_is_read(struct conn *c)
+conn_read_begins(struct conn *c)
 {
 	c->busy_since = CLOCK_NEVER;
+	c->wanted++;
+}
+
+static inline void
+conn_read_ends(struct conn *c)
+{
+	c->wanted--;
 }
 
 /* ---- the drivers that are built in ---- */

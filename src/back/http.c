@@ -87,6 +87,9 @@ http_be_idle(struct http *x)
 	http_easy_clear(x);
 	if (x->body.size > HTTP_BODY_KEPT)
 		buf_fini(&x->body);
+	if (x->is_read)
+		conn_read_ends(x->conn);
+	x->is_read = false;
 	http_enter(x, HTTP_IDLE);
 	conn_gave(x->conn);
 }
@@ -277,7 +280,8 @@ http_begin_stream(struct http *x)
 	x->stream = s;
 	x->call = NULL;
 	call_finish(call, WEFT_OK, NULL, NULL);
-	conn_is_read(x->conn);
+	conn_read_begins(x->conn);
+	x->is_read = true;
 	return true;
 }
 
@@ -462,6 +466,13 @@ http_close(struct conn *c)
 	http_free(x);
 }
 
+/* What the pool keeps its place for until the server has closed it too. */
+static int
+http_socket(const struct conn *c)
+{
+	return http_sock_last(c->driver_data);
+}
+
 const struct driver driver_http = {
 	.name = "HTTP",
 	.schemes = (const char *const[]){ "http", "https", NULL },
@@ -474,4 +485,5 @@ const struct driver driver_http = {
 	.send = http_send,
 	.abandon = http_abandon,
 	.close = http_close,
+	.socket = http_socket,
 };

@@ -3,8 +3,8 @@
  * One transfer: the options of libcurl, of which most are there to switch something off, and its callbacks.
  *
  * libcurl would send a request anew when a kept connection ends under it, whatever its method; the function it calls
- * before each request sees to it that only what may be repeated is, and once.  Redirects are not left to libcurl
- * either: only the server that the pool names is ever asked.
+ * before each request sees to it that it does not once something was sent: what may be repeated is the pool's to know.
+ * Redirects are not left to libcurl either: only the server that the pool names is ever asked.
  */
 #include "back/http_impl.h"
 
@@ -168,7 +168,7 @@ http_easy_on_request(void *arg, char *peer, char *own, int peer_port, int own_po
 	struct http *x = arg;
 
 	x->port = own_port;
-	if (x->attempts > 0 && (x->sent || http_easy_has_sent(x)) && (!x->is_idempotent || x->attempts > 1)) {
+	if (x->attempts > 0 && (x->sent || http_easy_has_sent(x))) {
 		http_easy_stop(x, WEFT_UNKNOWN, "the connection ended before an answer came");
 		return CURL_PREREQFUNC_ABORT;
 	}
@@ -381,7 +381,6 @@ http_easy_ask(struct http *x)
 	CURL *e = x->easy;
 
 	x->wants_stream = ask->wants_stream;
-	x->is_idempotent = x->becomes_get || http_ask_is_idempotent(ask);
 	x->body_max = ask->body_max != 0 ? ask->body_max : ask->wants_stream ? ULLONG_MAX : HTTP_BODY_MAX;
 	x->error[0] = '\0';
 	/* A stream stays away from HTTP/2, which has windows beside those of TCP; libcurl makes them large. */

@@ -86,6 +86,7 @@ struct http {
 	CURL *easy;
 	struct call *call;		/* NULL: none, abandoned, or its stream has begun */
 	struct http_stream *stream;	/* NULL: none, or the reader has left */
+	bool is_read;			/* its stream has begun: until it ends the pool knows that it is wanted */
 	bool resumes;			/* the stream has room again */
 
 	/* of the transfer */
@@ -93,9 +94,9 @@ struct http {
 	struct http_head head;
 	struct buf body;
 	unsigned long long body_max, body_bytes;
-	bool is_idempotent, wants_stream;
+	bool wants_stream;
 	bool sent;			/* some bytes of the request have gone out, in this hop or one before */
-	unsigned attempts;		/* in this hop: libcurl makes another one when a kept connection ends under it */
+	unsigned attempts;		/* in this hop: libcurl would make another one when a kept connection ends under it */
 	unsigned hops;			/* redirects followed */
 	bool becomes_get;		/* by a redirect */
 	char *url;			/* where redirects have led to; NULL: where the ask says */
@@ -177,6 +178,9 @@ void http_sock_sweep(struct http_client *c);
 
 /* Shut down those that idle, until there are no more than so many connections. */
 void http_sock_end_idle(struct http_client *c, unsigned places);
+
+/* Returns the connection to the server that goes with x's place, CURL_SOCKET_BAD when none does. */
+curl_socket_t http_sock_last(struct http *x);
 
 /* Forget all; libcurl has closed them. */
 void http_sock_free_all(struct http_client *c);

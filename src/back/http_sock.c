@@ -228,3 +228,15 @@ http_sock_end_idle(struct http_client *c, unsigned places)
 	while ((s = http_sock_excess(c, places)) != NULL)
 		http_sock_end(s);
 }
+
+curl_socket_t
+http_sock_last(struct http *x)
+{
+	struct http_sock *s;
+
+	if (x->is_in_multi)
+		s = x->port == 0 ? NULL : http_sock_find_port(x->client, x->port);
+	else
+		s = http_sock_excess(x->client, x->client->places - 1);
+	return s == NULL ? CURL_SOCKET_BAD : s->fd;
+}
