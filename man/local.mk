@@ -8,6 +8,7 @@ dist_man_MANS += \
 	man/weft_alloc.3 \
 	man/weft_body.3 \
 	man/weft_fault.3 \
+	man/weft_http.3 \
 	man/weft_input.3 \
 	man/weft_lease.3 \
 	man/weft_module.3 \
@@ -24,6 +25,10 @@ MAN_ALIASES = \
 	weft_fail=weft_fault weft_error=weft_fault weft_fault_code=weft_fault weft_fault_text=weft_fault \
 	weft_strerror=weft_fault weft_log=weft_fault weft_stderr=weft_fault weft_rc=weft_fault \
 	WEFT_OK=weft_fault \
+	weft_http_start=weft_http weft_call_http=weft_http weft_http_path=weft_http weft_http_ask=weft_http \
+	weft_http_field=weft_http weft_http_send=weft_http weft_http_send_start=weft_http weft_http_open=weft_http \
+	weft_http_read=weft_http weft_http_close=weft_http weft_http_status=weft_http weft_http_header=weft_http \
+	weft_http_header_at=weft_http weft_http_body=weft_http \
 	weft_query=weft_input weft_form=weft_input weft_cookie=weft_input \
 	weft_begin=weft_lease weft_commit=weft_lease weft_rollback=weft_lease weft_lend=weft_lease weft_give=weft_lease \
 	weft_lease_sql=weft_lease weft_lease_sql_values=weft_lease weft_lease_sql_n=weft_lease weft_lease_redis=weft_lease \

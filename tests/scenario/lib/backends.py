@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: ISC
-"""Real Redis and PostgreSQL servers, shared by all scenarios that want them."""
+"""Real Redis and PostgreSQL servers, shared by all scenarios that want them; and an HTTP service to wait for."""
+import ctypes
 import glob
+import http.server
 import os
 import signal
 import socket
+import socketserver
 import subprocess
+import time
+import urllib.parse
 
 from .place import Failure, Place, free_port, wait_until
 
@@ -153,3 +158,72 @@ class Postgres:
     def stop(self):
         self.go_on()
         self.place.stop_all()
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """GET /wait?ms=N: says so after N ms.  GET /big?n=N: N bytes that show a hole or a shift."""
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        where = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(where.query))
+        if where.path == "/wait":
+            time.sleep(int(query["ms"]) / 1000)
+            self.say(200, f"waited {query['ms']} ms".encode())
+        elif where.path == "/big":
+            size = int(query["n"])
+            self.say(200, (b"0123456789abcdef" * (size // 16 + 1))[:size])
+        else:
+            self.say(404, b"no such thing")
+
+    def say(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Answers(socketserver.ThreadingTCPServer):
+    request_queue_size = 512
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that has left is nothing to tell."""
+
+
+class Service:
+    """An HTTP server in a process of its own, always on the same port."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.pid = 0
+
+    def start(self):
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.run()
+        wait_until(self.is_up, "the service answers")
+        return self
+
+    def run(self):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
+        signal.alarm(0)
+        try:
+            Answers(("127.0.0.1", self.port), Answering).serve_forever()
+        finally:
+            os._exit(1)
+
+    def is_up(self):
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0

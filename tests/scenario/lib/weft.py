@@ -32,6 +32,12 @@ pool "cache" { url = "redis+unix://@REDIS@"  min = 8  max = 200 }
 pool "db" { url = "@POSTGRES@"  min = 200  max = 200 }
 """
 
+# With an HTTP service.
+SERVICE = BASIC + """\
+status = "/app/weft"
+pool "service" { url = "http://localhost:@SERVICE@"  max = 200 }
+"""
+
 
 class Weft:
     def __init__(self, place, text=BASIC, file="weft.conf", launcher=(), **words):
