@@ -35,7 +35,7 @@ MAN_ALIASES = \
 	WEFT_MODULE=weft_module WEFT_MODULE_INIT=weft_module weft_route=weft_module weft_handler=weft_module \
 	WEFT_ABI_MAJOR=weft_module WEFT_ABI_MINOR=weft_module WEFT_API=weft_module WEFT_CHECK=weft_module \
 	WEFT_PRINTF=weft_module \
-	weft_redis_start=weft_redis weft_redis_values=weft_redis weft_call_reply=weft_redis \
+	weft_redis_start=weft_redis weft_redis_values=weft_redis weft_redis_script=weft_redis weft_call_reply=weft_redis \
 	weft_reply=weft_redis weft_reply_type=weft_redis weft_reply_text=weft_redis \
 	weft_reply_int=weft_redis weft_reply_count=weft_redis weft_reply_at=weft_redis \
 	weft_method=weft_request weft_path=weft_request weft_param=weft_request weft_header=weft_request \

@@ -99,17 +99,31 @@ api_redis_words(struct call *call, const struct weft_value *word, size_t n)
 	return argv == NULL ? WEFT_SYSTEM : redis_command_args(call->arena, n, argv, &call->redis);
 }
 
+static void
+api_redis_begin(struct weft_call *c, struct weft_request *rq, const char *pool, const struct weft_value *word, size_t n)
+{
+	enum weft_rc rc;
+
+	api_call_init(c, rq, CALL_REDIS);
+	rc = api_redis_words(&c->call, word, n);
+	if (rc != WEFT_OK)
+		api_call_fail(c, rc, "a command %s", rc == WEFT_INVALID ? "without words" : "that memory is refused for");
+	api_submit(c, pool);
+}
+
+enum weft_rc
+api_redis_ask(struct weft_call *c, struct weft_request *rq, const char *pool, const struct weft_value *word, size_t n)
+{
+	api_redis_begin(c, rq, pool, word, n);
+	return call_wait(&c->call, CLOCK_NEVER);
+}
+
 int
 weft_redis_values(struct weft_request *rq, const char *pool, struct weft_reply **reply, const struct weft_value *word, size_t n)
 {
 	struct weft_call c;
-	enum weft_rc rc;
 
-	api_call_init(&c, rq, CALL_REDIS);
-	rc = api_redis_words(&c.call, word, n);
-	if (rc != WEFT_OK)
-		api_call_fail(&c, rc, "a command %s", rc == WEFT_INVALID ? "without words" : "that memory is refused for");
-	api_submit(&c, pool);
+	api_redis_begin(&c, rq, pool, word, n);
 	return api_redis_finish(rq, &c, reply);
 }
 

@@ -272,6 +272,7 @@ app_init(struct app *a, struct loop *l)
 	memset(a, 0, sizeof *a);
 	TAILQ_INIT(&a->held);
 	a->loop = l;
+	stmts_init(&a->scripts, APP_SCRIPTS_MAX);
 	a->router = router_new();
 	a->authorizers = router_new();
 	a->front = (struct front_app){
@@ -287,6 +288,17 @@ app_init(struct app *a, struct loop *l)
 	return -1;
 }
 
+static void
+app_forget_scripts(struct app *a)
+{
+	struct stmt *t;
+
+	while ((t = TAILQ_FIRST(&a->scripts.used)) != NULL) {
+		free(t->data);
+		stmts_remove(&a->scripts, t);
+	}
+}
+
 void
 app_fini(struct app *a)
 {
@@ -294,6 +306,7 @@ app_fini(struct app *a)
 		module_fini(a->module[i]);
 	for (size_t i = 0; i < a->npools; i++)
 		pool_close(&a->pool[i]);
+	app_forget_scripts(a);
 	for (size_t i = 0; i < a->nmodules; i++)
 		module_free(&a->module[i]);
 	for (size_t i = 0; i < a->nroutes; i++)

@@ -17,6 +17,7 @@
 #include "back/call.h"
 #include "back/lease.h"
 #include "back/pool.h"
+#include "back/stmts.h"
 #include "base/fault.h"
 #include "front/front.h"
 #include "request/request.h"
@@ -25,7 +26,7 @@ struct loop;
 struct module;
 struct router;
 
-enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128 };
+enum { APP_POOLS_MAX = 64, APP_MODULES_MAX = 256, APP_RINGS_MAX = 128, APP_SCRIPTS_MAX = 256 };
 
 /* One route of a module, as the router's target. */
 struct app_route {
@@ -99,6 +100,7 @@ struct app {
 	size_t npools;
 	struct module *module[APP_MODULES_MAX];
 	size_t nmodules;
+	struct stmts scripts;		/* of Redis, and the hash of each in data */
 	struct app_route **route;
 	size_t nroutes;
 	struct front_app front;

@@ -51,6 +51,9 @@ struct call {
 	enum weft_rc rc;		/* valid when CALL_DONE */
 	unsigned char retried;		/* the pool's: it was on a connection that died before it was sent */
 	unsigned char was_first;	/* the pool's: it was sent down an idle connection */
+	unsigned char patient;		/* the driver's, before conn_took, on a connection that is lent: what it waits for is not the
+					   back end but others, so call_timeout does not apply */
+	unsigned char effect;		/* the driver's: what it does to a connection that is lent */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
 	struct pool *pool;
 	struct lease *lease;		/* the connection that it goes down, and no other; NULL: any */

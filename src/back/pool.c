@@ -155,6 +155,7 @@ pool_enqueue(struct pool *p, struct call *c)
 	c->deadline = clock_add(c->asked, p->conf.queue_timeout);
 	TAILQ_INSERT_TAIL(&p->queue, c, link);
 	p->queued++;
+	p->places += c->lease != NULL;
 	pool_arm(p, c->deadline);
 }
 
@@ -164,6 +165,7 @@ pool_unqueue(struct pool *p, struct call *c)
 	must(c->state == CALL_QUEUED);
 	TAILQ_REMOVE(&p->queue, c, link);
 	p->queued--;
+	p->places -= c->lease != NULL;
 }
 
 bool

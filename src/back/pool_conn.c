@@ -131,7 +131,8 @@ pool_wanted(const struct pool *p)
 	unsigned wanted = p->queued;
 
 	if (p->driver->shares_slow)
-		wanted = (p->queued + POOL_SPREAD - 1) / POOL_SPREAD + (p->nready > 0 && p->least + 1 >= POOL_SPREAD);
+		wanted = p->places + (p->queued - p->places + POOL_SPREAD - 1) / POOL_SPREAD +
+		    (p->nready > 0 && p->least + 1 >= POOL_SPREAD);
 	if (p->nready + p->nlent < p->conf.min && wanted < p->conf.min - p->nready - p->nlent)
 		wanted = p->conf.min - p->nready - p->nlent;
 	return wanted == 0 && p->down ? 1 : wanted;
@@ -314,6 +315,8 @@ conn_took(struct conn *c, struct call *call, void *slot)
 	if (call->waiter != NULL)
 		fiber_wake(call->waiter);	/* what it waits for, and until when, has changed */
 	if (c->state == CONN_LENT) {
+		if (call->patient)
+			call->deadline = CLOCK_NEVER;
 		c->inflight++;
 		p->inflight++;
 		return;

@@ -43,6 +43,7 @@ struct pool {
 
 	struct call_list queue;		/* first come, first served; deadlines rise */
 	unsigned queued;
+	unsigned places;		/* of these, those who will have a connection each: lease.h */
 	struct call *taken;		/* the last call taken back from the connection that is being closed */
 
 	struct conn_list connecting, lent, cleaning, dying;

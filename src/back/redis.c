@@ -75,8 +75,8 @@ redis_doom_of_hiredis(struct redis *r)
 
 /* ---- the setup ---- */
 
-static void
-redis_send_setup(struct redis *r, size_t argc, const struct span *argv)
+void
+redis_send_own(struct redis *r, size_t argc, const struct span *argv)
 {
 	struct span command;
 
@@ -95,13 +95,13 @@ redis_begin_setup(struct redis *r)
 	char number[16];
 
 	if (u->password[0] != '\0' && u->user[0] != '\0')
-		redis_send_setup(r, 3, (struct span[]){ SPAN("AUTH"), span_str(u->user), span_str(u->password) });
+		redis_send_own(r, 3, (struct span[]){ SPAN("AUTH"), span_str(u->user), span_str(u->password) });
 	else if (u->password[0] != '\0')
-		redis_send_setup(r, 2, (struct span[]){ SPAN("AUTH"), span_str(u->password) });
+		redis_send_own(r, 2, (struct span[]){ SPAN("AUTH"), span_str(u->password) });
 	snprintf(number, sizeof number, "%u", r->database);
 	if (r->database != 0)
-		redis_send_setup(r, 2, (struct span[]){ SPAN("SELECT"), span_str(number) });
-	redis_send_setup(r, 1, (struct span[]){ SPAN("PING") });
+		redis_send_own(r, 2, (struct span[]){ SPAN("SELECT"), span_str(number) });
+	redis_send_own(r, 1, (struct span[]){ SPAN("PING") });
 }
 
 /* ---- connecting ---- */
@@ -346,7 +346,7 @@ redis_open(struct conn *c)
 	r->conn = c;
 	c->driver_data = r;
 	r->task = (struct loop_task){ .fn = redis_on_turn_end, .arg = r };
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, 4096);
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, REDIS_SETUP_MEMORY);
 	buf_init(&r->out, SIZE_MAX / 2);
 	redis_database(u, &r->database);
 	if (redis_is_unix(u)) {
@@ -365,7 +365,7 @@ redis_send(struct conn *c, struct call *call)
 	struct redis *r = c->driver_data;
 	const char *why;
 
-	if (redis_command_check(call->redis, &why) != WEFT_OK) {
+	if ((call->lease == NULL ? redis_command_check(call->redis, &why) : redis_lease_check(r, call, &why)) != WEFT_OK) {
 		call_explain(call, WEFT_INVALID, NULL, "%s", why);
 		return WEFT_INVALID;
 	}
@@ -385,10 +385,12 @@ redis_send(struct conn *c, struct call *call)
 static void
 redis_abandon(struct conn *c, struct call *call)
 {
+	struct redis *r = c->driver_data;
 	struct redis_slot *s = call->slot;
 
 	must(s->call == call);
 	s->call = NULL;
+	r->spoilt |= call->lease != NULL;
 }
 
 static void
@@ -428,5 +430,6 @@ const struct driver driver_redis = {
 	.open = redis_open,
 	.send = redis_send,
 	.abandon = redis_abandon,
+	.clean = redis_clean,
 	.close = redis_close,
 };

@@ -3,8 +3,8 @@
 #define BACK_REDIS_IMPL_H
 
 /*
- * One connection to Redis, shared by redis.c (its life, the driver) and
- * redis_reply.c (what comes back).  Nobody else includes it.
+ * One connection to Redis, shared by redis.c (its life, the driver), redis_reply.c (what comes
+ * back) and redis_lease.c (what a borrower may do to it).  Nobody else includes it.
  */
 
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 #include <hiredis/sds.h>
 
 #include "back/driver.h"
+#include "back/reply.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "loop/loop.h"
@@ -28,6 +29,7 @@ enum {
 	REDIS_ELEMENTS = 1 << 20,		/* of one array */
 	REDIS_BUFFER = 64 << 20,		/* bytes of one reply, before it is whole */
 	REDIS_OUT = 65536,			/* bytes of commands for which memory is kept */
+	REDIS_SETUP_MEMORY = 4096,		/* of commands of the driver's own, and their replies */
 	REDIS_PORT = 6379,
 };
 
@@ -49,10 +51,15 @@ struct redis {
 	char (*address)[INET6_ADDRSTRLEN];	/* what the host's name means; NULL for a unix socket */
 	unsigned naddress, tried;
 
-	unsigned setup;		/* replies of AUTH, SELECT and PING that are owed */
+	unsigned setup;		/* replies of AUTH, SELECT and PING that are owed; later, of what makes the connection as it was */
 	unsigned database;
 	struct arena setup_arena;
 	char setup_room[1024];
+
+	/* What a borrower has left behind; a transaction is in conn->in_transaction. */
+	bool watching;		/* WATCH */
+	bool moved;		/* perhaps in another database */
+	bool spoilt;		/* what nothing here can undo, or nobody knows */
 
 	int doomed;		/* of no use: code and text say why */
 	char code[16];
@@ -62,6 +69,15 @@ struct redis {
 	unsigned head, count;		/* of the ring */
 	struct redis_slot ring[REDIS_RING];
 };
+
+/* Gather a command of the driver's own; its reply is counted in setup. */
+void redis_send_own(struct redis *r, size_t argc, const struct span *argv);
+
+/* May a call on a connection that is lent be sent?  Returns WEFT_OK with its effect noted, or WEFT_INVALID with one sentence in why. */
+enum weft_rc redis_lease_check(struct redis *r, struct call *call, const char **why);
+
+/* The driver's clean(). */
+enum conn_clean redis_clean(struct conn *c);
 
 /* Put a call's len bytes, just gathered, in the ring; call may be NULL.  Returns its slot. */
 struct redis_slot *redis_push(struct redis *r, struct call *call, size_t len);

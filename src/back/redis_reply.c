@@ -111,6 +111,7 @@ redis_built(struct redis *r, const redisReadTask *task, struct weft_reply *reply
 			redis_doom(r, NULL, "the answer to AUTH, SELECT or PING is too long");
 			return NULL;
 		}
+		r->spoilt |= s->call->effect != REDIS_PLAIN;
 		call_finish(s->call, WEFT_TOO_LARGE, NULL, "the reply is too large for the request's memory");
 		s->call = NULL;
 		return &redis_skipped;
@@ -250,6 +251,8 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	r->setup--;
 	if (reply->kind == REPLY_ERROR)
 		reply_error_code(reply, code, sizeof code);
+	if (r->conn->state == CONN_CLEANING && !reply_is_ok(reply))
+		redis_doom(r, NULL, "what a borrower left behind could not be undone");
 	/* A user who may not PING has been let in none the less. */
 	if (reply->kind == REPLY_ERROR && (r->setup > 0 || strcmp(code, "NOPERM") != 0))
 		redis_doom(r, code, "%s", reply->text.at);
@@ -257,6 +260,36 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	if (r->setup > 0 || r->doomed)
 		return;
 	conn_is_ready(r->conn);
+}
+
+/* EXEC or DISCARD has ended what MULTI began; that some command could not be queued makes it end, too. */
+static bool
+redis_is_ended(const struct weft_reply *reply)
+{
+	char code[16];
+
+	if (reply->kind != REPLY_ERROR)
+		return true;
+	reply_error_code(reply, code, sizeof code);
+	return strcmp(code, "EXECABORT") == 0;
+}
+
+/* What a reply says of the connection, after a command with this effect. */
+static void
+redis_learn(struct redis *r, enum redis_effect effect, const struct weft_reply *reply)
+{
+	struct conn *c = r->conn;
+
+	if (effect == REDIS_EXECUTES && redis_is_ended(reply))
+		c->in_transaction = r->watching = false;
+	else if (effect == REDIS_EXECUTES)
+		r->spoilt = true;
+	/* Within MULTI they are "QUEUED", or errors. */
+	if (!reply_is_ok(reply))
+		return;
+	c->in_transaction |= effect == REDIS_BEGINS;
+	r->watching |= effect == REDIS_WATCHES;
+	r->watching &= effect != REDIS_UNWATCHES;
 }
 
 /* The server will not do its work for a while: let the pool find out when, and others where. */
@@ -293,7 +326,10 @@ redis_on_reply(struct redis *r, struct weft_reply *reply)
 	}
 	call = redis_first(r)->call;
 	redis_pop(r);
-	if (call != NULL)
+	if (call != NULL) {
+		if (call->effect != REDIS_PLAIN)
+			redis_learn(r, call->effect, reply);
 		redis_finish(r, call, reply);
+	}
 	conn_gave(r->conn);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Which commands may go down a connection that all requests share.
+ * Which commands may go down a connection that all requests share, and which down one that is lent.
  *
- * Not those that hold up everybody behind them, nor those that change the
- * connection for everybody, nor those whose replies are not one for one.  The bytes are checked
+ * Not down a shared one: those that hold up everybody behind them, those that change the
+ * connection for everybody, and those whose replies are not one for one.  The last may not go down a lent one either, nor
+ * may those that would make it another user's, or end it.  The bytes are checked
  * to be exactly one command too: two in one would shift every later reply by one.
  */
 #include "back/reply.h"
@@ -13,53 +14,62 @@
 static const char redis_blocks[] = "the command may block, and the connection is shared with other requests";
 static const char redis_changes[] = "the command changes the connection, which is shared with other requests";
 static const char redis_streams[] = "the command is answered more than once, and the connection is shared";
+
+/* On one that is lent. */
+static const char redis_unanswered[] = "the command is not answered once, as the connection's next borrower would find out";
+static const char redis_logs_in[] = "the command changes the user or the protocol of the connection, which its pool's URL says";
+static const char redis_ends[] = "the command ends the connection: give it back instead";
 static const char redis_unsound[] = "the bytes are not one whole command";
 
 /* Sorted by name.  An option, where there is one, is what makes the command unfit. */
 static const struct redis_rule {
 	const char *name;
 	const char *option;
-	const char *why;
+	const char *why;		/* down one that is shared */
+	enum redis_effect effect;
+	const char *never;		/* nor down one that is lent; NULL: it may */
 } redis_rules[] = {
-	{ "ASKING", NULL, redis_changes },
-	{ "AUTH", NULL, redis_changes },
-	{ "BLMOVE", NULL, redis_blocks },
-	{ "BLMPOP", NULL, redis_blocks },
-	{ "BLPOP", NULL, redis_blocks },
-	{ "BRPOP", NULL, redis_blocks },
-	{ "BRPOPLPUSH", NULL, redis_blocks },
-	{ "BZMPOP", NULL, redis_blocks },
-	{ "BZPOPMAX", NULL, redis_blocks },
-	{ "BZPOPMIN", NULL, redis_blocks },
-	{ "CLIENT", "CACHING", redis_changes },
-	{ "CLIENT", "REPLY", redis_changes },
-	{ "CLIENT", "TRACKING", redis_changes },
-	{ "DISCARD", NULL, redis_changes },
-	{ "EXEC", NULL, redis_changes },
-	{ "HELLO", NULL, redis_changes },
-	{ "MONITOR", NULL, redis_streams },
-	{ "MULTI", NULL, redis_changes },
-	{ "PSUBSCRIBE", NULL, redis_streams },
-	{ "PSYNC", NULL, redis_streams },
-	{ "PUNSUBSCRIBE", NULL, redis_streams },
-	{ "QUIT", NULL, redis_changes },
-	{ "READONLY", NULL, redis_changes },
-	{ "READWRITE", NULL, redis_changes },
-	{ "REPLCONF", NULL, redis_changes },
-	{ "RESET", NULL, redis_changes },
-	{ "SCRIPT", "DEBUG", redis_changes },
-	{ "SELECT", NULL, redis_changes },
-	{ "SSUBSCRIBE", NULL, redis_streams },
-	{ "SUBSCRIBE", NULL, redis_streams },
-	{ "SUNSUBSCRIBE", NULL, redis_streams },
-	{ "SYNC", NULL, redis_streams },
-	{ "UNSUBSCRIBE", NULL, redis_streams },
-	{ "UNWATCH", NULL, redis_changes },
-	{ "WAIT", NULL, redis_blocks },
-	{ "WAITAOF", NULL, redis_blocks },
-	{ "WATCH", NULL, redis_changes },
-	{ "XREAD", "BLOCK", redis_blocks },
-	{ "XREADGROUP", "BLOCK", redis_blocks },
+	{ "ASKING", NULL, redis_changes, REDIS_SPOILS, NULL },
+	{ "AUTH", NULL, redis_changes, REDIS_SPOILS, redis_logs_in },
+	{ "BLMOVE", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "BLMPOP", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "BLPOP", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "BRPOP", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "BRPOPLPUSH", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "BZMPOP", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "BZPOPMAX", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "BZPOPMIN", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "CLIENT", "CACHING", redis_changes, REDIS_SPOILS, NULL },
+	{ "CLIENT", "NO-EVICT", redis_changes, REDIS_SPOILS, NULL },
+	{ "CLIENT", "NO-TOUCH", redis_changes, REDIS_SPOILS, NULL },
+	{ "CLIENT", "REPLY", redis_changes, REDIS_SPOILS, redis_unanswered },
+	{ "CLIENT", "TRACKING", redis_changes, REDIS_SPOILS, NULL },
+	{ "DISCARD", NULL, redis_changes, REDIS_EXECUTES, NULL },
+	{ "EXEC", NULL, redis_changes, REDIS_EXECUTES, NULL },
+	{ "HELLO", NULL, redis_changes, REDIS_SPOILS, redis_logs_in },
+	{ "MONITOR", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "MULTI", NULL, redis_changes, REDIS_BEGINS, NULL },
+	{ "PSUBSCRIBE", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "PSYNC", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "PUNSUBSCRIBE", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "QUIT", NULL, redis_changes, REDIS_SPOILS, redis_ends },
+	{ "READONLY", NULL, redis_changes, REDIS_SPOILS, NULL },
+	{ "READWRITE", NULL, redis_changes, REDIS_SPOILS, NULL },
+	{ "REPLCONF", NULL, redis_changes, REDIS_SPOILS, redis_unanswered },
+	{ "RESET", NULL, redis_changes, REDIS_SPOILS, redis_ends },
+	{ "SCRIPT", "DEBUG", redis_changes, REDIS_SPOILS, redis_unanswered },
+	{ "SELECT", NULL, redis_changes, REDIS_MOVES, NULL },
+	{ "SSUBSCRIBE", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "SUBSCRIBE", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "SUNSUBSCRIBE", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "SYNC", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "UNSUBSCRIBE", NULL, redis_streams, REDIS_SPOILS, redis_unanswered },
+	{ "UNWATCH", NULL, redis_changes, REDIS_UNWATCHES, NULL },
+	{ "WAIT", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "WAITAOF", NULL, redis_blocks, REDIS_WAITS, NULL },
+	{ "WATCH", NULL, redis_changes, REDIS_WATCHES, NULL },
+	{ "XREAD", "BLOCK", redis_blocks, REDIS_WAITS, NULL },
+	{ "XREADGROUP", "BLOCK", redis_blocks, REDIS_WAITS, NULL },
 };
 
 enum { REDIS_RULES = sizeof redis_rules / sizeof *redis_rules };
@@ -130,45 +140,72 @@ redis_rule_find(struct span name)
 	return NULL;
 }
 
-static const char *
+/* The rule of this name for an option, or NULL. */
+static const struct redis_rule *
 redis_rule_option(const struct redis_rule *rule, struct span word)
 {
 	const char *name = rule->name;
 
 	for (; rule < redis_rules + REDIS_RULES && strcmp(rule->name, name) == 0; rule++)
 		if (redis_word_is(word, rule->option))
-			return rule->why;
+			return rule;
 	return NULL;
 }
 
-enum weft_rc
-redis_command_check(struct span in, const char **why)
+/* Read what should be one command.  Returns whether it is; the rule for it, or NULL, is put in *found. */
+static inline bool
+redis_command_read(struct span in, const struct redis_rule **found)
 {
 	const struct redis_rule *rule;
 	struct span word;
 	size_t words;
 
-	*why = redis_unsound;
+	*found = NULL;
 	if (!redis_take_head(&in, '*', &words) || words == 0 || !redis_take_word(&in, &word) || word.len == 0)
-		return WEFT_INVALID;
+		return false;
 	rule = redis_rule_find(word);
 	if (rule != NULL && rule->option == NULL) {
-		*why = rule->why;
-		return WEFT_INVALID;
+		*found = rule;
+		rule = NULL;
 	}
 	while (--words > 0) {
-		const char *bad;
-
 		if (!redis_take_word(&in, &word))
-			return WEFT_INVALID;
-		bad = rule == NULL ? NULL : redis_rule_option(rule, word);
-		if (bad != NULL) {
-			*why = bad;
-			return WEFT_INVALID;
-		}
+			return false;
+		if (rule == NULL)
+			continue;
+		*found = redis_rule_option(rule, word);
 		/* Options of XREAD end at STREAMS, behind which a key may have any name; a subcommand comes first. */
-		if (rule != NULL && (rule->name[0] != 'X' || redis_word_is(word, "STREAMS")))
+		if (*found != NULL || rule->name[0] != 'X' || redis_word_is(word, "STREAMS"))
 			rule = NULL;
 	}
-	return in.len == 0 ? WEFT_OK : WEFT_INVALID;
+	return in.len == 0;
+}
+
+enum weft_rc
+redis_command_check(struct span command, const char **why)
+{
+	const struct redis_rule *rule;
+
+	*why = redis_unsound;
+	if (!redis_command_read(command, &rule))
+		return WEFT_INVALID;
+	if (rule == NULL)
+		return WEFT_OK;
+	*why = rule->why;
+	return WEFT_INVALID;
+}
+
+enum weft_rc
+redis_command_look(struct span command, enum redis_effect *effect, const char **why)
+{
+	const struct redis_rule *rule;
+
+	*why = redis_unsound;
+	if (!redis_command_read(command, &rule))
+		return WEFT_INVALID;
+	*effect = rule == NULL ? REDIS_PLAIN : rule->effect;
+	if (rule == NULL || rule->never == NULL)
+		return WEFT_OK;
+	*why = rule->never;
+	return WEFT_INVALID;
 }

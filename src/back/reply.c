@@ -7,7 +7,6 @@
  */
 #include "back/reply.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 struct weft_reply *
@@ -41,6 +40,12 @@ reply_new_array(struct arena *a, size_t count)
 	r->count = count;
 	r->element = arena_zalloc(a, count * sizeof *r->element);
 	return r->element == NULL ? NULL : r;
+}
+
+bool
+reply_is_ok(const struct weft_reply *r)
+{
+	return r->kind == REPLY_STATUS && span_equal(r->text, SPAN("OK"));
 }
 
 void

@@ -5,6 +5,7 @@
 /* A Redis reply as a tree in an arena; and commands in the protocol's form.  Pure: no client library. */
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <weft/rc.h>
@@ -30,6 +31,9 @@ struct weft_reply *reply_new_text(struct arena *a, enum reply_kind kind, struct 
 
 /* Returns an array of count elements, all NULL until they are put in, or NULL. */
 struct weft_reply *reply_new_array(struct arena *a, size_t count);
+
+/* Returns whether it is the status "OK". */
+bool reply_is_ok(const struct weft_reply *r);
 
 /* Copy the first word of an error's text ("WRONGTYPE") to out, cut to fit. */
 void reply_error_code(const struct weft_reply *r, char *out, size_t size);
@@ -60,5 +64,26 @@ enum weft_rc redis_command_args(struct arena *a, size_t argc, const struct span 
  * Returns  WEFT_OK; WEFT_INVALID: it blocks, changes the connection for all that follow, or is no whole command
  */
 enum weft_rc redis_command_check(struct span command, const char **why);
+
+/* What a command does to the connection that it goes down. */
+enum redis_effect {
+	REDIS_PLAIN,			/* nothing */
+	REDIS_WAITS,			/* it may be answered late, when others have done something */
+	REDIS_BEGINS,			/* MULTI */
+	REDIS_EXECUTES,			/* EXEC, DISCARD: ends that, and WATCH */
+	REDIS_WATCHES,
+	REDIS_UNWATCHES,
+	REDIS_MOVES,			/* SELECT */
+	REDIS_SPOILS,			/* what is not undone */
+};
+
+/*
+ * May this command go down a connection that is lent?
+ *
+ * effect   set with WEFT_OK: what it does to it
+ * why      one sentence when not
+ * Returns  WEFT_OK; WEFT_INVALID: it is not answered once, logs in, ends the connection, or is no whole command
+ */
+enum weft_rc redis_command_look(struct span command, enum redis_effect *effect, const char **why);
 
 #endif

@@ -423,6 +423,102 @@ replies_are_read_by_type(void **state)
 	assert_true(weft_rows_real(NULL, 0, 0) == 0);
 }
 
+/* ---- scripts ---- */
+
+static char script_text[20000] = "return KEYS[1]";
+
+static int
+run_script(struct weft_request *rq)
+{
+	struct weft_value key = WEFT_TEXT("k"), arg[] = { WEFT_INT(7), WEFT_TEXT("x y") };
+	struct weft_reply *reply = (struct weft_reply *)1;
+
+	back_rc = weft_redis_script(rq, "cache", &reply, script_text, &key, 1, arg, 2);
+	if (back_rc == WEFT_OK)
+		return weft_puts(rq, weft_reply_text(reply, NULL));
+	assert_null(reply);
+	return weft_fail(rq);
+}
+
+/* Redis was asked this; answer it. */
+static void
+script_asked(struct rig *r, const char *words, const char *answer)
+{
+	struct fake_conn *c = fake.conn[conn_of(CALL_REDIS)];
+	struct weft_reply *reply;
+
+	assert_int_equal(c->count, 1);
+	if (memmem(c->pipe[0]->redis.at, c->pipe[0]->redis.len, words, strlen(words)) == NULL)
+		fail_msg("%.*s", (int)c->pipe[0]->redis.len, c->pipe[0]->redis.at);
+	reply = reply_new_text(c->pipe[0]->arena, REPLY_TEXT, span_str(answer));
+	c->pipe[0]->reply = reply;
+	fake_reply(conn_of(CALL_REDIS));
+	rig_settle(r);
+}
+
+static void
+scripts_are_sent_by_their_hash(void **state)
+{
+	static const char evalsha[] = "*6\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n1\r\n$1\r\nk\r\n$1\r\n7\r\n$3\r\nx y\r\n";
+	struct rig *r = *state;
+	struct answer a;
+
+	begin(r, &a, run_script);
+	script_asked(r, "*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$14\r\nreturn KEYS[1]\r\n", "abc");
+	script_asked(r, evalsha, "one");
+	ends_with(r, &a, 200, "one");
+	/* It is known now. */
+	begin(r, &a, run_script);
+	script_asked(r, evalsha, "two");
+	ends_with(r, &a, 200, "two");
+	/* The server has forgotten it. */
+	begin(r, &a, run_script);
+	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
+	rig_settle(r);
+	script_asked(r, "LOAD", "abc");
+	script_asked(r, evalsha, "three");
+	ends_with(r, &a, 200, "three");
+	/* Once, not for ever. */
+	begin(r, &a, run_script);
+	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
+	rig_settle(r);
+	script_asked(r, "LOAD", "abc");
+	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
+	rig_finish(r, &a);
+	assert_int_equal(answer_status(&a), 500);
+	assert_int_equal(back_rc, WEFT_REFUSED);
+	answer_free(&a);
+}
+
+static void
+many_and_long_scripts_are_loaded(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	for (int i = 0; i < APP_SCRIPTS_MAX + 10; i++) {
+		snprintf(script_text, sizeof script_text, "return %d", i);
+		begin(r, &a, run_script);
+		script_asked(r, "LOAD", "abc");
+		script_asked(r, "EVALSHA", "fine");
+		ends_with(r, &a, 200, "fine");
+	}
+	memset(script_text, ' ', sizeof script_text - 1);
+	for (int i = 0; i < 2; i++) {
+		begin(r, &a, run_script);
+		script_asked(r, "LOAD", "abc");
+		script_asked(r, "EVALSHA", "long");
+		ends_with(r, &a, 200, "long");
+	}
+	/* Lost while it was being loaded: it has not been run. */
+	begin(r, &a, run_script);
+	fake_flush(conn_of(CALL_REDIS));
+	fake_lose(conn_of(CALL_REDIS), "gone");
+	rig_finish(r, &a);
+	assert_int_equal(back_rc, WEFT_NOT_SENT);
+	answer_free(&a);
+}
+
 int
 main(void)
 {
@@ -438,6 +534,8 @@ main(void)
 		BACK_TEST(two_calls_are_on_their_way_at_once),
 		BACK_TEST(calls_left_behind_are_given_up),
 		BACK_TEST(calls_of_deferred_functions_are_given_up),
+		BACK_TEST(scripts_are_sent_by_their_hash),
+		BACK_TEST(many_and_long_scripts_are_loaded),
 		BACK_TEST(waits_end_when_the_client_leaves),
 		cmocka_unit_test(replies_are_read_by_type),
 	};

@@ -111,7 +111,7 @@ commands_that_would_harm_others_are_refused(void **state)
 	static const char *const harm[] = { "blpop k 0", "BRPOP k 0", "BLMOVE a b LEFT RIGHT 0", "BRPOPLPUSH a b 0", "BZPOPMIN k 0",
 		"bzpopmax k 0", "BLMPOP 0 1 k LEFT", "BZMPOP 0 1 k MIN", "XREAD COUNT 1 BLOCK 0 STREAMS s 0",
 		"XREADGROUP GROUP g c block 0 STREAMS s 0", "WAIT 1 0", "WAITAOF 1 1 0", "MULTI", "EXEC", "DISCARD", "WATCH k",
-		"UNWATCH", "SELECT 1", "AUTH x", "QUIT", "RESET", "HELLO 3", "CLIENT REPLY OFF", "client tracking on", "SUBSCRIBE c",
+		"UNWATCH", "SELECT 1", "AUTH x", "QUIT", "RESET", "HELLO 3", "CLIENT REPLY OFF", "client tracking on", "CLIENT NO-TOUCH on", "SUBSCRIBE c",
 		"PSUBSCRIBE c", "SSUBSCRIBE c", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "monitor", "SYNC", "PSYNC ? -1" };
 	static const char *const fine[] = { "GET k", "SET k v", "BITCOUNT k", "XREAD COUNT 1 STREAMS block 0", "CLIENT SETNAME reply",
 		"CLIENT ID", "EVAL x 0", "PING", "WAITING", "SELECTOR", "Z", "EXISTS multi", "LPOP k", "SCRIPT LOAD x" };
@@ -130,6 +130,40 @@ commands_that_would_harm_others_are_refused(void **state)
 		assert_int_equal(redis_command_format(&a, &out, fine[i]), WEFT_OK);
 		if (redis_command_check(out, &why) != WEFT_OK)
 			fail_msg("%s: %s", fine[i], why);
+	}
+	arena_fini(&a);
+}
+
+static void
+a_borrower_may_do_more(void **state)
+{
+	static const struct {
+		const char *command;
+		enum redis_effect effect;
+	} fine[] = { { "GET k", REDIS_PLAIN }, { "blpop k 0", REDIS_WAITS }, { "XREAD COUNT 1 BLOCK 0 STREAMS s 0", REDIS_WAITS },
+		{ "XREAD STREAMS block 0", REDIS_PLAIN }, { "MULTI", REDIS_BEGINS }, { "exec", REDIS_EXECUTES },
+		{ "DISCARD", REDIS_EXECUTES }, { "WATCH a b", REDIS_WATCHES }, { "UNWATCH", REDIS_UNWATCHES }, { "SELECT 1", REDIS_MOVES },
+		{ "CLIENT TRACKING on", REDIS_SPOILS }, { "CLIENT ID", REDIS_PLAIN } };
+	static const char *const never[] = { "SUBSCRIBE c", "monitor", "PSYNC ? -1", "AUTH x", "HELLO 3", "RESET", "QUIT", "CLIENT REPLY OFF" };
+	enum redis_effect effect;
+	struct arena a;
+	struct span out;
+	const char *why;
+
+	arena_init(&a, NULL, 0, 0);
+	for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+		assert_int_equal(redis_command_format(&a, &out, fine[i].command), WEFT_OK);
+		if (redis_command_look(out, &effect, &why) != WEFT_OK)
+			fail_msg("%s: %s", fine[i].command, why);
+		assert_int_equal(effect, fine[i].effect);
+		for (size_t cut = 0; cut < out.len; cut++)
+			assert_int_equal(redis_command_look((struct span){ out.at, cut }, &effect, &why), WEFT_INVALID);
+	}
+	for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+		assert_int_equal(redis_command_format(&a, &out, never[i]), WEFT_OK);
+		if (redis_command_look(out, &effect, &why) != WEFT_INVALID)
+			fail_msg("%s", never[i]);
+		assert_null(strstr(why, "shared"));
 	}
 	arena_fini(&a);
 }
@@ -182,6 +216,7 @@ main(void)
 		cmocka_unit_test(command_that_cannot_be_is_refused),
 		cmocka_unit_test(command_of_spans),
 		cmocka_unit_test(commands_that_would_harm_others_are_refused),
+		cmocka_unit_test(a_borrower_may_do_more),
 		cmocka_unit_test(bytes_that_are_not_one_command_are_refused),
 		cmocka_unit_test(replies_are_built_within_the_arena),
 	};

@@ -261,6 +261,17 @@ WEFT_API int weft_redis(struct weft_request *rq, const char *pool, struct weft_r
 WEFT_API int weft_redis_values(struct weft_request *rq, const char *pool, struct weft_reply **reply,
     const struct weft_value *word, size_t n) WEFT_CHECK;
 
+/*
+ * Run a script (Lua) with its keys and arguments, by its hash: its text is sent only to a server that does not know it.
+ *
+ * script   its text
+ * key      nkeys of them, as words of weft_redis_values(); the script's KEYS
+ * arg      nargs of them; its ARGV
+ * Returns  as weft_redis()
+ */
+WEFT_API int weft_redis_script(struct weft_request *rq, const char *pool, struct weft_reply **reply, const char *script,
+    const struct weft_value *key, size_t nkeys, const struct weft_value *arg, size_t nargs) WEFT_CHECK;
+
 /* The same without waiting: weft_wait(), then weft_call_reply().  NULL: out of memory. */
 WEFT_API struct weft_call *weft_redis_start(struct weft_request *rq, const char *pool, const char *fmt, ...);
 
