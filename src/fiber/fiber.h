@@ -38,7 +38,7 @@ struct fiber_sched;
 struct fiber_conf {
 	size_t stack_size;		/* bytes a fiber may use, at least; 0: 128 KiB */
 	unsigned max;			/* fibers at once; 0: 100000.  Before Linux 6.13 vm.max_map_count allows about 32000 */
-	unsigned cache;			/* free stacks kept mapped; 0: 1024.  Of those over 64 the pages are given back */
+	unsigned cache;			/* free stacks kept mapped; 0: 1024.  Of those over 128 the pages are given back */
 	usec (*clock)(void);		/* NULL: clock_now */
 };
 
