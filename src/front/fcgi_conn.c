@@ -27,17 +27,35 @@ enum {
 	FCGI_SLOTS_CACHED = 1024,
 	FCGI_PENDING_MAX = 32 << 20,
 	FCGI_LINGER_BYTES = 256 << 20,
+	FCGI_UNASKED_FEW = 4,
 };
 
 /* ---- slots ---- */
 
-/* Other processes may look at the number. */
+/* A connection is one more, or one less, of its kind.  Other processes may look at the number. */
 static void
-fcgi_conns_set_kept(struct fcgi_conns *set, uint32_t kept)
+fcgi_conn_tally(struct fcgi_conn *c, uint32_t change)
 {
-	set->kept = kept;
-	if (set->app->kept != NULL)
-		__atomic_store_n(set->app->kept, kept, __ATOMIC_RELAXED);
+	struct fcgi_conns *set = c->set;
+	uint32_t more;
+
+	if (c->lasts == FCGI_LASTS)
+		set->kept += change;
+	else if (c->lasts == FCGI_LASTS_UNKNOWN)
+		set->unasked += change;
+	if (set->app->kept == NULL)
+		return;
+	/* A few are about to ask, also where none is kept. */
+	more = set->unasked > FCGI_UNASKED_FEW ? set->unasked - FCGI_UNASKED_FEW : 0;
+	__atomic_store_n(set->app->kept, set->kept + more, __ATOMIC_RELAXED);
+}
+
+static void
+fcgi_conn_set_lasts(struct fcgi_conn *c, enum fcgi_lasts lasts)
+{
+	fcgi_conn_tally(c, (uint32_t)-1);
+	c->lasts = (uint8_t)lasts;
+	fcgi_conn_tally(c, 1);
 }
 
 struct fcgi_slot *
@@ -67,10 +85,8 @@ fcgi_slot_new(struct fcgi_conn *c, uint16_t id, const struct fcgi_begin *begin)
 		return NULL;
 	}
 	set->app->requests++;
-	if (s->keep && !c->kept) {
-		c->kept = true;
-		fcgi_conns_set_kept(set, set->kept + 1);
-	}
+	if (c->lasts == FCGI_LASTS_UNKNOWN)
+		fcgi_conn_set_lasts(c, s->keep ? FCGI_LASTS : FCGI_LASTS_NOT);
 	return s;
 }
 
@@ -146,8 +162,7 @@ fcgi_conn_free(struct fcgi_conn *c, enum fcgi_conn_how how)
 		stream_close(&c->stream);
 	TAILQ_REMOVE(&set->list, c, link);
 	set->count--;
-	if (c->kept)
-		fcgi_conns_set_kept(set, set->kept - 1);
+	fcgi_conn_tally(c, (uint32_t)-1);
 	set->app->connections--;
 	free(c);
 }
@@ -332,6 +347,7 @@ fcgi_conns_add(struct fcgi_conns *set, int fd)
 	TAILQ_INSERT_TAIL(&set->list, c, link);
 	set->app->connections++;
 	set->count++;
+	fcgi_conn_tally(c, 1);
 	fcgi_time_watch(set);
 }
 

@@ -70,6 +70,13 @@ enum fcgi_conn_state {
 	FCGI_CONN_LINGER,	/* all is said; what still comes is read and thrown away until the peer's end */
 };
 
+/* What its first request said. */
+enum fcgi_lasts {
+	FCGI_LASTS_UNKNOWN,	/* none has come */
+	FCGI_LASTS_NOT,
+	FCGI_LASTS,		/* KEEP_CONN */
+};
+
 /* What is done with the content of the record that is being received. */
 enum fcgi_content {
 	FCGI_CONTENT_SKIP,
@@ -94,7 +101,7 @@ struct fcgi_conn {
 	bool owed;			/* a request ended before its input: closing would drop what we do not read */
 	bool eof;			/* the peer sends no more */
 	bool fresh;			/* no request yet */
-	bool kept;			/* a request came with KEEP_CONN */
+	uint8_t lasts;			/* enum fcgi_lasts */
 	bool next_due;			/* the awaited request has ended: begin with next */
 	char head[FCGI_HEAD_SIZE];	/* half a header */
 	size_t head_len;
@@ -125,7 +132,7 @@ struct fcgi_conns {
 	struct fcgi_slots cache;
 	unsigned cached;
 	unsigned count;
-	uint32_t kept;			/* of these, those that are kept */
+	uint32_t kept, unasked;		/* of these, those of FCGI_LASTS and of FCGI_LASTS_UNKNOWN */
 	size_t held;			/* bytes of half-received PARAMS and the like, of all connections */
 	unsigned long long logs_dropped;
 	struct timer *sweep;

@@ -29,7 +29,7 @@ struct front_app {
 	usec send_timeout;		/* longest time without progress of pending output, and (at most 10 s) of waiting for the peer's end behind it; 0: 30 s */
 	usec idle_timeout;		/* a kept connection without request; 0: never */
 
-	uint32_t *kept;			/* how many connections are kept by their web servers is written there; NULL: nowhere */
+	uint32_t *kept;			/* how many connections last, or seem to, is written there; NULL: nowhere */
 
 	/* Counters, kept by the fronts. */
 	unsigned requests;		/* in flight now */

@@ -8,7 +8,7 @@
  * Whoever is awake first accepts, so one worker may come to have them all,
  * and since they last, it has all the work from then on.  So a worker that has clearly more than
  * another hands on what it accepts.  Connections for one request alone are not
- * counted: these share themselves out.
+ * counted: these share themselves out.  The front says which are which (front_app.kept).
  *
  * The master makes it before it forks; each worker joins in its place.
  */

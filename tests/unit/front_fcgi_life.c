@@ -748,6 +748,43 @@ broken_response_is_a_reset(void **state)
 	peer_close(&p);
 }
 
+/* What other workers are told: connections that last, and many that have not asked yet. */
+static void
+connections_that_last_are_counted(void **state)
+{
+	uint32_t kept = 77;
+	struct peer more[10];
+
+	(void)state;
+	bed.app.kept = &kept;
+	for (int i = 0; i < 10; i++)
+		peer_open(&more[i], &bed);
+	/* 11 with the first one, of which a few are as usual. */
+	peer_settle(&peer);
+	assert_int_equal(kept, 11 - 4);
+	for (unsigned i = 1; i <= 2; i++) {
+		add_base(&w, KEEP);
+		peer_send_buf(&peer, &w);
+		peer_expect(&peer, 1, i, "ok");
+	}
+	assert_int_equal(kept, 1 + 10 - 4);
+	for (int i = 1; i < 10; i++) {
+		add_base(&w, 0);
+		peer_send_buf(&more[i], &w);
+		peer_until_eof(&more[i]);
+	}
+	assert_int_equal(kept, 1);
+	add_base(&w, KEEP);
+	peer_send_buf(&more[0], &w);
+	peer_expect(&more[0], 1, 1, "ok");
+	assert_int_equal(kept, 2);
+	for (int i = 0; i < 10; i++)
+		peer_close(&more[i]);
+	peer_settle(&peer);
+	assert_int_equal(kept, 1);
+	bed.app.kept = NULL;
+}
+
 int
 main(void)
 {
@@ -792,6 +829,7 @@ main(void)
 		ROW(c05_neither_side_waits_for_the_other),
 		ROW(b17_early_answer_and_the_id_again),
 		ROW(broken_response_is_a_reset),
+		ROW(connections_that_last_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

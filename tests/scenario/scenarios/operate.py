@@ -141,6 +141,28 @@ def a_killed_worker_loses_only_its_own_requests(stage):
 
 
 @scenario(Operate)
+def workers_share_the_connections_that_are_kept(stage):
+    """Whoever wakes first accepts; the one that has more hands on."""
+    stage.weft.stop()
+    stage.weft = Weft(stage.place, BASIC.replace("workers = 1", "workers = 2"), "two.conf").start()
+    conns = [fcgi.Connection(stage.weft.socket) for _ in range(40)]
+    try:
+        answers = [[], []]
+        for answer in answers:
+            for conn in conns:
+                conn.send(fcgi.request(1, PROBE + "?op=pid"))
+                answer.append(conn.gather([1])[1].body)
+        check(answers[0] == answers[1], "another worker answers on the same connection")
+        counts = sorted(answers[0].count(pid) for pid in set(answers[0]))
+        print(f"# {counts} connections")
+        check(len(counts) == 2 and counts[0] >= 10, f"40 connections are shared out as {counts}")
+    finally:
+        for conn in conns:
+            conn.close()
+        stage.weft.stop()       # the next scenario begins with one worker again
+
+
+@scenario(Operate)
 def reload_loses_no_request(stage):
     before = stage.weft.worker()
     with stage.front.load([f"{PROBE}?op=ok", f"{PROBE}?op=sleep&ms=100"], at_once=8) as load:
