@@ -42,6 +42,7 @@ lease_setup(void **state)
 	rig_route(r, "GET", "/", lease_handler);
 	add_pool(r, "db", &fake_sql);
 	add_pool(r, "cache", &fake_redis);
+	add_pool(r, "web", &fake_http);
 	rig_settle(r);
 	fake_all_ready();
 	return 0;
@@ -301,6 +302,9 @@ ask_wrong(struct weft_request *rq)
 	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"");
 	assert_int_equal(weft_begin(rq, "cache", &l), WEFT_INVALID);
 	assert_string_equal(weft_fault_text(rq), "pool cache has no transactions");
+	assert_int_equal(weft_lend(rq, "web", &l), WEFT_INVALID);
+	assert_null(l);
+	assert_string_equal(weft_fault_text(rq), "pool web lends no connections");
 	assert_int_equal(weft_lease_sql(l, &rows, "SELECT 1"), WEFT_INVALID);
 	assert_null(rows);
 	assert_int_equal(weft_lease_sql_values(l, NULL, "SELECT 1", NULL, 0), WEFT_INVALID);
