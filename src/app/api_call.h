@@ -28,10 +28,13 @@ void api_submit(struct weft_call *c, const char *name);
 /* Wait for it.  Returns its result; a failure is noted for weft_fail(). */
 int api_finish(struct weft_request *rq, struct weft_call *c);
 
-/* ---- api_back.c, for api_lease.c ---- */
+/* ---- api_back.c, for api_lease.c and api_script.c ---- */
 
 /* Set what is asked of Redis.  On failure the call is done. */
 void api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap);
+
+/* Send one command of n words to a pool and wait for it.  Returns how it ended, of which nothing is noted in the request. */
+enum weft_rc api_redis_ask(struct weft_call *c, struct weft_request *rq, const char *pool, const struct weft_value *word, size_t n);
 
 /*
  * Set the statement and its values, which are borrowed; room, for WEFT_SQL_PARAMS_MAX values or n, lives as long as the call.
