@@ -83,7 +83,7 @@ struct pool_conf {
 	usec idle_timeout;		/* connections above min are closed after idling so long; 0: 10 min */
 	usec max_lifetime;		/* a connection as old as that, less up to a tenth, is replaced; 0: 1 h */
 	usec check_after;		/* one that was idle for so long is checked before it is used; 0: 30 s */
-	usec backoff;			/* longest pause between attempts to connect; 0: 1 s */
+	usec backoff;			/* longest pause between attempts to connect; 0: 5 s */
 	const struct pool_keeper *keeper;	/* of the permits; NULL: none */
 	void *keeper_arg;
 	unsigned granted;		/* permits at the beginning, where there is a keeper */

@@ -77,7 +77,7 @@ pool_set_defaults(struct pool *p, const struct pool_conf *conf)
 	p->conf.idle_timeout = pool_default(conf->idle_timeout, 600 * USEC_PER_SEC);
 	p->conf.max_lifetime = pool_default(conf->max_lifetime, 3600 * USEC_PER_SEC);
 	p->conf.check_after = pool_default(conf->check_after, 30 * USEC_PER_SEC);
-	p->conf.backoff = pool_default(conf->backoff, USEC_PER_SEC);
+	p->conf.backoff = pool_default(conf->backoff, 5 * USEC_PER_SEC);
 	p->check_after = p->driver->ping == NULL ? CLOCK_NEVER : p->conf.check_after;
 	p->permits = conf->keeper == NULL ? p->conf.max : conf->granted;
 }

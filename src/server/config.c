@@ -232,7 +232,7 @@ static cfg_opt_t config_pool_opts[] = {
 	CFG_STR("idle_timeout", "10m", CFGF_NONE),
 	CFG_STR("max_lifetime", "1h", CFGF_NONE),
 	CFG_STR("check_after", "30s", CFGF_NONE),
-	CFG_STR("backoff", "1s", CFGF_NONE),
+	CFG_STR("backoff", "5s", CFGF_NONE),
 	CFG_END(),
 };
 
