@@ -197,6 +197,18 @@ probe_wait(struct weft_request *rq)
 	return weft_printf(rq, "waited %ld ms", ms);
 }
 
+/* The same, and it may be sent twice. */
+static int
+probe_again(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+	struct weft_call *call = weft_idempotent(weft_sql_start(rq, probe_pool(rq, "db"), "SELECT pg_sleep($1)", WEFT_REAL((double)ms / 1000)));
+
+	if (weft_wait(rq, call) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "waited %ld ms", ms);
+}
+
 static int
 probe_held(struct weft_request *rq)
 {
@@ -286,7 +298,7 @@ static const struct {
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
-	{ "sql", probe_sql }, { "wait", probe_wait }, { "held", probe_held }, { "token", probe_token }, { "insert", probe_insert },
+	{ "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "token", probe_token }, { "insert", probe_insert },
 	{ "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 

@@ -28,7 +28,7 @@ void api_submit(struct weft_call *c, const char *name);
 /* Wait for it.  Returns its result; a failure is noted for weft_fail(). */
 int api_finish(struct weft_request *rq, struct weft_call *c);
 
-/* ---- api_back.c, for api_lease.c ---- */
+/* ---- api_back.c, for api_lease.c and api_script.c ---- */
 
 /* Set what is asked of Redis.  On failure the call is done. */
 void api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap);

@@ -55,7 +55,6 @@ api_http_take(struct weft_call *c, struct http_ask *out, const struct weft_http_
 		.is_idempotent = (ask->flags & WEFT_HTTP_IDEMPOTENT) != 0,
 		.wants_decoding = (ask->flags & WEFT_HTTP_DECOMPRESS) != 0,
 	};
-	c->call.ask = out;
 	if ((ask->flags & ~(unsigned)(WEFT_HTTP_IDEMPOTENT | WEFT_HTTP_DECOMPRESS)) != 0)
 		api_call_fail(c, WEFT_INVALID, "%s", "a flag that this version does not know");
 	for (size_t i = 0; i < sizeof ask->reserved / sizeof *ask->reserved; i++)
@@ -107,6 +106,14 @@ api_http_keep(struct weft_call *c, struct http_ask *ask)
 
 /* ---- one request, one answer ---- */
 
+static void
+api_http_submit(struct weft_call *c, const struct http_ask *ask, const char *pool)
+{
+	c->call.ask = ask;
+	c->call.idempotent = c->call.state != CALL_DONE && ask->method != NULL && http_ask_is_idempotent(ask);
+	api_submit(c, pool);
+}
+
 static int
 api_http_finish(struct weft_request *rq, struct weft_call *c, struct weft_http **answer)
 {
@@ -128,8 +135,7 @@ weft_http(struct weft_request *rq, const char *pool, struct weft_http **answer, 
 	va_start(ap, path);
 	ask.target = api_http_vpath(&c, path, ap);
 	va_end(ap);
-	c.call.ask = &ask;
-	api_submit(&c, pool);
+	api_http_submit(&c, &ask, pool);
 	return api_http_finish(rq, &c, answer);
 }
 
@@ -150,9 +156,8 @@ weft_http_start(struct weft_request *rq, const char *pool, const char *method, c
 	va_start(ap, path);
 	ask->target = api_http_vpath(c, path, ap);
 	va_end(ap);
-	c->call.ask = ask;
 	api_http_keep(c, ask);
-	api_submit(c, pool);
+	api_http_submit(c, ask, pool);
 	return c;
 }
 
@@ -164,7 +169,7 @@ weft_http_send(struct weft_request *rq, const char *pool, struct weft_http **ans
 
 	api_call_init(&c, rq, CALL_HTTP);
 	api_http_take(&c, &own, ask);
-	api_submit(&c, pool);
+	api_http_submit(&c, &own, pool);
 	return api_http_finish(rq, &c, answer);
 }
 
@@ -182,7 +187,7 @@ weft_http_send_start(struct weft_request *rq, const char *pool, const struct wef
 	}
 	api_http_take(c, own, ask);
 	api_http_keep(c, own);
-	api_submit(c, pool);
+	api_http_submit(c, own, pool);
 	return c;
 }
 
@@ -264,7 +269,7 @@ weft_http_open(struct weft_request *rq, const char *pool, struct weft_http **str
 	api_http_take(&c, own, ask);
 	own->wants_stream = true;
 	api_http_keep(&c, own);
-	api_submit(&c, pool);
+	api_http_submit(&c, own, pool);
 	rc = api_http_finish(rq, &c, stream);
 	*kept = *stream;
 	return rc;

@@ -83,7 +83,7 @@ struct conn {
 	usec busy_since;		/* when the oldest owed reply was asked for, or the last reply came; 0: idle */
 	usec given;			/* when it was given a call last; the same in all of a turn */
 	usec pace;			/* the longest that any call is expected to take which was given to it since it was idle */
-	usec born;			/* when open() was called */
+	usec born;			/* when it was ready first; while it is CONNECTING, when open() was called */
 	usec used;			/* when it last became idle, or began to be cleaned or checked, or was closed */
 	usec expires;			/* when it is old */
 	unsigned generation;		/* the pool's, when it was opened: of another one it is to go */
@@ -187,13 +187,20 @@ void conn_took(struct conn *c, struct call *call, void *slot);
 void conn_gave(struct conn *c);
 
 /*
- * The call is done, and the rest of its reply goes to the asker bit by bit (a stream): until conn_gave it is owed,
- * but for as long as the asker likes, and never overdue.
+ * A call is done, and the rest of its reply goes to the asker bit by bit (a stream): it is owed, and wanted, for as long as the asker
+ * likes, and never overdue.  conn_read_ends before conn_gave.
  */
 static inline void
-conn_is_read(struct conn *c)
+conn_read_begins(struct conn *c)
 {
 	c->busy_since = CLOCK_NEVER;
+	c->wanted++;
+}
+
+static inline void
+conn_read_ends(struct conn *c)
+{
+	c->wanted--;
 }
 
 /* ---- the drivers that are built in ---- */

@@ -87,6 +87,9 @@ http_be_idle(struct http *x)
 	http_easy_clear(x);
 	if (x->body.size > HTTP_BODY_KEPT)
 		buf_fini(&x->body);
+	if (x->is_read)
+		conn_read_ends(x->conn);
+	x->is_read = false;
 	http_enter(x, HTTP_IDLE);
 	conn_gave(x->conn);
 }
@@ -139,6 +142,7 @@ http_reset(struct http *x)
 	x->body_bytes = 0;
 	x->stopped = WEFT_OK;
 	x->is_stale = false;
+	x->port = 0;
 }
 
 static void
@@ -275,8 +279,9 @@ http_begin_stream(struct http *x)
 	s->patience = pool_settings(x->conn->pool)->call_timeout;
 	x->stream = s;
 	x->call = NULL;
-	conn_is_read(x->conn);
 	call_finish(call, WEFT_OK, NULL, NULL);
+	conn_read_begins(x->conn);
+	x->is_read = true;
 	return true;
 }
 
@@ -404,6 +409,7 @@ http_open(struct conn *c)
 	}
 	c->driver_data = x;
 	TAILQ_INSERT_TAIL(&x->client->all, x, link);
+	x->client->places++;
 	http_client_look_up(x->client);
 	http_client_queue(x);
 	return WEFT_OK;
@@ -451,12 +457,20 @@ http_close(struct conn *c)
 	http_client_remove(x);
 	http_client_unqueue(x);
 	TAILQ_REMOVE(&x->client->all, x, link);
+	http_client_leave(x->client);
 	x->call = NULL;
 	if (x->stream != NULL)
 		http_stream_end(x->stream, WEFT_UNKNOWN, "the connection was given up");
 	if (call != NULL)
 		call_finish(call, x->sent ? WEFT_UNKNOWN : WEFT_NOT_SENT, NULL, NULL);
 	http_free(x);
+}
+
+/* What the pool keeps its place for until the server has closed it too. */
+static int
+http_socket(const struct conn *c)
+{
+	return http_sock_last(c->driver_data);
 }
 
 const struct driver driver_http = {
@@ -471,4 +485,5 @@ const struct driver driver_http = {
 	.send = http_send,
 	.abandon = http_abandon,
 	.close = http_close,
+	.socket = http_socket,
 };

@@ -3,8 +3,8 @@
  * One transfer: the options of libcurl, of which most are there to switch something off, and its callbacks.
  *
  * libcurl would send a request anew when a kept connection ends under it, whatever its method; the function it calls
- * before each request sees to it that only what may be repeated is, and once.  Redirects are not left to libcurl
- * either: only the server that the pool names is ever asked.
+ * before each request sees to it that it does not once something was sent: what may be repeated is the pool's to know.
+ * Redirects are not left to libcurl either: only the server that the pool names is ever asked.
  */
 #include "back/http_impl.h"
 
@@ -98,8 +98,8 @@ http_easy_on_head(struct http *x)
 	long version = 0;
 
 	x->client->is_proven = true;
-	if (!x->wants_stream && curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK)
-		x->client->has_http1 = version < CURL_HTTP_VERSION_2_0;
+	if (curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK && version == CURL_HTTP_VERSION_2_0)
+		http_sock_hears_http2(x->client, x->port);
 	x->next = http_easy_next(x);
 	if (x->next != NULL || !x->wants_stream || http_begin_stream(x))
 		return true;
@@ -161,32 +161,19 @@ http_easy_has_sent(struct http *x)
 	return curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &bytes) == CURLE_OK && bytes > 0;
 }
 
-/*
- * What has come on a kept connection since its last answer would be taken for the next one: an answer too many, or
- * the words with which a server closes it.
- */
-static bool
-http_easy_is_stale(struct http *x, int port)
-{
-	bool has_unread = http_client_has_unread(x->client, port);
-	long fresh = 0;
-
-	if (!has_unread || !(x->client->has_http1 || x->wants_stream) || x->restarts >= pool_settings(x->conn->pool)->max)
-		return false;
-	return curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
-}
-
 /* There is a connection, new or kept, and the request is about to be sent; not for the first time, maybe. */
 static int
 http_easy_on_request(void *arg, char *peer, char *own, int peer_port, int own_port)
 {
 	struct http *x = arg;
 
-	if (x->attempts > 0 && (x->sent || http_easy_has_sent(x)) && (!x->is_idempotent || x->attempts > 1)) {
+	x->port = own_port;
+	if (x->attempts > 0 && (x->sent || http_easy_has_sent(x))) {
 		http_easy_stop(x, WEFT_UNKNOWN, "the connection ended before an answer came");
 		return CURL_PREREQFUNC_ABORT;
 	}
-	x->is_stale = http_easy_is_stale(x, own_port);
+	/* What has come since the last answer would be taken for the next one: one too many, or the words with which a server closes. */
+	x->is_stale = !http_sock_meets(x->client, own_port) && x->restarts < pool_settings(x->conn->pool)->max;
 	if (x->is_stale)
 		return CURL_PREREQFUNC_ABORT;
 	x->attempts++;
@@ -290,7 +277,6 @@ http_easy_set_pool(struct http *x)
 
 	return curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(conf->connect_timeout / USEC_PER_MSEC) + 1) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, idle > 0 ? idle : 1) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_PIPEWAIT, (long)(strcmp(u->scheme, "https") == 0)) == CURLE_OK &&
 	    (u->user[0] == '\0' || curl_easy_setopt(e, CURLOPT_USERNAME, u->user) == CURLE_OK) &&
 	    (u->password[0] == '\0' || curl_easy_setopt(e, CURLOPT_PASSWORD, u->password) == CURLE_OK);
 }
@@ -395,10 +381,9 @@ http_easy_ask(struct http *x)
 	CURL *e = x->easy;
 
 	x->wants_stream = ask->wants_stream;
-	x->is_idempotent = x->becomes_get || http_ask_is_idempotent(ask);
 	x->body_max = ask->body_max != 0 ? ask->body_max : ask->wants_stream ? ULLONG_MAX : HTTP_BODY_MAX;
 	x->error[0] = '\0';
-	/* A stream stays away from HTTP/2: there, one that is not read holds up all others on its connection. */
+	/* A stream stays away from HTTP/2, which has windows beside those of TCP; libcurl makes them large. */
 	if (curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)(ask->wants_stream ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS)) != CURLE_OK)
 		(void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	return http_easy_set_url(x, ask->target) && http_easy_set_method(x, method, ask->body, has_body) &&

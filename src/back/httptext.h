@@ -36,7 +36,7 @@ struct http_ask {
 	struct span body;		/* .at is NULL: none */
 	unsigned long long body_max;	/* of the answer; 0: HTTP_BODY_MAX, or of a stream no limit */
 	unsigned redirects;		/* followed at most, to the same server only */
-	bool is_idempotent;		/* may be sent again when a kept connection ends under it, whatever its method */
+	bool is_idempotent;		/* may be sent again when its connection ends under it, whatever its method */
 	bool wants_decoding;		/* gzip is asked for, and undone */
 	bool wants_stream;		/* done when the head of the answer is there; the body is read from weft_http.stream */
 };

@@ -269,7 +269,7 @@ pool_share(const struct pool *p, const struct conn *c)
 static bool
 pool_is_unwanted(const struct pool *p, const struct conn *c)
 {
-	return c->generation != p->generation || loop_now(p->loop) >= c->expires || pool_is_over(p);
+	return c->generation != p->generation || loop_now(p->loop) >= c->expires;
 }
 
 void
@@ -281,13 +281,17 @@ conn_is_ready(struct conn *c)
 	must(c->inflight == 0);
 	p->proven = true;
 	pool_come_back(p);
-	if (pool_is_unwanted(p, c)) {
+	if (pool_is_unwanted(p, c) || (p->queued == 0 && pool_is_over(p))) {
 		pool_bury(p, c);
 		pool_grow(p);
 		return;
 	}
-	pool_move(p, c, CONN_READY);
 	c->used = loop_now(p->loop);
+	if (c->state == CONN_CONNECTING)
+		c->born = c->used;
+	pool_move(p, c, CONN_READY);
+	if (pool_is_over(p))
+		pool_arm(p, clock_add(c->born, POOL_SLICE));
 	pool_arm(p, clock_min(c->expires, clock_add(c->used, p->conf.idle_timeout)));
 	pool_feed(p, c, p->driver->shares_slow ? pool_share(p, c) : 1);
 	pool_grow(p);
@@ -463,7 +467,7 @@ pool_lend(struct pool *p, struct conn *c, struct call *place)
 void
 pool_clean(struct pool *p, struct conn *c, enum conn_clean how)
 {
-	if (how == CONN_SPOILT || pool_is_unwanted(p, c)) {
+	if (how == CONN_SPOILT || pool_is_unwanted(p, c) || pool_is_over(p)) {
 		pool_bury(p, c);
 		if (!p->closing)
 			pool_grow(p);

@@ -60,15 +60,15 @@ pool_settle(struct pool *p)
 	pool_give(p, spare);
 }
 
-/* The one that is needed least: NULL when none can be let go of. */
+/* The one that is needed least; NULL when none can be let go of now.  One that calls wait for is left until it has served them for a while. */
 static struct conn *
 pool_least_needed(struct pool *p)
 {
-	struct conn *c = TAILQ_LAST(&p->list[CONN_CONNECTING], conn_list);
+	struct conn *c = TAILQ_LAST(&p->owing[0], conn_list);
 
-	if (c == NULL)
-		c = TAILQ_LAST(&p->owing[0], conn_list);
-	if (c == NULL)
+	if (c == NULL && p->queued == 0)
+		c = TAILQ_LAST(&p->list[CONN_CONNECTING], conn_list);
+	if (c == NULL && p->queued == 0)
 		c = TAILQ_LAST(&p->list[CONN_CHECKING], conn_list);
 	if (c == NULL && p->count[CONN_READY] > 0)
 		c = TAILQ_LAST(&p->owing[p->least], conn_list);

@@ -14,6 +14,7 @@
  *	hold LANE on|off         let nothing go on
  *	chance LANE N            of a million pieces N have a cut in them, at a random place
  *	hole on|off              accept connections, and nothing else
+ *	hang                     the pairs that there are carry nothing any more; those that come do
  *	refuse on|off            do not listen
  *	pause on|off             listen, but accept nothing: what does not fit into the backlog (of 0) is dropped
  *	end close|reset          end all pairs now
@@ -248,6 +249,16 @@ do_hole(char **w)
 }
 
 static int
+do_hang(char **w)
+{
+	struct pair *pr;
+
+	LIST_FOREACH(pr, &proxy.pairs, link)
+		pr->is_hole = true;
+	return 0;
+}
+
+static int
 do_refuse(char **w)
 {
 	if (!word_is_on(w[1]))
@@ -311,7 +322,7 @@ static const struct {
 	int (*fn)(char **w);		/* returns 0: "ok", 1: it has answered, -1: errno says why not */
 } commands[] = {
 	{ "delay", 4, do_delay }, { "cut", 5, do_cut }, { "flip", 4, do_flip }, { "dribble", 3, do_dribble },
-	{ "hold", 3, do_hold }, { "chance", 3, do_chance }, { "hole", 2, do_hole }, { "refuse", 2, do_refuse },
+	{ "hold", 3, do_hold }, { "chance", 3, do_chance }, { "hole", 2, do_hole }, { "hang", 1, do_hang }, { "refuse", 2, do_refuse },
 	{ "pause", 2, do_pause }, { "end", 2, do_end }, { "seed", 2, do_seed }, { "clear", 1, do_clear },
 	{ "mark", 1, do_mark }, { "stats", 1, do_stats },
 };

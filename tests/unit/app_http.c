@@ -136,17 +136,41 @@ a_status_is_an_answer(void **state)
 	ends_with(r, &a, 200, "none");
 }
 
+static int
+order_simply(struct weft_request *rq)
+{
+	http_rc = weft_http(rq, "stock", NULL, "POST", "/order");
+	return http_rc == WEFT_OK ? weft_puts(rq, "ordered") : weft_fail(rq);
+}
+
 static void
 a_failure_names_the_pool(void **state)
 {
 	struct rig *r = *state;
 	struct answer a;
 
-	begin(r, &a, ask_simply);
+	begin(r, &a, order_simply);
 	fake_flush(busy());
 	fake_lose(busy(), "secret things");
 	ends_with(r, &a, 503, "503 Service Unavailable: stock: connection lost, outcome unknown\n");
 	assert_int_equal(http_rc, WEFT_UNKNOWN);
+}
+
+/* What only asks is asked again, of another connection. */
+static void
+a_question_is_asked_again(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	begin(r, &a, ask_simply);
+	fake_flush(busy());
+	fake_lose(busy(), "gone");
+	rig_settle(r);
+	assert_false(a.is_done);
+	make_answer(sent(busy()), "HTTP/1.1 404 no", SPAN("again"));
+	fake_reply(busy());
+	ends_with(r, &a, 200, "again");
 }
 
 /* ---- with all that can be asked ---- */
@@ -180,6 +204,7 @@ everything_is_handed_on(void **state)
 	assert_memory_equal(ask->body.at, "a\0b", 3);
 	assert_int_equal(ask->body_max, 77);
 	assert_int_equal(ask->redirects, 3);
+	assert_true(sent(busy())->idempotent);
 	assert_true(ask->is_idempotent && ask->wants_decoding && !ask->wants_stream);
 	make_answer(sent(busy()), "HTTP/1.1 200 OK", SPAN(""));
 	fake_reply(busy());
@@ -206,6 +231,7 @@ ask_wrong(struct weft_request *rq)
 {
 	static struct weft_http_field many[65];
 	struct weft_http *answer;
+	struct weft_lease *lease;
 	struct weft_call *c;
 
 	expect_refusal(rq, &(struct weft_http_ask){ .path = "/", .flags = 4 }, "flag");
@@ -219,6 +245,8 @@ ask_wrong(struct weft_request *rq)
 	assert_non_null(strstr(weft_fault_text(rq), "empty"));
 	assert_int_equal(weft_http(rq, "none", &answer, "GET", "/"), WEFT_INVALID);
 	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"");
+	assert_int_equal(weft_lend(rq, "stock", &lease), WEFT_INVALID);
+	assert_string_equal(weft_fault_text(rq), "pool stock lends no connections");
 	assert_int_equal(weft_redis(rq, "stock", NULL, "PING"), WEFT_INVALID);
 	assert_string_equal(weft_fault_text(rq), "pool stock takes no Redis commands");
 	c = weft_http_start(rq, "stock", "GET", "/%s", "..");
@@ -471,6 +499,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		HTTP_TEST(a_status_is_an_answer),
 		HTTP_TEST(a_failure_names_the_pool),
+		HTTP_TEST(a_question_is_asked_again),
 		HTTP_TEST(everything_is_handed_on),
 		HTTP_TEST(what_cannot_be_is_refused),
 		HTTP_TEST(two_requests_are_on_their_way_at_once),

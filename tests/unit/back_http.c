@@ -353,6 +353,50 @@ there_are_max_connections_at_most(void **state)
 }
 
 static bool
+is_one_left(void *unused)
+{
+	struct liar_peer *p;
+	unsigned n = 0;
+
+	(void)unused;
+	TAILQ_FOREACH(p, &web.server.peers, link)
+		n += p->fd >= 0;
+	return n == 1;
+}
+
+/* Where the pool has one less, the server sees one less: the connections of a pool are all that there are. */
+static void
+a_place_that_goes_takes_a_connection_along(void **state)
+{
+	struct ask a[3];
+
+	(void)state;
+	nlate = 0;
+	web.answer = say_later;
+	web_pool((struct pool_conf){ .max = 3, .min = 1, .idle_timeout = 20 * USEC_PER_SEC });
+	for (int i = 0; i < 3; i++) {
+		web_ask(&a[i], "GET", "/x");
+		web_start(&a[i]);
+	}
+	web_run_until_requests(3);
+	for (int i = 0; i < 3; i++)
+		liar_say(late[i], SPAN("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(web_await(&a[i]), WEFT_OK);
+		ask_fini(&a[i]);
+	}
+	back_skip(15 * USEC_PER_SEC);
+	web.answer = web_echo;
+	web_expect("/busy", 200, "/busy");	/* so that it is not all of them that rest */
+	assert_false(is_one_left(NULL));
+	back_skip(6 * USEC_PER_SEC);
+	assert_true(back_run_until(web.loop, is_one_left, NULL, SOON));
+	assert_int_equal(web_stat().open, 1);
+	web_expect("/next", 200, "/next");
+	assert_int_equal(web.connections, 3);
+}
+
+static bool
 is_left_alone(void *unused)
 {
 	(void)unused;
@@ -686,6 +730,7 @@ main(void)
 		WEB_TEST(wrong_questions_are_refused),
 		WEB_TEST(connections_are_kept),
 		WEB_TEST(there_are_max_connections_at_most),
+		WEB_TEST(a_place_that_goes_takes_a_connection_along),
 		WEB_TEST(an_idle_connection_is_closed),
 		WEB_TEST(what_changes_things_is_not_repeated),
 		WEB_TEST(what_may_be_repeated_is_so_once),

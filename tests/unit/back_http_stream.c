@@ -330,6 +330,32 @@ a_pool_that_closes_ends_its_streams(void **state)
 	reading_fini(&r);
 }
 
+/* Connections of the pool become old while one is read: it goes on to its end. */
+static void
+a_stream_outlives_its_connections_time(void **state)
+{
+	struct reading r;
+
+	(void)state;
+	web.answer = say_flood;
+	web_pool((struct pool_conf){ .max = 1, .min = 1, .max_lifetime = 20 * USEC_PER_SEC, .call_timeout = 5 * USEC_PER_SEC });
+	reading_start(&r, "/flood");
+	r.stop_at = 1;
+	assert_true(back_run_until(web.loop, reading_is_open, &r, SOON));
+	for (int i = 0; i < 10; i++) {
+		back_skip(5 * USEC_PER_SEC);
+		back_run(web.loop);
+	}
+	reading_go_on(&r, SIZE_MAX);
+	assert_true(back_run_until(web.loop, reading_is_done, &r, 6 * SOON));
+	assert_int_equal(r.rc, WEFT_OK);
+	assert_int_equal(r.bytes, LARGE);
+	assert_int_equal(web_stat().losses, 0);
+	reading_fini(&r);
+	web.answer = web_echo;
+	web_expect("/next", 200, "/next");
+}
+
 /* One that is held up and one that is not, over the same pool. */
 static void
 streams_do_not_hold_up_others(void **state)
@@ -381,6 +407,7 @@ main(void)
 		WEB_TEST(a_stream_that_stops_is_late),
 		WEB_TEST(a_failure_before_the_head_is_the_openings),
 		WEB_TEST(a_pool_that_closes_ends_its_streams),
+		WEB_TEST(a_stream_outlives_its_connections_time),
 		WEB_TEST(streams_do_not_hold_up_others),
 		WEB_TEST(a_stream_may_have_a_limit),
 	};

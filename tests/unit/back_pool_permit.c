@@ -166,6 +166,38 @@ turns_are_worth_connecting_for(void **state)
 	test_forget(a, 20);
 }
 
+/* Recalled before it was there: who waits for it is served first, or the turn was in vain. */
+static void
+a_turn_does_not_end_before_it_has_begun(void **state)
+{
+	struct ask *a;
+
+	test_open_kept(&fake_sql, 1, (struct pool_conf){ .max = 1 });
+	a = test_asks(2, CALL_SQL);
+	ask_submit(&a[0]);
+	pool_recall(pool, 1);
+	test_pass(2 * POOL_SLICE);
+	assert_int_equal(fake.count, 1);
+	fake_all_ready();
+	assert_int_equal(a[0].call.state, CALL_SENT);
+	test_pass(POOL_SLICE / 2);
+	assert_int_equal(test_stat().leaving, 0);
+	test_pass(POOL_SLICE / 2);
+	assert_int_equal(test_stat().leaving, 1);
+	fake_reply(0);
+	assert_int_equal(a[0].call.rc, WEFT_OK);
+	assert_int_equal(keeper.given, 1);
+	/* Nobody waits for this one any more. */
+	pool_grant(pool, 1);
+	ask_submit(&a[1]);
+	assert_int_equal(fake.count, 1);
+	call_abandon(&a[1].call, WEFT_CANCELED);
+	pool_recall(pool, 1);
+	assert_int_equal(fake.count, 0);
+	assert_int_equal(keeper.given, 2);
+	test_forget(a, 2);
+}
+
 static void
 what_is_lent_is_given_back_afterwards(void **state)
 {
@@ -328,6 +360,7 @@ main(void)
 		T(what_is_not_in_use_is_given_back_at_once),
 		T(idle_ones_go_first_and_their_permits_when_they_are_gone),
 		T(turns_are_worth_connecting_for),
+		T(a_turn_does_not_end_before_it_has_begun),
 		T(what_is_lent_is_given_back_afterwards),
 		T(spare_permits_are_those_nobody_misses),
 		T(a_worker_that_drains_keeps_only_what_it_needs),

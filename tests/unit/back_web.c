@@ -161,6 +161,7 @@ web_ask(struct ask *a, const char *method, const char *target)
 void
 web_start(struct ask *a)
 {
+	a->call.idempotent = a->call.ask->method != NULL && http_ask_is_idempotent(a->call.ask);
 	ask_start(a, web.loop);
 }
 

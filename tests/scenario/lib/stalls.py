@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Who held a loop up: workers look on while the tests run, and say so in their logs.
 
-No handler of the tests computes or blocks, so whoever is named is at fault.
+No handler of the tests computes or blocks, so whoever is named is at fault.  Where nobody is named, the thread did not
+come to take a signal: it was not let run, or the kernel kept it waiting for the disk, which is the machine's doing.
 """
 import os
 import re
@@ -9,7 +10,7 @@ import subprocess
 
 LIMIT = 50          # milliseconds, before --relax
 FRAMES = 8          # of the place that are worth reading
-SAID = re.compile(r'stall in="([^"]*)" ms=(\d+) at="([^"]*)"')
+SAID = re.compile(r'stall in="([^"]*)" ms=(\d+) at="([^"]+)"')
 
 
 def look_out(relax):

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: ISC
+"""What a pool promises: never more connections than max, none that is too old or dead, and what it does when its back end goes."""
+import re
+import threading
+import time
+
+from lib.askers import CLOSED, Askers, ask, percentile, tally
+from lib.place import check, wait_until
+from lib.suite import scenario
+from scenarios.back import Back, check_all, ms
+
+ROW = "op=sql&id=7"
+GET = "op=redis&key=scenario"
+REFUSED = "too many connections for role"
+
+
+class Seen:
+    """The connections of weft, as PostgreSQL has them."""
+
+    def __init__(self, stage, where="application_name = 'weft'"):
+        self.stage = stage
+        self.where = where
+
+    def pids(self):
+        return set(self.stage.postgres.query(f"SELECT pid FROM pg_stat_activity WHERE {self.where}").split())
+
+
+def limited_role(stage, name, limit):
+    """One that PostgreSQL itself lets have so many connections.  Returns a pool's URL for it."""
+    stage.postgres.query(f"DROP ROLE IF EXISTS {name}; CREATE ROLE {name} LOGIN CONNECTION LIMIT {limit};"
+                         f" GRANT SELECT ON world TO {name}")
+    return stage.postgres.url.replace("user=postgres", f"user={name}")
+
+
+def refusals(stage):
+    return stage.postgres.process.log_text().count(REFUSED)
+
+
+def permits(weft):
+    """What the workers that there are may have open, all together."""
+    return sum(pool["permits"] for worker in weft.workers() for pool in worker["pools"])
+
+
+# ---- max ----
+
+@scenario(Back, limit=90)
+def max_holds_during_a_reload(stage):
+    """Ten for four workers, 500 requests at once, and two generations of them: PostgreSQL refuses none."""
+    url = limited_role(stage, "ten_again", 10)
+    before = refusals(stage)
+    weft = stage.serve(f'pool "db" {{ url = "{url}"  max = 10  min = 10  queue_timeout = "10s" }}', workers=4)
+    stage.answers(ROW)
+    slow = Askers(weft, "op=wait&ms=10", "sleepers", k=250, r=400)
+    quick = Askers(weft, "op=sql&id=%n", "quick", k=250, r=2000)
+    took = []
+    for _ in range(stage.much(5, 30)):
+        time.sleep(0.4)
+        began = time.monotonic()
+        done = weft.verb("reload")
+        took.append(time.monotonic() - began)
+        check(done.returncode == 0, f"weft reload: {done.stdout}")
+    time.sleep(0.4)
+    results = slow.end() + quick.end()
+    wait_until(lambda: len(weft.workers()) == 4 and permits(weft) == 10, "the new workers have all of it", 5 * stage.relax, 0.05)
+    print(f"# {len(took)} reloads of at most {ms(max(took))}: {tally(results)}; 99 of 100 within {ms(percentile(results, 0.99))},"
+          f" the slowest {ms(percentile(results, 1))}")
+    # A kept connection may be closed by a worker that ends, just when the client asks again.
+    check(set(tally(results)) <= {200, CLOSED}, f"they are answered {tally(results)}")
+    check(tally(results).get(CLOSED, 0) < len(results) / 20, f"they are answered {tally(results)}")
+    for result in results:
+        if result.status == 200 and not result.text.startswith("waited"):
+            number = result.number
+            check(result.text == f"{number} {number * 7 % 10007}", f"a foreign row: {result}")
+    check(refusals(stage) == before, f"PostgreSQL refused {refusals(stage) - before} connections")
+
+
+@scenario(Back, limit=60)
+def fewer_connections_than_workers_are_shared_in_turns(stage):
+    """Two for four workers: whoever has calls gets one, and nobody fails."""
+    url = limited_role(stage, "two", 2)
+    before = refusals(stage)
+    weft = stage.serve(f'pool "db" {{ url = "{url}"  max = 2  queue_timeout = "10s" }}', workers=4)
+    stage.answers(ROW)
+    results = ask(weft, "op=wait&ms=2", k=100, n=stage.much(600, 6000))
+    check_all(results, 200, "all of them")
+    asked = [pool["calls"] for worker in weft.workers() for pool in worker["pools"]]
+    print(f"# the workers asked {asked} times; the slowest answer took {ms(percentile(results, 1))}")
+    check(all(asked), "a worker has asked nothing")
+    check(permits(weft) == 2, f"there are {permits(weft)} permits")
+    done = weft.verb("reload")
+    check(done.returncode == 0, f"weft reload: {done.stdout}")
+    check_all(ask(weft, ROW, k=100, n=stage.much(600, 6000)), 200, "all of them, after a reload")
+    wait_until(lambda: len(weft.workers()) == 4 and permits(weft) == 2, "the new workers have them", 5 * stage.relax, 0.05)
+    check(refusals(stage) == before, f"PostgreSQL refused {refusals(stage) - before} connections")
+
+
+@scenario(Back, limit=60)
+def a_long_statement_survives_a_reload(stage):
+    """An old worker keeps the connection that it needs; the new ones share what is left, and get the rest when it is done."""
+    url = limited_role(stage, "four", 4)
+    before = refusals(stage)
+    weft = stage.serve(f'pool "db" {{ url = "{url}"  max = 4  min = 4 }}', workers=2)
+    stage.answers(ROW)
+    found = []
+    waits = [threading.Thread(target=lambda: found.append(weft.ask("op=held&ms=2500", limit=20.0))) for _ in range(3)]
+    for wait in waits:
+        wait.start()
+    seen = Seen(stage, "usename = 'four' AND state = 'active'")
+    wait_until(lambda: len(seen.pids()) == 3, "three wait", 5 * stage.relax)
+    done = weft.verb("reload")
+    check(done.returncode == 0, f"weft reload: {done.stdout}")
+    check_all(ask(weft, ROW, k=20, n=stage.much(200, 2000)), 200, "who asks meanwhile")
+    check(len(found) == 0, "they did not wait")
+    for wait in waits:
+        wait.join()
+    check(all(reply.code == 200 for reply in found), f"those that waited are answered {[reply.code for reply in found]}")
+    wait_until(lambda: len(weft.workers()) == 2 and permits(weft) == 4, "the new workers have all of it", 5 * stage.relax, 0.05)
+    check(refusals(stage) == before, f"PostgreSQL refused {refusals(stage) - before} connections")
+
+
+# ---- age and rest ----
+
+@scenario(Back)
+def connections_end_when_they_are_idle_or_old(stage):
+    seen = Seen(stage)
+    weft = stage.serve('pool "db" { url = "@POSTGRES@"  max = 6  min = 2  idle_timeout = "600ms"  max_lifetime = "3s" }')
+    stage.answers(ROW)
+    check_all(ask(weft, "op=wait&ms=300", k=6, n=6), 200, "six at once")
+    check(len(seen.pids()) == 6, f"{len(seen.pids())} connections for six")
+    wait_until(lambda: len(seen.pids()) == 2, "those above min are closed", 3 * stage.relax)
+    check(stage.pool("db")["idled"] == 4, f"{stage.pool('db')}")
+    first = seen.pids()
+    users = Askers(weft, ROW, "users", k=4, r=200)
+    wait_until(lambda: not first & seen.pids(), "old ones are replaced", 5 * stage.relax)
+    check_all(users.end(), 200, "who asks meanwhile")
+    check(stage.pool("db")["aged"] >= 2 and stage.pool("db")["losses"] == 0, f"{stage.pool('db')}")
+
+
+@scenario(Back, limit=60)
+def a_restart_that_nobody_saw_fails_no_request(stage):
+    """Both back ends are restarted while nobody asks: who asks then is answered."""
+    stage.redis.ask("SET", "scenario", "shuttle")
+    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 4  min = 2 }\npool "db" { url = "@POSTGRES@"  max = 8  min = 4 }')
+    stage.answers(ROW, GET)
+    for _ in range(stage.much(2, 10)):
+        stage.wait_idle()
+        stage.redis.kill()
+        stage.postgres.kill()
+        # Long enough for a pool to give up hope.
+        wait_until(lambda: stage.pool("db")["down"] and stage.pool("cache")["down"], "the pools are down", 10 * stage.relax, 0.05)
+        stage.redis.start()
+        stage.redis.ask("SET", "scenario", "shuttle")
+        stage.postgres.start()
+        check_all(ask(weft, GET, n=20, k=5) + ask(weft, ROW, n=20, k=5), 200, "who asks then")
+
+
+@scenario(Back, limit=60)
+def connections_that_died_in_silence_are_found_before_use(stage):
+    """Nothing tells that they are gone, as where a firewall has forgotten them: they are checked after a rest."""
+    stage.redis.ask("SET", "scenario", "shuttle")
+    redis, redis_url = stage.redis_proxy(tcp=True)
+    postgres, postgres_url = stage.postgres_proxy(tcp=True)
+    weft = stage.serve(f'pool "cache" {{ url = "{redis_url}"  max = 4  min = 2  check_after = "300ms" }}\n'
+                       f'pool "db" {{ url = "{postgres_url}"  max = 8  min = 4  check_after = "300ms" }}')
+    for query, pool, proxy in ((GET, "cache", redis), (ROW, "db", postgres)):
+        stage.answers(query)
+        stage.wait_idle()
+        time.sleep(0.4)
+        # Those that there are hang, and what is opened from now on does not.
+        proxy.tell("hang")
+        began = time.monotonic()
+        results = ask(weft, query, n=20, k=10)
+        check_all(results, 200, f"who asks {pool} then")
+        check(time.monotonic() - began < 2.0 * stage.relax, "it took long")
+        wait_until(lambda pool=pool: stage.pool(pool)["checks_failed"] > 0, "dead ones are found", stage.relax)
+        found = stage.pool(pool)
+        print(f"# {pool}: {found['checks']} checked, {found['checks_failed']} dead; answered within {ms(percentile(results, 1))}")
+        # A living one passes.
+        stage.wait_idle()
+        time.sleep(0.4)
+        check_all(ask(weft, query, n=1), 200, "the next")
+        check(stage.pool(pool)["checks"] > found["checks"], f"{stage.pool(pool)}")
+
+
+# ---- the breaker ----
+
+@scenario(Back, limit=60)
+def without_redis_it_fails_at_once_and_tries_alone(stage):
+    stage.redis.ask("SET", "scenario", "shuttle")
+    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 8  min = 4 }')
+    stage.answers(GET)
+    stage.redis.kill()
+    wait_until(lambda: weft.ask(GET).code == 503 and stage.pool("cache")["down"], "it is down", 2 * stage.relax, 0.05)
+    # Asked all the time, and not at all.
+    for rate, most in ((300, 24), (0, 8)):
+        connects, began = stage.pool("cache")["connects"], time.monotonic()
+        users = Askers(weft, GET, "users", k=20, r=rate) if rate else None
+        time.sleep(3.0)
+        pool = stage.pool("cache")
+        tried = pool["connects"] - connects
+        check(pool["down"] and pool["connecting"] <= 1 and pool["open"] == 0, f"{pool}")
+        if users:
+            results = users.end()
+            check_all(results, 503, "who asks meanwhile")
+            print(f"# 99 of 100 are told within {ms(percentile(results, 0.99))}")
+            check(percentile(results, 0.9) < 0.005 * stage.relax, f"90 of 100 took {ms(percentile(results, 0.9))}")
+        print(f"# {tried} attempts in {time.monotonic() - began:.1f} s at {rate} requests a second")
+        check(tried <= most * stage.relax, f"{tried} attempts")
+    check(stage.pool("cache")["breaks"] == 1, f"{stage.pool('cache')}")
+    stage.redis.start()
+    stage.redis.ask("SET", "scenario", "shuttle")
+    returned = time.monotonic()
+    wait_until(lambda: weft.ask(GET).code == 200, "it is used again", 1.0 * stage.relax)
+    print(f"# served {ms(time.monotonic() - returned)} after its return")
+    wait_until(lambda: stage.pool("cache")["open"] == 4, "min is there again", 2 * stage.relax)
+    check(not stage.pool("cache")["down"], "it is down still")
+
+
+# ---- failover ----
+
+def set_read_only(stage, value):
+    """And until new sessions are."""
+    stage.postgres.query(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+    stage.postgres.query("SELECT pg_reload_conf()")
+    wait_until(lambda: stage.postgres.query("SHOW default_transaction_read_only") == value, "it is set")
+
+
+@scenario(Back, limit=60)
+def a_database_that_turns_read_only_is_left(stage):
+    """The write is refused, once; reads go on; and all connections are others afterwards."""
+    stage.postgres.query("CREATE TABLE IF NOT EXISTS ledger (token bigint NOT NULL); TRUNCATE ledger")
+    weft = stage.serve('pool "db" { url = "@POSTGRES@"  max = 6  min = 6  backoff = "1s" }')
+    stage.answers(ROW)
+    seen = Seen(stage)
+    wait_until(lambda: stage.pool("db")["open"] == 6, "the pool is full", 5 * stage.relax)
+    tries = len(re.findall("cannot execute INSERT", stage.postgres.process.log_text()))
+    readers = Askers(weft, ROW, "readers", k=8, r=400)
+    try:
+        set_read_only(stage, "on")
+        time.sleep(1.0)
+        before = seen.pids()
+        # Once: the second one is within the pause.
+        check_all(ask(weft, "op=insert&n=%n", n=2, name="writers"), 500, "a write")
+        wait_until(lambda: not before & seen.pids(), "the connections are others", 3 * stage.relax)
+        wait_until(lambda: stage.pool("db")["open"] == 6, "the pool is full again", 3 * stage.relax)
+        check(stage.pool("db")["failovers"] == 1, f"{stage.pool('db')}")
+    finally:
+        # A session of psql may begin read-only now, and ALTER SYSTEM does not mind.
+        set_read_only(stage, "off")
+    wait_until(lambda: weft.ask("op=insert&n=7").code == 200, "a write is done again", 5 * stage.relax, 0.3)
+    check_all(readers.end(), 200, "who only reads")
+    made = len(re.findall("cannot execute INSERT", stage.postgres.process.log_text())) - tries
+    check(stage.postgres.query("SELECT count(*) FROM ledger") == "1", "a refused write is there")
+    print(f"# {made} writes were refused, {stage.pool('db')['failovers']} failovers")
+    check(stage.pool("db")["down"] == 0 and stage.pool("db")["breaks"] == 0, f"{stage.pool('db')}")
+
+
+# ---- what is sent twice ----
+
+@scenario(Back)
+def only_what_is_idempotent_is_sent_again(stage):
+    weft = stage.serve('pool "db" { url = "@POSTGRES@"  max = 4  min = 4 }')
+    stage.answers(ROW)
+    for op, code in (("wait", 503), ("again", 200)):
+        found = []
+        waiting = threading.Thread(target=lambda op=op: found.append(weft.ask(f"op={op}&ms=1000")))
+        waiting.start()
+        running = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'"
+        pid = wait_until(lambda: stage.postgres.query(running), "it runs", 5 * stage.relax)
+        stage.postgres.query(f"SELECT pg_terminate_backend({pid})")
+        waiting.join()
+        check(found[0].code == code, f"{op} is answered {found[0].code} {found[0].body!r}")
+    check(b"outcome unknown" not in found[0].body and stage.pool("db")["again"] == 1, f"{stage.pool('db')}")
