@@ -5,9 +5,9 @@
  * http://host:port/path or https://…, with user and password for basic authentication, and ?ca=/file for
  * certificates of one's own.  What a server answers is an answer, whatever its status; a failure is that there is none.
  *
- * A server that cannot be connected to is told to the pool as any lost connection is, and the idle ones go with it:
- * after that, a new one is ready only when it has connected, so the pool finds out when the server is back without
- * anybody's call.
+ * The first connection of a pool is ready when it has connected, the others at once.  A server that cannot be
+ * connected to is told to the pool as any lost connection is, and the idle ones go with it: then there is a first one again,
+ * and the pool finds out when the server is back without anybody's call.
  *
  * A stream's call is done when the head is there.  The connection then goes on to owe its reply, but it is
  * for the reader to say how long that may take.
@@ -139,6 +139,7 @@ http_reset(struct http *x)
 	x->body_bytes = 0;
 	x->stopped = WEFT_OK;
 	x->is_stale = false;
+	x->port = 0;
 }
 
 static void
@@ -208,6 +209,7 @@ http_finished(struct http *x, CURLcode code)
 		return;
 	}
 	if (x->is_stale) {
+		x->restarts++;
 		http_restart(x);	/* libcurl has closed that one */
 		return;
 	}
@@ -274,8 +276,8 @@ http_begin_stream(struct http *x)
 	s->patience = pool_settings(x->conn->pool)->call_timeout;
 	x->stream = s;
 	x->call = NULL;
-	conn_is_read(x->conn);
 	call_finish(call, WEFT_OK, NULL, NULL);
+	conn_is_read(x->conn);
 	return true;
 }
 
@@ -403,6 +405,7 @@ http_open(struct conn *c)
 	}
 	c->driver_data = x;
 	TAILQ_INSERT_TAIL(&x->client->all, x, link);
+	x->client->places++;
 	http_client_look_up(x->client);
 	http_client_queue(x);
 	return WEFT_OK;
@@ -420,7 +423,7 @@ http_send(struct conn *c, struct call *call)
 	}
 	x->call = call;
 	x->sent = false;
-	x->hops = x->attempts = 0;
+	x->hops = x->attempts = x->restarts = 0;
 	x->becomes_get = false;
 	x->resumes = false;
 	http_enter(x, HTTP_STARTS);
@@ -450,6 +453,7 @@ http_close(struct conn *c)
 	http_client_remove(x);
 	http_client_unqueue(x);
 	TAILQ_REMOVE(&x->client->all, x, link);
+	http_client_leave(x->client);
 	x->call = NULL;
 	if (x->stream != NULL)
 		http_stream_end(x->stream, WEFT_UNKNOWN, "the connection was given up");

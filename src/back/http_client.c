@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * libcurl on our loop: a watch for each of its sockets, a timer for its timer; and the names of servers, which are
- * looked up by loop/resolve and handed to libcurl, so that it never does so itself: cancelling a look-up
+ * What the connections of one pool share: libcurl on our loop, with a timer for its timer (http_sock.c has a watch for each of its
+ * sockets); and the names of servers, which are looked up by loop/resolve and handed to libcurl, so that it never does so itself: cancelling a look-up
  * of its own would wait for it.
  *
  * A driver has no place for what belongs to a pool and not to one of its connections, so
- * clients are found by their pool.  A client comes with the first connection and goes with the last; what it
- * has learned of the server is then as good as what the pool remembers.
+ * clients are found by their pool.  A client comes with the first connection and goes with the last.
  */
 #include "back/http_impl.h"
 
@@ -15,25 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "back/pool.h"
 #include "base/must.h"
-
-/*
- * A connection to the server, from when libcurl opens it until it closes it.  libcurl does not say so when it closes one
- * that never was connected; then its last wish has been that nothing is watched.
- */
-struct http_sock {
-	LIST_ENTRY(http_sock) link;
-	struct http_client *client;
-	curl_socket_t fd;
-	struct watch *watch;
-	int wish;			/* WATCH_ bits; 0: it is kept, and idles */
-	bool is_connected;		/* a request was about to be sent down it */
-	int port;			/* of our end; 0: not asked for yet */
-};
 
 static LIST_HEAD(, http_client) http_clients = LIST_HEAD_INITIALIZER(http_clients);
 
@@ -63,8 +46,7 @@ http_client_settle(struct http_client *c)
 		conn_is_dead(x->conn, NULL, "%s", c->broken);
 }
 
-/* Let libcurl go on; fd is CURL_SOCKET_TIMEOUT for whatever is due. */
-static void
+void
 http_client_drive(struct http_client *c, curl_socket_t fd, int what)
 {
 	CURLMcode rc;
@@ -76,137 +58,9 @@ http_client_drive(struct http_client *c, curl_socket_t fd, int what)
 	rc = curl_multi_socket_action(c->multi, fd, what, &running);
 	if (rc != CURLM_OK && c->broken == NULL)
 		c->broken = curl_multi_strerror(rc);
+	http_sock_sweep(c);
 	http_client_settle(c);
 	http_client_unref(&c);
-}
-
-/* ---- sockets ---- */
-
-static void
-http_sock_on_watch(void *arg, int what)
-{
-	struct http_sock *s = arg;
-
-	if (s->wish & what)
-		http_client_drive(s->client, s->fd, what & WATCH_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
-	else
-		(void)watch_want(s->watch, s->wish);	/* it idles: whoever uses it next will see */
-}
-
-static struct http_sock *
-http_sock_find(struct http_client *c, curl_socket_t fd)
-{
-	struct http_sock *s;
-
-	LIST_FOREACH(s, &c->socks, link)
-		if (s->fd == fd)
-			break;
-	return s;
-}
-
-static void
-http_sock_free(struct http_sock *s)
-{
-	LIST_REMOVE(s, link);
-	watch_free(&s->watch);
-	free(s);
-}
-
-static bool
-http_sock_new(struct http_client *c, curl_socket_t fd)
-{
-	struct http_sock *s = http_sock_find(c, fd);
-
-	/* One that was closed before anything was to be watched. */
-	if (s != NULL)
-		http_sock_free(s);
-	s = calloc(1, sizeof *s);
-	if (s == NULL)
-		return false;
-	s->client = c;
-	s->fd = fd;
-	s->watch = watch_new(c->loop, fd, http_sock_on_watch, s);
-	LIST_INSERT_HEAD(&c->socks, s, link);
-	if (s->watch != NULL)
-		return true;
-	http_sock_free(s);
-	return false;
-}
-
-/* A program that a handler starts must not inherit it. */
-curl_socket_t
-http_sock_on_open(void *arg, curlsocktype what, struct curl_sockaddr *at)
-{
-	curl_socket_t fd = socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
-
-	if (fd < 0 || http_sock_new(arg, fd))
-		return fd;
-	close(fd);
-	return CURL_SOCKET_BAD;
-}
-
-int
-http_sock_on_close(void *arg, curl_socket_t fd)
-{
-	struct http_sock *s = http_sock_find(arg, fd);
-
-	if (s != NULL)
-		http_sock_free(s);
-	return close(fd);
-}
-
-/*
- * libcurl's wish: from now on these events of fd.  A connection that it keeps stays watched: the next request asks
- * for the same again.  Returns -1 when it cannot be; then the multi handle is of no use any more.
- */
-static int
-http_client_on_wish(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
-{
-	struct http_client *c = arg;
-	struct http_sock *s = http_sock_find(c, fd);
-
-	if (s == NULL)
-		return what == CURL_POLL_REMOVE ? 0 : -1;
-	if (what == CURL_POLL_REMOVE && !s->is_connected) {
-		http_sock_free(s);
-		return 0;
-	}
-	s->wish = what == CURL_POLL_REMOVE ? 0 : (what & CURL_POLL_IN ? WATCH_READ : 0) | (what & CURL_POLL_OUT ? WATCH_WRITE : 0);
-	if (watch_want(s->watch, s->wish == 0 ? WATCH_READ : s->wish) == 0)
-		return 0;
-	c->broken = "a socket cannot be watched";
-	return -1;
-}
-
-/* The port of our end. */
-static int
-http_sock_port(struct http_sock *s)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} at;
-	socklen_t len = sizeof at;
-
-	if (s->port == 0 && getsockname(s->fd, &at.any, &len) == 0)
-		s->port = ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in.sin_port);
-	return s->port;
-}
-
-bool
-http_client_has_unread(struct http_client *c, int port)
-{
-	struct http_sock *s;
-	char first;
-
-	LIST_FOREACH(s, &c->socks, link)
-		if (http_sock_port(s) == port)
-			break;
-	if (s == NULL)
-		return false;
-	s->is_connected = true;
-	return recv(s->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
 /* ---- time ---- */
@@ -235,12 +89,16 @@ http_client_end(struct http_client *c)
 	c->multi = NULL;
 }
 
-/* Make it, the first time and after a rest.  Returns false when that fails. */
+/*
+ * Make it, the first time.  Returns false when that fails.
+ *
+ * No multiplexing: with some connections to a server in HTTP/1.1 and some in HTTP/2 libcurl (7.88) sends a second request down
+ * one in HTTP/1.1 that is in use, and mixes up the answers.  A stream that is not read would hold up others, too.
+ */
 static bool
 http_client_begin(struct http_client *c)
 {
 	static bool is_begun;
-	long max = (long)pool_settings(c->pool)->max;
 
 	if (c->multi != NULL)
 		return true;
@@ -249,27 +107,45 @@ http_client_begin(struct http_client *c)
 	c->multi = is_begun ? curl_multi_init() : NULL;
 	if (c->multi == NULL)
 		return false;
-	c->has_news = c->addresses != NULL;
-	if (curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, http_client_on_wish) == CURLM_OK &&
+	if (curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, http_sock_on_wish) == CURLM_OK &&
 	    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) == CURLM_OK &&
 	    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, http_client_on_timer_wish) == CURLM_OK &&
 	    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c) == CURLM_OK &&
-	    curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max) == CURLM_OK &&
-	    curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, max) == CURLM_OK &&
-	    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, max) == CURLM_OK)
+	    curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK)
 		return true;
 	http_client_end(c);
 	return false;
 }
 
-/* libcurl closes a kept connection only when it looks for one; with nothing to do, all go with their handle. */
+/* Nothing has run for long. */
 static void
 http_client_on_rest(void *arg)
 {
 	struct http_client *c = arg;
 
 	if (c->running == 0)
-		http_client_end(c);
+		http_sock_end_idle(c, 0);
+}
+
+/* As many connections as places. */
+static bool
+http_client_set_limit(struct http_client *c)
+{
+	long most = (long)c->places;
+
+	if (c->limit == c->places)
+		return true;
+	c->limit = c->places;
+	return curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most) == CURLM_OK &&
+	    curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, most) == CURLM_OK &&
+	    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, most) == CURLM_OK;
+}
+
+void
+http_client_leave(struct http_client *c)
+{
+	c->places--;
+	http_sock_end_idle(c, c->places);
 }
 
 bool
@@ -277,7 +153,7 @@ http_client_add(struct http *x)
 {
 	struct http_client *c = x->client;
 
-	if (!http_client_begin(c))
+	if (!http_client_begin(c) || !http_client_set_limit(c))
 		return false;
 	if (c->has_news && curl_easy_setopt(x->easy, CURLOPT_RESOLVE, c->addresses) != CURLE_OK)
 		return false;
@@ -421,7 +297,6 @@ http_client_set_url(struct http_client *c)
 	snprintf(c->url, sizeof c->url, strchr(u->host, ':') == NULL ? "%s://%s%s%s" : "%s://[%s]%s%s", u->scheme, u->host, port, path);
 	(void)back_url_query(u, "ca", c->ca, sizeof c->ca);
 	c->has_name = http_is_name(u->host);
-	c->has_http1 = strcmp(u->scheme, "http") == 0;
 }
 
 static void
@@ -433,8 +308,7 @@ http_client_free(struct http_client *c)
 	if (c->resolving != NULL)
 		resolve_cancel(&c->resolving);
 	http_client_end(c);
-	while (!LIST_EMPTY(&c->socks))
-		http_sock_free(LIST_FIRST(&c->socks));
+	http_sock_free_all(c);
 	curl_slist_free_all(c->addresses);
 	timer_free(&c->timer);
 	timer_free(&c->rest_timer);
@@ -445,7 +319,6 @@ static struct http_client *
 http_client_new(struct pool *p)
 {
 	struct http_client *c = calloc(1, sizeof *c);
-	struct pool_stat stat;
 
 	if (c == NULL)
 		return NULL;
@@ -456,9 +329,6 @@ http_client_new(struct pool *p)
 	TAILQ_INIT(&c->todo);
 	LIST_INIT(&c->socks);
 	http_client_set_url(c);
-	/* A server is taken to be there until a connection to it was lost. */
-	pool_stat(p, &stat);
-	c->is_proven = stat.losses == 0 && !stat.down;
 	c->timer = timer_new(c->loop, http_client_on_timer, c);
 	c->rest_timer = timer_new(c->loop, http_client_on_rest, c);
 	if (c->timer != NULL && c->rest_timer != NULL) {

@@ -98,8 +98,8 @@ http_easy_on_head(struct http *x)
 	long version = 0;
 
 	x->client->is_proven = true;
-	if (!x->wants_stream && curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK)
-		x->client->has_http1 = version < CURL_HTTP_VERSION_2_0;
+	if (curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK && version == CURL_HTTP_VERSION_2_0)
+		http_sock_hears_http2(x->client, x->port);
 	x->next = http_easy_next(x);
 	if (x->next != NULL || !x->wants_stream || http_begin_stream(x))
 		return true;
@@ -161,30 +161,19 @@ http_easy_has_sent(struct http *x)
 	return curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &bytes) == CURLE_OK && bytes > 0;
 }
 
-/*
- * What has come on a kept connection since its last answer would be taken for the next one: an answer too many, or
- * the words with which a server closes it.
- */
-static bool
-http_easy_is_stale(struct http *x, int port)
-{
-	bool has_unread = http_client_has_unread(x->client, port);
-	long fresh = 0;
-
-	return has_unread && (x->client->has_http1 || x->wants_stream) && curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh) == CURLE_OK && fresh == 0;
-}
-
 /* There is a connection, new or kept, and the request is about to be sent; not for the first time, maybe. */
 static int
 http_easy_on_request(void *arg, char *peer, char *own, int peer_port, int own_port)
 {
 	struct http *x = arg;
 
+	x->port = own_port;
 	if (x->attempts > 0 && (x->sent || http_easy_has_sent(x)) && (!x->is_idempotent || x->attempts > 1)) {
 		http_easy_stop(x, WEFT_UNKNOWN, "the connection ended before an answer came");
 		return CURL_PREREQFUNC_ABORT;
 	}
-	x->is_stale = http_easy_is_stale(x, own_port);
+	/* What has come since the last answer would be taken for the next one: one too many, or the words with which a server closes. */
+	x->is_stale = !http_sock_meets(x->client, own_port) && x->restarts < pool_settings(x->conn->pool)->max;
 	if (x->is_stale)
 		return CURL_PREREQFUNC_ABORT;
 	x->attempts++;
@@ -262,7 +251,22 @@ http_easy_set_callbacks(struct http *x)
 	    curl_easy_setopt(e, CURLOPT_RESOLVER_START_DATA, x) == CURLE_OK;
 }
 
-/* What the pool says: who we are, whom we trust, how long. */
+/*
+ * Whom we trust: one file.  libcurl keeps what it has read of it, and of a folder it does not: it would read a hundred
+ * files for each connection, on the loop, and trust them beside the pool's own.
+ */
+static bool
+http_easy_set_trust(struct http *x)
+{
+	const char *usual = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	if (x->client->ca[0] == '\0' && usual == NULL)
+		return true;
+	return curl_easy_setopt(x->easy, CURLOPT_CAINFO, x->client->ca[0] != '\0' ? x->client->ca : usual) == CURLE_OK &&
+	    curl_easy_setopt(x->easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+}
+
+/* What the pool says: who we are, how long. */
 static bool
 http_easy_set_pool(struct http *x)
 {
@@ -273,10 +277,8 @@ http_easy_set_pool(struct http *x)
 
 	return curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(conf->connect_timeout / USEC_PER_MSEC) + 1) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, idle > 0 ? idle : 1) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_PIPEWAIT, (long)(strcmp(u->scheme, "https") == 0)) == CURLE_OK &&
 	    (u->user[0] == '\0' || curl_easy_setopt(e, CURLOPT_USERNAME, u->user) == CURLE_OK) &&
-	    (u->password[0] == '\0' || curl_easy_setopt(e, CURLOPT_PASSWORD, u->password) == CURLE_OK) &&
-	    (x->client->ca[0] == '\0' || curl_easy_setopt(e, CURLOPT_CAINFO, x->client->ca) == CURLE_OK);
+	    (u->password[0] == '\0' || curl_easy_setopt(e, CURLOPT_PASSWORD, u->password) == CURLE_OK);
 }
 
 bool
@@ -284,7 +286,7 @@ http_easy_new(struct http *x)
 {
 	x->easy = curl_easy_init();
 	return x->easy != NULL && http_easy_set_numbers(x->easy) && http_easy_set_texts(x->easy) && http_easy_set_callbacks(x) &&
-	    http_easy_set_pool(x);
+	    http_easy_set_pool(x) && http_easy_set_trust(x);
 }
 
 void
@@ -382,7 +384,7 @@ http_easy_ask(struct http *x)
 	x->is_idempotent = x->becomes_get || http_ask_is_idempotent(ask);
 	x->body_max = ask->body_max != 0 ? ask->body_max : ask->wants_stream ? ULLONG_MAX : HTTP_BODY_MAX;
 	x->error[0] = '\0';
-	/* A stream stays away from HTTP/2: there, one that is not read holds up all others on its connection. */
+	/* A stream stays away from HTTP/2, which has windows beside those of TCP; libcurl makes them large. */
 	if (curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)(ask->wants_stream ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS)) != CURLE_OK)
 		(void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	return http_easy_set_url(x, ask->target) && http_easy_set_method(x, method, ask->body, has_body) &&

@@ -4,11 +4,12 @@
 
 /*
  * HTTP, by libcurl's multi interface, shared by http.c (the driver: calls in, outcomes out), http_client.c (what all
- * connections of a pool have in common: libcurl on our loop, names) and http_easy.c (one transfer: options and
- * callbacks).  Nobody else includes it.
+ * connections of a pool have in common: libcurl on our loop, names), http_sock.c (its sockets) and http_easy.c (one
+ * transfer: options and callbacks).  Nobody else includes it.
  *
- * A connection of the pool is a place for one transfer, ready at once.  The connections to the server are
- * libcurl's own; they belong to the pool's client, so no other pool's credentials or TLS settings ever meet them.
+ * A connection of the pool is a place for one transfer.  The connections to the server are
+ * libcurl's own, never more than there are places; they belong to the pool's client, so no other pool's credentials or TLS
+ * settings ever meet them.
  *
  * libcurl is called from the loop only, never from a fiber's stack: what a fiber wants is queued, and done
  * at the end of the turn, what is to stop first.  The pool is told nothing from within libcurl's callbacks.
@@ -55,10 +56,12 @@ struct http_client {
 	CURLM *multi;			/* NULL: to be made for the next transfer */
 	unsigned refs;			/* connections, and frames that use it */
 	unsigned running;		/* handles in multi */
+	unsigned places, limit;		/* connections of the pool; and how many of its own libcurl may have, as it was told last */
 	struct timer *timer;		/* libcurl's */
 	struct timer *rest_timer;	/* nothing has run for long: close what is kept */
 	struct loop_task task;
 	LIST_HEAD(, http_sock) socks;	/* its connections */
+	bool has_opened;		/* some of them in this call of libcurl */
 	struct http_list all, todo;	/* todo: to be looked at, at the end of the turn */
 	bool is_proven;			/* the last thing known of the server is that it takes connections */
 	const char *broken;		/* why multi is of no use; NULL: it is */
@@ -71,7 +74,6 @@ struct http_client {
 	usec resolve_at;		/* when the next one is due */
 	struct curl_slist *addresses;	/* as CURLOPT_RESOLVE wants them; NULL: not known */
 	bool has_news;			/* libcurl does not know them yet */
-	bool has_http1;			/* it is known to be that; in HTTP/2 a connection may have something to say at any time */
 };
 
 /* One connection of the pool. */
@@ -98,7 +100,9 @@ struct http {
 	bool becomes_get;		/* by a redirect */
 	char *url;			/* where redirects have led to; NULL: where the ask says */
 	char *next;			/* where the answer leads to; NULL: it is the answer */
+	int port;			/* at our end, of the connection that it runs on; 0: on none yet */
 	bool is_stale;			/* the kept connection was not fit for a request */
+	unsigned restarts;		/* because of that */
 	enum weft_rc stopped;		/* a callback has ended it, and why */
 	const char *why;
 	char error[CURL_ERROR_SIZE];	/* libcurl's words */
@@ -138,15 +142,44 @@ bool http_client_add(struct http *x);
 /* Take it back, whatever it is doing. */
 void http_client_remove(struct http *x);
 
+/* There is one connection of the pool less: the server sees one less, too. */
+void http_client_leave(struct http_client *c);
+
+/* See that the addresses of the host are known, and not too old. */
+void http_client_look_up(struct http_client *c);
+
+/* Let libcurl go on; fd is CURL_SOCKET_TIMEOUT for whatever is due.  The client may be gone afterwards. */
+void http_client_drive(struct http_client *c, curl_socket_t fd, int what);
+
+/* ---- http_sock.c ---- */
+
 /* For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; arg is the client. */
 curl_socket_t http_sock_on_open(void *arg, curlsocktype what, struct curl_sockaddr *at);
 int http_sock_on_close(void *arg, curl_socket_t fd);
 
-/* The connection with this port at our end is about to be used.  Returns whether bytes have come that nobody has read, or its end. */
-bool http_client_has_unread(struct http_client *c, int port);
+/*
+ * For CURLMOPT_SOCKETFUNCTION; arg is the client: from now on these events of fd.  A connection that libcurl keeps stays watched: the next
+ * request asks for the same again.  Returns -1 when it cannot be; then the multi handle is of no use any more.
+ */
+int http_sock_on_wish(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused);
 
-/* See that the addresses of the host are known, and not too old. */
-void http_client_look_up(struct http_client *c);
+/*
+ * The connection with this port at our end is about to be used.  Returns false when it has been used before, and bytes have
+ * come since that nobody has read, or its end.
+ */
+bool http_sock_meets(struct http_client *c, int port);
+
+/* That connection is one in HTTP/2. */
+void http_sock_hears_http2(struct http_client *c, int port);
+
+/* After each call of libcurl: forget those that failed to connect at once.  They are closed, and their numbers may be anybody's by now. */
+void http_sock_sweep(struct http_client *c);
+
+/* Shut down those that idle, until there are no more than so many connections. */
+void http_sock_end_idle(struct http_client *c, unsigned places);
+
+/* Forget all; libcurl has closed them. */
+void http_sock_free_all(struct http_client *c);
 
 /* ---- http_easy.c ---- */
 

@@ -45,5 +45,5 @@ libback_la_CPPFLAGS += $(CURL_CFLAGS)
 libback_la_LIBADD += $(CURL_LIBS)
 libback_la_SOURCES += \
 	src/back/http.c src/back/http_impl.h \
-	src/back/http_client.c src/back/http_easy.c
+	src/back/http_client.c src/back/http_easy.c src/back/http_sock.c
 endif

@@ -55,6 +55,8 @@ check_PROGRAMS += \
 	tests/fuzz/control_replay \
 	tests/fuzz/gate_answer_replay \
 	tests/fuzz/gate_params_replay \
+	tests/fuzz/http_head_replay \
+	tests/fuzz/http_target_replay \
 	tests/fuzz/link_replay \
 	tests/fuzz/redis_command_replay \
 	tests/fuzz/request_replay \
@@ -67,6 +69,8 @@ TESTS += \
 	tests/fuzz/control_replay \
 	tests/fuzz/gate_answer_replay \
 	tests/fuzz/gate_params_replay \
+	tests/fuzz/http_head_replay \
+	tests/fuzz/http_target_replay \
 	tests/fuzz/link_replay \
 	tests/fuzz/redis_command_replay \
 	tests/fuzz/request_replay \
@@ -98,6 +102,14 @@ tests_fuzz_gate_answer_replay_LDADD = libbase.la
 tests_fuzz_gate_params_replay_SOURCES = tests/fuzz/gate_params.c src/gate/params.c $(FUZZ_SOURCES)
 tests_fuzz_gate_params_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"gate_params"'
 tests_fuzz_gate_params_replay_LDADD = libwire.la libbase.la
+
+tests_fuzz_http_head_replay_SOURCES = tests/fuzz/http_head.c src/back/http_head.c src/back/httptext.c $(FUZZ_SOURCES)
+tests_fuzz_http_head_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"http_head"'
+tests_fuzz_http_head_replay_LDADD = libbase.la
+
+tests_fuzz_http_target_replay_SOURCES = tests/fuzz/http_target.c src/back/httptext.c $(FUZZ_SOURCES)
+tests_fuzz_http_target_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"http_target"'
+tests_fuzz_http_target_replay_LDADD = libbase.la
 
 tests_fuzz_link_replay_SOURCES = tests/fuzz/link.c $(FUZZ_SOURCES)
 tests_fuzz_link_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"link"'

@@ -186,22 +186,24 @@ f39_ten_gigabytes_are_not_taken(void **state)
 	}
 }
 
-/* 64 MB of nothing, in 64 KB. */
-static struct span
-gzip_bomb(void)
-{
-	static char bomb[262144];
-	FILE *f = popen("head -c 67108864 /dev/zero | gzip -c", "r");
-	size_t n;
+/* 64 MB of nothing, in 64 KB; made once, while nothing is measured. */
+static struct span bomb;
 
+static int
+make_bomb(void **state)
+{
+	static char bytes[262144];
+	FILE *f = popen("head -c 67108864 /dev/zero | gzip -c", "r");
+
+	(void)state;
 	must(f != NULL);
-	n = fread(bomb, 1, sizeof bomb, f);
-	must(pclose(f) == 0 && n > 1000 && n < sizeof bomb);
-	return (struct span){ bomb, n };
+	bomb = (struct span){ bytes, fread(bytes, 1, sizeof bytes, f) };
+	must(pclose(f) == 0 && bomb.len > 1000 && bomb.len < sizeof bytes);
+	return 0;
 }
 
 static void
-say_bomb(const char *head, struct span bomb)
+say_bomb(const char *head)
 {
 	static char all[300000];
 	int n = snprintf(all, sizeof all, head, bomb.len);
@@ -214,11 +216,10 @@ say_bomb(const char *head, struct span bomb)
 static void
 f39_a_bomb_does_not_unfold(void **state)
 {
-	struct span bomb = gzip_bomb();
 	struct ask a;
 
 	(void)state;
-	say_bomb("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", bomb);
+	say_bomb("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n");
 	play_lie(WEFT_TOO_LARGE, true);
 	/* Not asked for, it is bytes like any others. */
 	web_ask(&a, "GET", "/lie");
@@ -228,9 +229,9 @@ f39_a_bomb_does_not_unfold(void **state)
 	assert_null(web_header("Accept-Encoding"));
 	ask_fini(&a);
 	/* Nor is it unfolded where libcurl would without being asked. */
-	say_bomb("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n%zx\r\n", bomb);
+	say_bomb("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n%zx\r\n");
 	play_lie(WEFT_TOO_LARGE, false);
-	say_bomb("HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", bomb);
+	say_bomb("HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n");
 	play_lie(WEFT_REFUSED, true);
 }
 
@@ -303,7 +304,7 @@ b61_other_credentials_are_other_connections(void **state)
 		web.pool = pools[i % 3];
 		web_expect("/x", 200, "/x");
 	}
-	assert_int_equal(web.server.accepted, 3);
+	assert_int_equal(web.connections, 3);
 	for (size_t i = 0; i < 3; i++)
 		pool_close(&pools[i]);
 	web.pool = NULL;
@@ -405,7 +406,7 @@ f39_a_loop_of_redirects_ends(void **state)
 	ask_redirected(&a, 5);
 	assert_int_equal(web.requests, 6);
 	assert_int_equal(a.call.http->status, 302);
-	assert_int_equal(web.server.accepted, 1);
+	assert_int_equal(web.connections, 1);
 	ask_fini(&a);
 }
 
@@ -505,5 +506,5 @@ main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	log_open(2, LOG_ERROR_, "test");
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_bomb, NULL);
 }

@@ -89,7 +89,7 @@ any_status_is_an_answer(void **state)
 	web_expect("/404", 404, "words");
 	web_expect("/500", 500, "words");
 	web_expect("/302", 302, "words");
-	assert_int_equal(web.server.accepted, 1);
+	assert_int_equal(web.connections, 1);
 	assert_int_equal(web_stat().failed, 0);
 }
 
@@ -119,7 +119,7 @@ some_answers_have_no_body(void **state)
 		assert_string_equal(a.call.http->body.at, "");
 		ask_fini(&a);
 	}
-	assert_int_equal(web.server.accepted, 1);
+	assert_int_equal(web.connections, 1);
 }
 
 static void
@@ -137,7 +137,7 @@ a_body_may_end_with_the_connection(void **state)
 	web_pool((struct pool_conf){ .max = 1 });
 	web_expect("/1", 200, "all of it");
 	web_expect("/2", 200, "all of it");
-	assert_int_equal(web.server.accepted, 2);
+	assert_int_equal(web.connections, 2);
 }
 
 /* ---- what is sent ---- */
@@ -231,6 +231,25 @@ the_pools_url_is_where_all_begins(void **state)
 	assert_string_equal(web_header("Host"), url);
 }
 
+/* After a minute, while connections go on; a name that has become stale holds nobody up. */
+static void
+a_name_is_looked_up_anew(void **state)
+{
+	char url[64];
+
+	(void)state;
+	snprintf(url, sizeof url, "http://localhost:%u", web.port);
+	web_pool((struct pool_conf){ .max = 2, .url = url, .idle_timeout = 3600 * USEC_PER_SEC });
+	for (int i = 0; i < 5; i++) {
+		web_expect("/x", 200, "/x");
+		back_skip(61 * USEC_PER_SEC);
+	}
+	assert_int_equal(web.connections, 1);
+	liar_hang_up(liar_last(&web.server));
+	web_expect("/y", 200, "/y");
+	assert_int_equal(web.connections, 2);
+}
+
 /* Neither in what is said of failures nor in the place. */
 static void
 secrets_are_not_shown(void **state)
@@ -291,7 +310,7 @@ connections_are_kept(void **state)
 	web_pool((struct pool_conf){ .max = 4 });
 	for (int i = 0; i < 20; i++)
 		web_expect("/again", 200, "/again");
-	assert_int_equal(web.server.accepted, 1);
+	assert_int_equal(web.connections, 1);
 }
 
 static struct liar_peer *late[16];
@@ -330,7 +349,51 @@ there_are_max_connections_at_most(void **state)
 		assert_int_equal(web_await(&a[i]), WEFT_OK);
 		ask_fini(&a[i]);
 	}
-	assert_int_equal(web.server.accepted, MAX);
+	assert_int_equal(web.connections, MAX);
+}
+
+static bool
+is_one_left(void *unused)
+{
+	struct liar_peer *p;
+	unsigned n = 0;
+
+	(void)unused;
+	TAILQ_FOREACH(p, &web.server.peers, link)
+		n += p->fd >= 0;
+	return n == 1;
+}
+
+/* Where the pool has one less, the server sees one less: the connections of a pool are all that there are. */
+static void
+a_place_that_goes_takes_a_connection_along(void **state)
+{
+	struct ask a[3];
+
+	(void)state;
+	nlate = 0;
+	web.answer = say_later;
+	web_pool((struct pool_conf){ .max = 3, .min = 1, .idle_timeout = 20 * USEC_PER_SEC });
+	for (int i = 0; i < 3; i++) {
+		web_ask(&a[i], "GET", "/x");
+		web_start(&a[i]);
+	}
+	web_run_until_requests(3);
+	for (int i = 0; i < 3; i++)
+		liar_say(late[i], SPAN("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(web_await(&a[i]), WEFT_OK);
+		ask_fini(&a[i]);
+	}
+	back_skip(15 * USEC_PER_SEC);
+	web.answer = web_echo;
+	web_expect("/busy", 200, "/busy");	/* so that it is not all of them that rest */
+	assert_false(is_one_left(NULL));
+	back_skip(6 * USEC_PER_SEC);
+	assert_true(back_run_until(web.loop, is_one_left, NULL, SOON));
+	assert_int_equal(web_stat().open, 1);
+	web_expect("/next", 200, "/next");
+	assert_int_equal(web.connections, 3);
 }
 
 static bool
@@ -351,7 +414,7 @@ an_idle_connection_is_closed(void **state)
 	back_skip(21 * USEC_PER_SEC);
 	assert_true(back_run_until(web.loop, is_left_alone, NULL, SOON));
 	web_expect("/2", 200, "/2");
-	assert_int_equal(web.server.accepted, 2);
+	assert_int_equal(web.connections, 2);
 }
 
 /* ---- connections that end ---- */
@@ -408,7 +471,7 @@ what_changes_things_is_not_repeated(void **state)
 static void
 hang_up_after_the_first(const struct web_request *rq)
 {
-	if (rq->peer->number == 1 && rq->peer->stage++ == 0)
+	if (web.connections == 1 && rq->peer->stage++ == 0)
 		web_echo(rq);
 	else
 		liar_hang_up(rq->peer);
@@ -661,11 +724,13 @@ main(void)
 		WEB_TEST(a_method_that_has_a_body_says_so_without_one),
 		WEB_TEST(a_large_body_arrives),
 		WEB_TEST(the_pools_url_is_where_all_begins),
+		WEB_TEST(a_name_is_looked_up_anew),
 		WEB_TEST(secrets_are_not_shown),
 		WEB_TEST(the_environment_names_no_proxy),
 		WEB_TEST(wrong_questions_are_refused),
 		WEB_TEST(connections_are_kept),
 		WEB_TEST(there_are_max_connections_at_most),
+		WEB_TEST(a_place_that_goes_takes_a_connection_along),
 		WEB_TEST(an_idle_connection_is_closed),
 		WEB_TEST(what_changes_things_is_not_repeated),
 		WEB_TEST(what_may_be_repeated_is_so_once),

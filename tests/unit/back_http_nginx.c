@@ -264,15 +264,16 @@ a_connection_that_tls_has_closed_is_not_used(void **state)
 
 /* ---- HTTP/2 ---- */
 
+/* Kept as others are, one request at a time. */
 static void
-many_requests_share_a_connection(void **state)
+http2_is_spoken_where_it_can_be(void **state)
 {
-	enum { AT_ONCE = 16 };
+	enum { AT_ONCE = 16, MAX = 4 };
 	struct ask a[AT_ONCE];
-	unsigned connection, most = 0;
+	unsigned most = 0;
 
 	(void)state;
-	open_pool("https", "localhost", port_tls, AT_ONCE, trust());
+	open_pool("https", "localhost", port_tls, MAX, trust());
 	for (int i = 0; i < AT_ONCE; i++) {
 		web_ask(&a[i], i % 2 == 0 ? "GET" : "POST", "/");
 		web_start(&a[i]);
@@ -284,21 +285,19 @@ many_requests_share_a_connection(void **state)
 		s = said_in(&a[i]);
 		assert_string_equal(s.version, "HTTP/2.0");
 		assert_string_equal(s.method, i % 2 == 0 ? "GET" : "POST");
-		connection = i == 0 ? s.connection : connection;
-		assert_int_equal(s.connection, connection);
 		most = s.requests > most ? s.requests : most;
 		ask_fini(&a[i]);
 	}
-	assert_int_equal(most, AT_ONCE);
+	assert_true(most >= AT_ONCE / MAX);
 }
 
 /* nginx ends a connection after a hundred requests; with many under way all the time, none is lost. */
 static void
 requests_go_on_when_a_connection_ends(void **state)
 {
-	enum { AT_ONCE = 10, ROUNDS = 50 };
+	enum { AT_ONCE = 3, ROUNDS = 150 };
 	struct ask a[AT_ONCE];
-	unsigned last = 0, connections = 0;
+	unsigned ended = 0;
 
 	(void)state;
 	open_pool("https", "localhost", port_tls, AT_ONCE, trust());
@@ -312,12 +311,11 @@ requests_go_on_when_a_connection_ends(void **state)
 
 			web_await(&a[i]);
 			s = said_in(&a[i]);
-			connections += s.connection != last;
-			last = s.connection;
+			ended += s.requests == 100;
 			ask_fini(&a[i]);
 		}
 	}
-	assert_true(connections >= 5 && connections < 60);
+	assert_true(ended >= 1);
 }
 
 /* One that is given up does not take the others with it. */
@@ -340,10 +338,10 @@ one_of_many_may_be_given_up(void **state)
 	assert_int_equal(stays.call.http->body.len, 100000);
 	ask_fini(&gone);
 	ask_fini(&stays);
-	assert_int_equal(ask_once("GET").requests, 4);
+	assert_string_equal(ask_once("GET").version, "HTTP/2.0");
 }
 
-/* A stream has a connection of its own, so that one which is not read holds up nobody. */
+/* Some connections in HTTP/1.1 and some in HTTP/2: each answer goes to who has asked. */
 static void
 a_stream_is_apart(void **state)
 {
@@ -352,10 +350,10 @@ a_stream_is_apart(void **state)
 
 	(void)state;
 	open_pool("https", "localhost", port_tls, 2, trust());
-	s = ask_once("GET");
 	reading_start(&r, "/big");
 	r.stop_at = 1;
 	assert_true(back_run_until(web.loop, reading_is_open, &r, SOON));
+	s = ask_once("GET");
 	for (unsigned i = 0; i < 5; i++) {
 		struct said t = ask_once("GET");
 
@@ -393,7 +391,7 @@ main(void)
 		WEB_TEST(certificates_are_checked),
 		WEB_TEST(b61_other_trust_is_another_connection),
 		WEB_TEST(a_connection_that_tls_has_closed_is_not_used),
-		WEB_TEST(many_requests_share_a_connection),
+		WEB_TEST(http2_is_spoken_where_it_can_be),
 		WEB_TEST(requests_go_on_when_a_connection_ends),
 		WEB_TEST(one_of_many_may_be_given_up),
 		WEB_TEST(a_stream_is_apart),

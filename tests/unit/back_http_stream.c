@@ -186,7 +186,7 @@ a_stream_is_read_to_its_end(void **state)
 	/* The connection is free again, and kept. */
 	web.answer = web_echo;
 	web_expect("/next", 200, "/next");
-	assert_int_equal(web.server.accepted, 1);
+	assert_int_equal(web.connections, 1);
 }
 
 /* Who does not read holds the server up, and not this process's memory; for as long as he likes. */

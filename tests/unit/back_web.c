@@ -55,6 +55,8 @@ web_hear(struct liar_peer *p)
 		memcpy(rq->body, end + 4, rq->body_len < sizeof rq->body ? rq->body_len : sizeof rq->body - 1);
 		buf_consume(&p->in, head + rq->body_len);
 		web.requests++;
+		web.connections += !p->flag;
+		p->flag = true;
 		web.answer(rq);
 	}
 }

@@ -41,6 +41,7 @@ struct web {
 	struct liar server;
 	unsigned port;
 	unsigned requests;		/* got so far, whole */
+	unsigned connections;		/* on which some came */
 	struct web_request last;
 	void (*answer)(const struct web_request *rq);
 };

@@ -8,6 +8,7 @@ import signal
 import socket
 import socketserver
 import subprocess
+import threading
 import time
 import urllib.parse
 
@@ -161,19 +162,35 @@ class Postgres:
 
 
 class Answering(http.server.BaseHTTPRequestHandler):
-    """GET /wait?ms=N: says so after N ms.  GET /big?n=N: N bytes that show a hole or a shift."""
+    """GET /wait?ms=N: says so after N ms.  GET /big?n=N: N bytes that show a hole or a shift.  GET /most: the most connections there were at a /wait."""
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    lock = threading.Lock()
+    there = most = 0        # connections
+
+    def setup(self):
+        super().setup()
+        with Answering.lock:
+            Answering.there += 1
+
+    def finish(self):
+        with Answering.lock:
+            Answering.there -= 1
+        super().finish()
 
     def do_GET(self):
         where = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(where.query))
         if where.path == "/wait":
+            with Answering.lock:
+                Answering.most = max(Answering.most, Answering.there)
             time.sleep(int(query["ms"]) / 1000)
             self.say(200, f"waited {query['ms']} ms".encode())
         elif where.path == "/big":
             size = int(query["n"])
             self.say(200, (b"0123456789abcdef" * (size // 16 + 1))[:size])
+        elif where.path == "/most":
+            self.say(200, str(Answering.most).encode())
         else:
             self.say(404, b"no such thing")
 

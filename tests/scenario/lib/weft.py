@@ -38,6 +38,11 @@ status = "/app/weft"
 pool "service" { url = "http://localhost:@SERVICE@"  max = 200 }
 """
 
+# Of which it takes few connections, from workers that have to share them.
+FEW = BASIC.replace("workers = 1", "workers = 3") + """\
+pool "service" { url = "http://localhost:@SERVICE@"  max = 5  queue_timeout = "5s" }
+"""
+
 
 class Weft:
     def __init__(self, place, text=BASIC, file="weft.conf", launcher=(), **words):

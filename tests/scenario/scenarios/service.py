@@ -5,23 +5,25 @@ from lib.backends import Service
 from lib.fronts import Nginx
 from lib.place import Failure, check, wait_until
 from lib.suite import Stage, scenario
-from lib.weft import PROBE, SERVICE, Weft
+from lib.weft import FEW, PROBE, SERVICE, Weft
 from scenarios.examples import AFTER, OVERLAPPED, OWN, fetch_at
 from scenarios.faults import check_backend_dies
 from scenarios.load import AT_ONCE, BOUND, WAIT
 
 LARGE = 20000000
+FEW_MAX = 5
 
 
 class Serving(Stage):
     """weft with a pool of an HTTP service, behind nginx."""
+    conf = SERVICE
 
     def open(self):
         self.service = Service()
         if not Nginx.is_there():
             raise Failure("no nginx here")
         self.service.start()
-        self.weft = Weft(self.place, SERVICE, SERVICE=self.service.port).start()
+        self.weft = Weft(self.place, self.conf, SERVICE=self.service.port).start()
         self.front = Nginx(self.place).start()
         wait_until(lambda: self.get("op=http&ms=0").is_ok, "the service answers through weft", 15, 0.05)
 
@@ -78,3 +80,20 @@ def a_long_answer_is_passed_on(stage):
     check(answer.is_ok, f"it is answered {answer.status} {answer.error}")
     check(answer.body == (b"0123456789abcdef" * (LARGE // 16 + 1))[:LARGE], f"{len(answer.body)} bytes came, not as they were")
 
+
+class Sharing(Serving):
+    """The same with three workers, which share five connections."""
+    conf = FEW
+
+
+@scenario(Sharing, limit=60)
+def the_service_sees_max_connections_at_most(stage):
+    """Also when a worker has had them and another one needs them."""
+    for _ in range(8):
+        for at_once in (1, 7, 30):
+            answers = stage.front.fetch_all([f"{PROBE}?op=http&ms=5"] * at_once)
+            bad = [answer for answer in answers if not answer.is_ok]
+            check(not bad, f"{len(bad)} of {at_once} failed, such as {bad[:1]}")
+    most = int(http.fetch(stage.service.port, "/most").body)
+    print(f"# max is {FEW_MAX}: the service has seen {most}")
+    check(most <= FEW_MAX, f"max is {FEW_MAX}, and the service has seen {most} at once")
