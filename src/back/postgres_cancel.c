@@ -11,7 +11,9 @@
  * of the replies, so it hands the connection to nobody.  If that
  * takes longer than POSTGRES_DRAIN the connection is closed.
  *
- * PQcancel connects and waits, hence the thread; its struct outlives the connection.
+ * PQcancel connects and waits, hence the thread; its struct outlives the connection.  It has no
+ * deadline: of a server that hangs it waits for ever, so there are never so many that no thread
+ * is left for others, and nobody's end waits for it.
  */
 #include "back/postgres.h"
 
@@ -20,6 +22,10 @@
 #include "back/pool.h"
 #include "base/log.h"
 #include "loop/thread.h"
+
+enum { POSTGRES_CANCELS = 32 };		/* on threads at once, of the process */
+
+static unsigned postgres_cancels;
 
 struct postgres_cancel {
 	struct thread_job job;
@@ -45,12 +51,20 @@ postgres_cancel_run(void *arg)
 	k->sent = PQcancel(k->how, k->error, sizeof k->error);
 }
 
+/* The loop has ended meanwhile. */
+static void
+postgres_cancel_left(void *arg)
+{
+	postgres_cancel_free(arg);
+}
+
 static void
 postgres_cancel_done(void *arg)
 {
 	struct postgres_cancel *k = arg;
 	struct postgres *d = k->d;
 
+	postgres_cancels--;
 	if (!k->sent)
 		log_warn("cancel failed text=%s", k->error);
 	postgres_cancel_free(k);
@@ -65,7 +79,7 @@ static void
 postgres_cancel_start(struct postgres *d)
 {
 	struct threads *t = loop_threads(d->loop);
-	struct postgres_cancel *k = calloc(1, sizeof *k);
+	struct postgres_cancel *k = postgres_cancels < POSTGRES_CANCELS ? calloc(1, sizeof *k) : NULL;
 
 	d->cancel_seq = TAILQ_FIRST(&d->sent)->seq;
 	/* It must not overtake what it is for. */
@@ -74,12 +88,13 @@ postgres_cancel_start(struct postgres *d)
 	if (k == NULL)
 		return;
 	k->d = d;
-	k->job = (struct thread_job){ .fn = postgres_cancel_run, .done = postgres_cancel_done, .arg = k };
+	k->job = (struct thread_job){ .fn = postgres_cancel_run, .done = postgres_cancel_done, .left = postgres_cancel_left, .arg = k };
 	k->how = PQgetCancel(d->pg);
 	if (k->how == NULL || t == NULL || threads_submit(t, &k->job) != WEFT_OK) {
 		postgres_cancel_free(k);
 		return;
 	}
+	postgres_cancels++;
 	d->cancel = k;
 }
 
@@ -165,6 +180,8 @@ postgres_cancel_detach(struct postgres *d)
 	if (k == NULL)
 		return;
 	k->d = NULL;
-	if (threads_recall(loop_threads(d->loop), &k->job))
-		postgres_cancel_free(k);
+	if (!threads_recall(loop_threads(d->loop), &k->job))
+		return;
+	postgres_cancels--;
+	postgres_cancel_free(k);
 }
