@@ -123,7 +123,7 @@ def a_long_statement_survives_a_reload(stage):
 @scenario(Back)
 def connections_end_when_they_are_idle_or_old(stage):
     seen = Seen(stage)
-    weft = stage.serve('pool "db" { url = "@POSTGRES@"  max = 6  min = 2  idle_timeout = "600ms"  max_lifetime = "3s" }')
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 6  min = 2  idle_timeout = "600ms"  max_lifetime = "3s" }')
     stage.answers(ROW)
     check_all(ask(weft, "op=wait&ms=300", k=6, n=6), 200, "six at once")
     check(len(seen.pids()) == 6, f"{len(seen.pids())} connections for six")
@@ -140,7 +140,7 @@ def connections_end_when_they_are_idle_or_old(stage):
 def a_restart_that_nobody_saw_fails_no_request(stage):
     """Both back ends are restarted while nobody asks: who asks then is answered."""
     stage.redis.ask("SET", "scenario", "shuttle")
-    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 4  min = 2 }\npool "db" { url = "@POSTGRES@"  max = 8  min = 4 }')
+    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 4  min = 2 }\npool "db" { url = "@DB@"  max = 8  min = 4 }')
     stage.answers(ROW, GET)
     for _ in range(stage.much(2, 10)):
         stage.wait_idle()
@@ -229,7 +229,7 @@ def set_read_only(stage, value):
 def a_database_that_turns_read_only_is_left(stage):
     """The write is refused, once; reads go on; and all connections are others afterwards."""
     stage.postgres.query("CREATE TABLE IF NOT EXISTS ledger (token bigint NOT NULL); TRUNCATE ledger")
-    weft = stage.serve('pool "db" { url = "@POSTGRES@"  max = 6  min = 6  backoff = "1s" }')
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 6  min = 6  backoff = "1s" }')
     stage.answers(ROW)
     seen = Seen(stage)
     wait_until(lambda: stage.pool("db")["open"] == 6, "the pool is full", 5 * stage.relax)
@@ -259,7 +259,7 @@ def a_database_that_turns_read_only_is_left(stage):
 
 @scenario(Back)
 def only_what_is_idempotent_is_sent_again(stage):
-    weft = stage.serve('pool "db" { url = "@POSTGRES@"  max = 4  min = 4 }')
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 4  min = 4 }')
     stage.answers(ROW)
     for op, code in (("wait", 503), ("again", 200)):
         found = []
