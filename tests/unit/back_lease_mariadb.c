@@ -348,6 +348,495 @@ nothing_is_left_behind(void **state)
 	with_pool(maria.url, 1, 1, trails_body);
 }
 
+/* A reset leaves the role, and where the URL names no database it leaves that which was chosen. */
+static void
+role_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+
+	kit_lend(k, &l);
+	kit_lease_do(&l, "/* a */ SET ROLE somebody");
+	kit_lease_says(&l, "SELECT CURRENT_ROLE()", "somebody");
+	kit_give(&l);
+	trails_say(k, NULL, "SELECT CURRENT_ROLE()", NULL);
+}
+
+static void
+database_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+
+	kit_lend(k, &l);
+	kit_lease_do(&l, "USE information_schema");
+	kit_give(&l);
+	trails_say(k, NULL, "SELECT DATABASE()", NULL);
+}
+
+static void
+what_no_reset_undoes_costs_the_connection(void **state)
+{
+	char url[200];
+
+	(void)state;
+	with_pool(maria.url, 1, 2, role_body);
+	snprintf(url, sizeof url, "mariadb://weft:se%%2fcret@?socket=%s", maria.socket);
+	with_pool(url, 1, 2, database_body);
+}
+
+static unsigned
+prepared_count(void)
+{
+	return (unsigned)atoi(maria_admin("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Prepared_stmt_count'"));
+}
+
+/* What passes with the transaction does not cost the prepared statements. */
+static void
+passing_body(void *arg)
+{
+	static const char *const passing[] = {
+		"BEGIN", "SAVEPOINT a", "UPDATE account SET amount = 50 WHERE id = 3", "ROLLBACK TO SAVEPOINT a", "RELEASE SAVEPOINT a",
+		"COMMIT AND CHAIN", "COMMIT", "START TRANSACTION READ ONLY", "ROLLBACK", "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+	};
+	struct kit *k = arg;
+	struct kit_lease l;
+
+	kit_do(k, "SELECT 1");
+	assert_int_equal(prepared_count(), 1);
+	kit_lend(k, &l);
+	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+		kit_lease_do(&l, passing[i]);
+	kit_lease_says(&l, "SELECT amount FROM account WHERE id = 3", "100");
+	kit_give(&l);
+	kit_do(k, "SELECT 1");
+	assert_int_equal(prepared_count(), 3);
+	kit_lend(k, &l);
+	kit_lease_do(&l, "SET max_statement_time = 77");
+	for (int i = 0; i < 3; i++)
+		kit_lease_do(&l, "SELECT 'not kept'");
+	assert_int_equal(prepared_count(), 3);
+	kit_give(&l);
+	kit_do(k, "SELECT 1");
+	assert_int_equal(prepared_count(), 1);
+}
+
+static void
+prepared_statements_are_kept_where_they_can_be(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 1, 1, passing_body);
+}
+
+/* A temporary table hides another of its name from its borrower, and from nobody else; another database has other tables. */
+static void
+hidden_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+
+	kit_says(k, "SELECT COUNT(*) FROM account", "10");
+	kit_lend(k, &l);
+	kit_lease_do(&l, "CREATE TEMPORARY TABLE account (a int)");
+	kit_lease_says(&l, "SELECT COUNT(*) FROM account", "0");
+	kit_give(&l);
+	kit_says(k, "SELECT COUNT(*) FROM account", "10");
+	kit_lend(k, &l);
+	kit_lease_do(&l, "USE information_schema");
+	kit_lease_fails(&l, "SELECT COUNT(*) FROM account", WEFT_REFUSED, "1109");
+	kit_give(&l);
+	kit_says(k, "SELECT COUNT(*) FROM account", "10");
+}
+
+static void
+names_mean_what_they_mean_to_the_borrower(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 1, 1, hidden_body);
+}
+
+/* What is refused where a connection is shared, after a borrower has sent the same too; and what does not come back from a function. */
+static void
+shared_body(void *arg)
+{
+	static const char *const bad[] = { "SET max_statement_time = 77", "BEGIN", "COMMIT", "SAVEPOINT a", "ROLLBACK TO a",
+		"LOCK TABLES account READ", "USE weft", "HANDLER account OPEN", "CREATE TEMPORARY TABLE account (a int)", "XA START 'mine'" };
+	struct kit *k = arg;
+	struct kit_lease l;
+	struct kit_ask a;
+
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+			kit_fails(k, bad[i], WEFT_INVALID, "");
+		kit_ask(k, &a, "SET max_statement_time = 77");
+		assert_non_null(strstr(a.fault.text, "weft_lend"));
+		kit_end(&a);
+		kit_lend(k, &l);
+		for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+			kit_lease_ask(&l, &a, bad[i]);
+			assert_int_not_equal(a.call.rc, WEFT_INVALID);
+			kit_end(&a);
+		}
+		kit_lease_fails(&l, "PREPARE a FROM 'SELECT 1'", WEFT_REFUSED, "1295");
+		kit_give(&l);
+	}
+	/* Nor does anything stay that a procedure or a function has done, also where it fails. */
+	kit_fails(k, "CALL begins_and_fails()", WEFT_REFUSED, "1146");
+	kit_says(k, "SELECT @@in_transaction + @@max_statement_time + SUM(amount) FROM account", "1000.000000");
+	kit_says(k, "SELECT sets()", "1");
+	kit_says(k, "SELECT @@max_statement_time", "0.000000");
+}
+
+static void
+shared_ones_are_not_changed(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 1, 1, shared_body);
+}
+
+/* ---- given back in the middle ---- */
+
+/* Returns how long another waits for a row once a borrower has given its connection back. */
+static usec
+row_wait(struct kit *k)
+{
+	struct kit_lease l;
+	struct kit_ask a;
+	usec given;
+
+	kit_lend(k, &l);
+	kit_lease_do(&l, "BEGIN");
+	kit_lease_do(&l, "UPDATE account SET amount = 0 WHERE id = 4");
+	kit_start(k, &a, "UPDATE account SET amount = amount + 1 WHERE id = 4", NULL, 0);
+	assert_int_equal(fiber_sleep(50 * USEC_PER_MSEC), WEFT_OK);
+	assert_int_equal(a.call.state, CALL_SENT);
+	given = clock_now();
+	kit_give(&l);
+	assert_int_equal(call_wait(&a.call, KIT_SOON), WEFT_OK);
+	kit_end(&a);
+	return clock_now() - given;
+}
+
+/* The shortest of a few: the machine may do something else. */
+static void
+row_body(void *arg)
+{
+	struct kit *k = arg;
+	usec least = CLOCK_NEVER;
+
+	kit_do(k, "SELECT 1");
+	for (int i = 0; i < 5; i++)
+		least = clock_min(least, row_wait(k));
+	assert_true(least < 100 * USEC_PER_MSEC);
+	kit_says(k, "SELECT amount FROM account WHERE id = 4", "105");
+	kit_do(k, "UPDATE account SET amount = 100");
+}
+
+static void
+a_row_is_free_at_once(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 2, 2, row_body);
+}
+
+static void
+cancelled_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+	struct kit_ask a;
+	unsigned long id;
+	usec began;
+
+	for (int round = 0; round < 3; round++) {
+		kit_lend(k, &l);
+		id = id_of(&l);
+		kit_lease_do(&l, "BEGIN");
+		kit_lease_do(&l, round == 1 ? "SET max_statement_time = 77" : "UPDATE account SET amount = 0 WHERE id = 4");
+		kit_lease_start(&l, &a, "SELECT SLEEP(10)");
+		assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
+		kit_end(&a);
+		/* Given back at once, or when the cancel is over. */
+		if (round == 2)
+			assert_int_equal(fiber_sleep(300 * USEC_PER_MSEC), WEFT_OK);
+		began = clock_now();
+		kit_give(&l);
+		kit_says(k, "SELECT amount FROM account WHERE id = 4", "100");
+		kit_says(k, "SELECT @@max_statement_time", "0.000000");
+		assert_true(clock_now() - began < USEC_PER_SEC);
+		kit_lend(k, &l);
+		assert_int_equal(id_of(&l), id);
+		kit_give(&l);
+	}
+}
+
+static void
+what_is_abandoned_is_cancelled_and_rolled_back(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 1, 1, cancelled_body);
+}
+
+/* From before a statement's end to behind it; a cancel that is late hits neither the washing nor who comes next. */
+static void
+late_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+	struct kit_ask a;
+	unsigned timeouts = 0;
+
+	for (int round = 0; round < 150; round++) {
+		kit_lend(k, &l);
+		kit_lease_do(&l, "BEGIN");
+		kit_lease_do(&l, "UPDATE account SET amount = 0 WHERE id = 4");
+		kit_lease_start(&l, &a, round % 3 == 0 ? "SELECT SLEEP(0.004) FROM nowhere" : "SELECT SLEEP(0.004)");
+		timeouts += call_wait(&a.call, clock_now() + round % 50 * 120) == WEFT_TIMEOUT;
+		kit_end(&a);
+		kit_give(&l);
+		kit_ask(k, &a, "SELECT SLEEP(0.001), SUM(amount) FROM account");
+		kit_assert_row(&a, "0", "1000");
+		kit_end(&a);
+	}
+	assert_true(timeouts > 10);
+}
+
+static void
+a_late_cancel_hits_nobody(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 1, 1, late_body);
+}
+
+static void
+wake_body(void *arg)
+{
+	(void)arg;
+	assert_int_equal(fiber_sleep(1300 * USEC_PER_MSEC), WEFT_OK);
+	assert_int_equal(kill(maria.pid, SIGCONT), 0);
+}
+
+static void
+stubborn_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+
+	kit_lend(k, &l);
+	kit_lease_do(&l, "BEGIN");
+	kit_lease_do(&l, "UPDATE account SET amount = 0 WHERE id = 4");
+	assert_int_equal(kill(maria.pid, SIGSTOP), 0);
+	kit_spawn(wake_body, NULL);
+	kit_give(&l);
+	kit_says(k, "SELECT SUM(amount) FROM account", "1000");
+}
+
+static void
+what_cannot_be_cleaned_in_time_is_closed(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 1, 2, stubborn_body);
+}
+
+static void
+killed_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+	struct kit_ask a;
+	char sql[64];
+
+	kit_lend(k, &l);
+	snprintf(sql, sizeof sql, "KILL %lu", id_of(&l));
+	kit_lease_do(&l, "BEGIN");
+	kit_lease_do(&l, "UPDATE account SET amount = 0 WHERE id = 4");
+	kit_lease_start(&l, &a, "SELECT SLEEP(10)");
+	assert_int_equal(fiber_sleep(50 * USEC_PER_MSEC), WEFT_OK);
+	maria_admin(sql);
+	call_wait(&a.call, KIT_SOON);
+	kit_assert_fault(&a, WEFT_UNKNOWN, NULL);
+	kit_end(&a);
+	assert_false(lease_is_live(&l.lease));
+	for (int i = 0; i < 2; i++)
+		kit_lease_fails(&l, "UPDATE account SET amount = 1 WHERE id = 5", WEFT_NOT_SENT, NULL);
+	kit_lease_fails(&l, "COMMIT", WEFT_NOT_SENT, NULL);
+	kit_give(&l);
+	kit_says(k, "SELECT SUM(amount) FROM account", "1000");
+	/* A KILL QUERY ends a statement, and not the transaction. */
+	kit_lend(k, &l);
+	snprintf(sql, sizeof sql, "KILL QUERY %lu", id_of(&l));
+	kit_lease_do(&l, "BEGIN");
+	kit_lease_do(&l, "UPDATE account SET amount = 99 WHERE id = 4");
+	kit_lease_start(&l, &a, "UPDATE account SET amount = 1 WHERE SLEEP(10)");
+	assert_int_equal(fiber_sleep(50 * USEC_PER_MSEC), WEFT_OK);
+	maria_admin(sql);
+	call_wait(&a.call, KIT_SOON);
+	kit_assert_fault(&a, WEFT_REFUSED, "1317");
+	kit_end(&a);
+	assert_true(lease_in_transaction(&l.lease));
+	kit_lease_do(&l, "COMMIT");
+	kit_give(&l);
+	kit_says(k, "SELECT SUM(amount) FROM account", "999");
+	kit_do(k, "UPDATE account SET amount = 100");
+}
+
+static void
+a_connection_that_is_killed_takes_its_transaction_along(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 2, 0, killed_body);
+}
+
+/* One which asked for it has asked for it; but what a server that has become read-only says is the end of its connection. */
+static void
+read_only_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+
+	kit_lend(k, &l);
+	kit_lease_do(&l, "START TRANSACTION READ ONLY");
+	kit_lease_fails(&l, "UPDATE account SET amount = 0", WEFT_REFUSED, "1792");
+	assert_true(lease_in_transaction(&l.lease));
+	kit_lease_do(&l, "ROLLBACK");
+	kit_give(&l);
+	kit_lend(k, &l);
+	kit_lease_do(&l, "BEGIN");
+	maria_admin("SET GLOBAL read_only = 1");
+	kit_lease_fails(&l, "UPDATE account SET amount = 0", WEFT_REFUSED, "1290");
+	maria_admin("SET GLOBAL read_only = 0");
+	assert_true(lease_is_live(&l.lease));
+	kit_lease_do(&l, "ROLLBACK");
+	kit_give(&l);
+	kit_says(k, "SELECT SUM(amount) FROM account", "1000");
+}
+
+static void
+a_read_only_server_costs_its_connection(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 1, 2, read_only_body);
+}
+
+static void
+changed_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+	struct kit_ask a;
+
+	kit_do(k, "CREATE TABLE shape (a int)");
+	kit_do(k, "INSERT INTO shape VALUES (1)");
+	kit_says(k, "SELECT * FROM shape", "1");
+	kit_do(k, "ALTER TABLE shape ADD COLUMN b int DEFAULT 2");
+	kit_lend(k, &l);
+	kit_lease_do(&l, "BEGIN");
+	/* Not again: what it has read may be locked, or counted. */
+	kit_lease_fails(&l, "SELECT * FROM shape", WEFT_UNKNOWN, "");
+	kit_lease_do(&l, "COMMIT");
+	kit_lease_ask(&l, &a, "SELECT * FROM shape");
+	kit_assert_row(&a, "1", "2");
+	kit_end(&a);
+	kit_give(&l);
+	kit_do(k, "ALTER TABLE shape ADD COLUMN c int DEFAULT 3");
+	kit_lend(k, &l);
+	kit_lease_ask(&l, &a, "SELECT * FROM shape");
+	kit_assert_row(&a, "1", "2", "3");
+	kit_end(&a);
+	kit_give(&l);
+}
+
+static void
+preparations_are_mended_outside_of_transactions(void **state)
+{
+	(void)state;
+	with_pool(maria.url, 1, 1, changed_body);
+}
+
+static void
+close_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l[3];
+	struct kit_ask a;
+
+	for (int i = 0; i < 3; i++) {
+		kit_lend(k, &l[i]);
+		kit_lease_do(&l[i], "BEGIN");
+		kit_lease_do(&l[i], "SET max_statement_time = 77");
+	}
+	kit_lease_start(&l[0], &a, "SELECT SLEEP(10)");
+	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
+	kit_end(&a);
+	/* One is being cancelled, one reset, one lent. */
+	kit_give(&l[0]);
+	kit_give(&l[1]);
+	pool_close(&k->pool);
+	assert_false(lease_is_live(&l[2].lease));
+	kit_give(&l[2]);
+}
+
+static void
+a_pool_may_close_meanwhile(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	for (int round = 0; round < 5; round++) {
+		kit_open(&k, maria.url, 3);
+		kit_run(&k, close_body, &k);
+		loop_free(&k.loop);
+	}
+}
+
+/* ---- a proxy that loses what is said ---- */
+
+static void
+commit_lost_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+
+	for (enum cut_mode mode = CUT_DEAF; mode <= CUT_MUTE; mode++) {
+		kit_lend(k, &l);
+		kit_lease_do(&l, "BEGIN");
+		kit_lease_do(&l, mode == CUT_DEAF ? "UPDATE account SET amount = 1 WHERE id = 6" : "UPDATE account SET amount = 2 WHERE id = 7");
+		cut_set(mode);
+		kit_lease_fails(&l, "COMMIT", WEFT_UNKNOWN, NULL);
+		assert_false(lease_is_live(&l.lease));
+		cut_set(CUT_PASS);
+		kit_give(&l);
+	}
+	/* One was not done and one was, and neither a second time. */
+	kit_says(k, "SELECT amount FROM account WHERE id = 6", "100");
+	kit_says(k, "SELECT amount FROM account WHERE id = 7", "2");
+	/* What was lost before is told, and nothing is tried again. */
+	kit_lend(k, &l);
+	kit_lease_do(&l, "BEGIN");
+	kit_lease_do(&l, "UPDATE account SET amount = 3 WHERE id = 8");
+	cut_set(CUT_MUTE);
+	kit_lease_fails(&l, "UPDATE account SET amount = 3 WHERE id = 8", WEFT_UNKNOWN, NULL);
+	cut_set(CUT_PASS);
+	kit_lease_fails(&l, "UPDATE account SET amount = 3 WHERE id = 8", WEFT_NOT_SENT, NULL);
+	kit_lease_fails(&l, "COMMIT", WEFT_NOT_SENT, NULL);
+	kit_give(&l);
+	kit_says(k, "SELECT amount FROM account WHERE id = 8", "100");
+	kit_do(k, "UPDATE account SET amount = 100");
+}
+
+static void
+a_commit_whose_answer_is_lost_is_unknown(void **state)
+{
+	char from[108], url[200];
+
+	(void)state;
+	snprintf(from, sizeof from, "%s/cut", maria.dir);
+	snprintf(url, sizeof url, "mariadb://weft:se%%2fcret@/weft?socket=%s", from);
+	cut_start(from, maria.socket);
+	with_pool(url, 1, 0, commit_lost_body);
+	cut_stop();
+}
+
 int
 main(void)
 {
@@ -357,6 +846,19 @@ main(void)
 		cmocka_unit_test(a_statement_that_commits_ends_it_for_its_borrower_too),
 		cmocka_unit_test(two_hundred_share_five),
 		cmocka_unit_test(nothing_is_left_behind),
+		cmocka_unit_test(what_no_reset_undoes_costs_the_connection),
+		cmocka_unit_test(prepared_statements_are_kept_where_they_can_be),
+		cmocka_unit_test(names_mean_what_they_mean_to_the_borrower),
+		cmocka_unit_test(shared_ones_are_not_changed),
+		cmocka_unit_test(a_row_is_free_at_once),
+		cmocka_unit_test(what_is_abandoned_is_cancelled_and_rolled_back),
+		cmocka_unit_test(a_late_cancel_hits_nobody),
+		cmocka_unit_test(what_cannot_be_cleaned_in_time_is_closed),
+		cmocka_unit_test(a_connection_that_is_killed_takes_its_transaction_along),
+		cmocka_unit_test(a_read_only_server_costs_its_connection),
+		cmocka_unit_test(preparations_are_mended_outside_of_transactions),
+		cmocka_unit_test(a_pool_may_close_meanwhile),
+		cmocka_unit_test(a_commit_whose_answer_is_lost_is_unknown),
 	};
 
 	if (!maria_find())
