@@ -20,7 +20,11 @@
 #include <unistd.h>
 
 static struct {
-	_Atomic int *mode;
+	struct {
+		_Atomic int mode;
+		_Atomic unsigned count, hushed;		/* connections that have come; those up to here are hushed */
+	} *shared;
+	unsigned number;				/* of the one that this process is for */
 	char from[108], to[108];
 	pid_t pid;
 } cut;
@@ -49,8 +53,10 @@ cut_pass(int from, int to, enum cut_mode cuts)
 	char bytes[16384];
 	ssize_t n = read(from, bytes, sizeof bytes);
 
-	if (n <= 0 || atomic_load(cut.mode) == (int)cuts)
+	if (n <= 0 || atomic_load(&cut.shared->mode) == (int)cuts)
 		return false;
+	if (cut.number <= atomic_load(&cut.shared->hushed))
+		return true;
 	return write(to, bytes, (size_t)n) == n;
 }
 
@@ -80,6 +86,7 @@ cut_run(int fd)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_IGN);
 	while ((client = accept(fd, NULL, NULL)) >= 0) {
+		cut.number = atomic_fetch_add(&cut.shared->count, 1) + 1;
 		if (fork() == 0)
 			cut_serve(client);
 		close(client);
@@ -93,8 +100,8 @@ cut_start(const char *from, const char *to)
 	struct sockaddr_un un;
 	int fd = cut_socket(from, &un);
 
-	cut.mode = mmap(NULL, sizeof *cut.mode, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(cut.mode, MAP_FAILED);
+	cut.shared = mmap(NULL, sizeof *cut.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(cut.shared, MAP_FAILED);
 	snprintf(cut.from, sizeof cut.from, "%s", from);
 	snprintf(cut.to, sizeof cut.to, "%s", to);
 	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
@@ -111,11 +118,17 @@ cut_stop(void)
 	kill(cut.pid, SIGKILL);
 	waitpid(cut.pid, NULL, 0);
 	unlink(cut.from);
-	munmap(cut.mode, sizeof *cut.mode);
+	munmap(cut.shared, sizeof *cut.shared);
 }
 
 void
 cut_set(enum cut_mode mode)
 {
-	atomic_store(cut.mode, (int)mode);
+	atomic_store(&cut.shared->mode, (int)mode);
+}
+
+void
+cut_hush(void)
+{
+	atomic_store(&cut.shared->hushed, atomic_load(&cut.shared->count));
 }

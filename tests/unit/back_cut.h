@@ -17,4 +17,7 @@ void cut_stop(void);
 /* For all connections, from now on. */
 void cut_set(enum cut_mode mode);
 
+/* What there is of connections now stays open and says nothing any more, in either direction. */
+void cut_hush(void);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "back_cut.h"
 #include "back_maria.h"
 
 static void
@@ -752,6 +753,10 @@ read_only_body(void *arg)
 	struct kit_ask a;
 	char before[24];
 
+	kit_start(k, &a, "SELECT SLEEP(0.05)", NULL, 0);
+	kit_do(k, "SELECT 1");
+	call_wait(&a.call, KIT_SOON);
+	kit_end(&a);
 	kit_ask(k, &a, "SELECT CONNECTION_ID()");
 	snprintf(before, sizeof before, "%s", rows_cell(a.call.rows, 0, 0).at);
 	kit_end(&a);
@@ -763,13 +768,16 @@ read_only_body(void *arg)
 	assert_int_equal(a.call.rc, WEFT_OK);
 	assert_string_not_equal(rows_cell(a.call.rows, 0, 0).at, before);
 	kit_end(&a);
+	/* What was idle has gone too. */
+	assert_int_equal(kit_stat(k).failovers, 1);
+	assert_string_equal(maria_admin("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'weft'"), "1");
 }
 
 static void
 a_read_only_server_is_left(void **state)
 {
 	(void)state;
-	run_with(maria.url, 1, read_only_body, 2);
+	run_with(maria.url, 2, read_only_body, 3);
 	maria_admin("SET GLOBAL read_only = 0");
 }
 
@@ -808,6 +816,47 @@ it_goes_on_after_a_crash_of_the_server(void **state)
 {
 	(void)state;
 	run_with(maria.url, 2, crash_body, 0);
+}
+
+/* ---- signs of life ---- */
+
+#define RESTED (30 * USEC_PER_MSEC)
+
+/* Asked for before a call that comes after a rest, and only then; where none comes, the call has not noticed. */
+static void
+rested_body(void *arg)
+{
+	struct kit *k = arg;
+
+	for (int i = 0; i < 3; i++) {
+		kit_do(k, "SELECT 1");
+		kit_do(k, "SELECT 1");
+		assert_int_equal(kit_stat(k).checks, i);
+		assert_int_equal(fiber_sleep(2 * RESTED), WEFT_OK);
+	}
+	assert_int_equal(kit_stat(k).connects, 1);
+	cut_hush();
+	kit_do(k, "SELECT 1");
+	assert_int_equal(kit_stat(k).checks, 3);
+	assert_int_equal(kit_stat(k).checks_failed, 1);
+	assert_int_equal(kit_stat(k).connects, 2);
+	assert_int_equal(kit_stat(k).failed, 0);
+}
+
+static void
+a_rested_connection_is_asked_for_a_sign_of_life(void **state)
+{
+	char from[108], url[200];
+	struct kit k;
+
+	(void)state;
+	snprintf(from, sizeof from, "%s/cut", maria.dir);
+	snprintf(url, sizeof url, "mariadb://weft:se%%2fcret@/weft?socket=%s", from);
+	cut_start(from, maria.socket);
+	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 1, .check_after = RESTED });
+	kit_run(&k, rested_body, &k);
+	kit_close(&k);
+	cut_stop();
 }
 
 /* ---- connecting ---- */
@@ -903,12 +952,7 @@ a_pool_may_close_while_connecting(void **state)
 
 	(void)state;
 	for (int turns = 0; turns < 8; turns++) {
-		struct pool_conf conf = { .name = "db", .url = turns % 2 ? maria.url : maria.tcp_url, .max = 4, .min = 4 };
-		char error[128];
-
-		k.loop = loop_new(NULL);
-		k.pool = pool_open(k.loop, &conf, error, sizeof error);
-		assert_non_null(k.pool);
+		kit_open_with(&k, (struct pool_conf){ .url = turns % 2 ? maria.url : maria.tcp_url, .max = 4, .min = 4 });
 		for (int i = 0; i < turns; i++)
 			loop_turn(k.loop, USEC_PER_MSEC);
 		kit_close(&k);
@@ -959,6 +1003,7 @@ main(void)
 		cmocka_unit_test(a_statement_that_goes_on_loses_its_connection),
 		cmocka_unit_test(a_killed_connection_is_replaced),
 		cmocka_unit_test(a_read_only_server_is_left),
+		cmocka_unit_test(a_rested_connection_is_asked_for_a_sign_of_life),
 		cmocka_unit_test(a_host_name_is_looked_up),
 		cmocka_unit_test(it_speaks_tls_and_knows_whom_it_speaks_to),
 		cmocka_unit_test(what_cannot_be_reached_is_down_and_tells_no_password),

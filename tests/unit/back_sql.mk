@@ -9,7 +9,7 @@ tests_unit_back_rows_LDADD = $(UNIT_BACK)
 if HAVE_POSTGRES
 check_PROGRAMS += tests/unit/back_postgres
 TESTS += tests/unit/back_postgres
-tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER)
+tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)
 tests_unit_back_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_lease_postgres
@@ -26,7 +26,7 @@ endif
 if HAVE_MARIADB
 check_PROGRAMS += tests/unit/back_mariadb
 TESTS += tests/unit/back_mariadb
-tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h $(BACK_MARIA)
+tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
 tests_unit_back_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
 tests_unit_back_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
 check_PROGRAMS += tests/unit/back_lease_mariadb
