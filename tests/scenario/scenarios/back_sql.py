@@ -109,61 +109,6 @@ def a_late_cancel_on_a_borrowed_connection_hits_nobody_else(stage):
     check_late_cancels(stage, "held")
 
 
-# ---- too few connections ----
-
-@scenario(Back, limit=60)
-def a_pool_that_is_used_up_has_a_queue(stage):
-    """First come, first served; who waits for too long is told so, and other pools do not notice."""
-    weft = stage.serve('pool "db" { url = "@DB@"  max = 1  min = 1  queue_timeout = "1s" }\n'
-                       'pool "other" { url = "@DB@"  max = 2  min = 2 }')
-    stage.answers(ROW, ROW + "&pool=other")
-    with fcgi.Connection(weft.socket) as first, fcgi.Connection(weft.socket) as second:
-        first.send(fcgi.request(1, f"{PROBE}?op=wait&ms=400"))
-        time.sleep(0.1)
-        waiters = ask(weft, "op=wait&ms=5", n=20, k=20, r=300)
-        check(first.gather([1])[1].code == 200, "the first is not answered")
-        check_all(waiters, 200, "who waited")
-        order = [result.number for result in sorted(waiters, key=lambda result: result.began + result.took)]
-        check(order == sorted(order), f"they were served in the order {order}")
-
-        first.send(fcgi.request(1, f"{PROBE}?op=wait&ms=1600"))
-        time.sleep(0.05)
-        began = time.monotonic()
-        second.send(fcgi.request(1, f"{PROBE}?op=wait&ms=1"))
-        others = ask(weft, ROW + "&pool=other", n=100)
-        told = second.gather([1])[1]
-        took = told.ended_at - began
-        check(first.gather([1])[1].code == 200, "the first is not answered")
-    check(told.code == 503 and b"db: too busy" in told.body, f"it is told {told.code} {told.body!r}")
-    print(f"# told after {ms(took)} that no connection came free; another pool answered within {ms(percentile(others, 0.99))}")
-    check(1.0 <= took < 1.0 + 0.05 * stage.relax, f"it was told after {ms(took)}")
-    check_all(others, 200, "another pool")
-    check(percentile(others, 0.9) < 0.02 * stage.relax, "another pool had to wait")
-
-
-FOUR = 'pool "db" { url = "@URL@"  max = 10  min = 4  queue_timeout = "20s" }'
-
-
-@scenario(Back, limit=60)
-def the_database_never_sees_one_connection_too_many(stage):
-    """Ten for four workers, 500 requests at once: an eleventh would be refused by name."""
-    stage.postgres.query("DROP ROLE IF EXISTS ten; CREATE ROLE ten LOGIN CONNECTION LIMIT 10; GRANT SELECT ON world TO ten")
-    proxy, url = stage.postgres_proxy(user="ten")
-    before = stage.postgres.process.log_text().count("too many connections for role")
-    weft = stage.serve(FOUR.replace("@URL@", url), workers=4)
-    stage.answers(ROW)
-    results = Askers(weft, "op=wait&ms=10", "sleepers", k=250, n=stage.much(1500, 20000))
-    quick = [result for _ in range(stage.long(1, 10)) for result in ask(weft, "op=sql&id=%n", k=250, n=stage.much(4000, ROWS))]
-    slow = results.wait()
-    stats = proxy.stats()
-    print(f"# at most {stats.peak} connections, {stats.ever} in all; {tally(slow)} slow and {tally(quick)} quick answers")
-    check_all(slow + quick, 200, "all of them")
-    for result in quick:
-        check(result.text == f"{result.number} {result.number * 7 % 10007}", f"a foreign row: {result}")
-    check(stats.peak <= 10, f"it saw {stats.peak} connections")
-    check(stage.postgres.process.log_text().count("too many connections for role") == before, "it refused some")
-
-
 # ---- the database hangs ----
 
 HUNG = """\
@@ -228,31 +173,6 @@ for database in ("postgres", "mariadb"):
 # ---- the database goes ----
 
 LEDGER = 'pool "db" { url = "@URL@"  max = 20  min = 20 }'
-
-
-OURS = "FROM pg_stat_activity WHERE application_name = 'weft'"
-
-
-@scenario(Back)
-def connections_that_die_idle_are_replaced(stage):
-    """Nobody is told of it, not even who asks before anybody has noticed; and be they old or new."""
-    weft = stage.serve('pool "db" { url = "@DB@"  max = 8  min = 8 }')
-    stage.answers(ROW)
-    pid = weft.worker()
-    for age in (0, 1.2, 0):
-        wait_until(lambda: stage.pool("db")["open"] == 8, "the pool is full", 5 * stage.relax)
-        time.sleep(age)
-        # It finds all of that at once when it wakes up: eight ends, and a hundred requests.
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            stage.postgres.query(f"SELECT count(pg_terminate_backend(pid)) {OURS}")
-            wait_until(lambda: stage.postgres.query(f"SELECT count(*) {OURS}") == "0", "they are gone", 5 * stage.relax)
-            users = Askers(weft, ROW, "users", n=100, k=100)
-            time.sleep(0.1)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        check_all(users.wait(), 200, "who asks then")
-    stage.wait_idle()
 
 
 def check_ledger_over(stage, event, proxy=None, how=INSERT):

@@ -182,40 +182,6 @@ def connections_that_died_in_silence_are_found_before_use(stage):
         check(stage.pool(pool)["checks"] > found["checks"], f"{stage.pool(pool)}")
 
 
-# ---- the breaker ----
-
-@scenario(Back, limit=60)
-def without_redis_it_fails_at_once_and_tries_alone(stage):
-    stage.redis.ask("SET", "scenario", "shuttle")
-    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 8  min = 4 }')
-    stage.answers(GET)
-    stage.redis.kill()
-    wait_until(lambda: weft.ask(GET).code == 503 and stage.pool("cache")["down"], "it is down", 2 * stage.relax, 0.05)
-    # Asked all the time, and not at all.
-    for rate, most in ((300, 24), (0, 8)):
-        connects, began = stage.pool("cache")["connects"], time.monotonic()
-        users = Askers(weft, GET, "users", k=20, r=rate) if rate else None
-        time.sleep(3.0)
-        pool = stage.pool("cache")
-        tried = pool["connects"] - connects
-        check(pool["down"] and pool["connecting"] <= 1 and pool["open"] == 0, f"{pool}")
-        if users:
-            results = users.end()
-            check_all(results, 503, "who asks meanwhile")
-            print(f"# 99 of 100 are told within {ms(percentile(results, 0.99))}")
-            check(percentile(results, 0.9) < 0.005 * stage.relax, f"90 of 100 took {ms(percentile(results, 0.9))}")
-        print(f"# {tried} attempts in {time.monotonic() - began:.1f} s at {rate} requests a second")
-        check(tried <= most * stage.relax, f"{tried} attempts")
-    check(stage.pool("cache")["breaks"] == 1, f"{stage.pool('cache')}")
-    stage.redis.start()
-    stage.redis.ask("SET", "scenario", "shuttle")
-    returned = time.monotonic()
-    wait_until(lambda: weft.ask(GET).code == 200, "it is used again", 1.0 * stage.relax)
-    print(f"# served {ms(time.monotonic() - returned)} after its return")
-    wait_until(lambda: stage.pool("cache")["open"] == 4, "min is there again", 2 * stage.relax)
-    check(not stage.pool("cache")["down"], "it is down still")
-
-
 # ---- failover ----
 
 def set_read_only(stage, value):
