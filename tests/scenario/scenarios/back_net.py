@@ -9,20 +9,23 @@ from lib.askers import LEFT, NO_CONNECTION, Askers, ask, percentile, tally
 from lib.place import check, wait_until
 from lib.suite import scenario
 from scenarios.back import Back, check_all, ms, others_go_on
+from scenarios.back_sql import make_world
 from scenarios.kinds import KINDS
 
 QUICK = 0.020           # seconds: what those may take who need nobody
+ROW = "op=sql&id=7"
 EVERY = ("redis", "postgres", "mariadb", "http")
+POOLS = 4               # of each kind: more look-ups hang than there are threads
 
 
-def pool(kind, url):
+def pool(kind, url, name=None):
     """It has what it needs before a fault begins."""
-    return f'pool "{kind.pool}" {{ url = "{url}"  min = 4  connect_timeout = "500ms"  queue_timeout = "1s" }}\n'
+    return f'pool "{name or kind.pool}" {{ url = "{url}"  min = 4  connect_timeout = "500ms"  queue_timeout = "1s" }}\n'
 
 
 def ask_in_vain(stage, queries, seconds=2.0):
     """Requests that need what cannot be reached are told so in time."""
-    users = [Askers(stage.weft, query, f"vain{i}", k=200, r=100) for i, query in enumerate(queries)]
+    users = [Askers(stage.weft, query, f"vain{i}", k=200, r=max(10, 100 // len(queries))) for i, query in enumerate(queries)]
     time.sleep(seconds)
     results = [result for each in users for result in each.end()]
     slowest = percentile(results, 1)
@@ -49,13 +52,24 @@ def through_tcp(stage):
 
 
 def check_nowhere(stage, server):
-    """With this name server nobody waits but who needs a name, and the end of weft waits for none."""
+    """With this name server nobody waits but who needs a name: neither what needs a thread, nor the end of weft."""
     conf = stage.place.write("resolv.conf", f"nameserver {server}\n")
-    kinds = [KINDS[name] for name in EVERY]
-    stage.serve("".join(pool(kind, kind.scheme.format("back.example.org")).replace(kind.pool, name, 1) for name, kind in zip(EVERY, kinds)),
-                launcher=[stage.place.words["SUPPORT"] + "/nowhere", conf])
-    queries = [f"{kind.quick}&pool={name}" for name, kind in zip(EVERY, kinds)]
-    others_go_on(stage, lambda: ask_in_vain(stage, queries), QUICK)
+    path = stage.place.path("world.db")
+    make_world(path).close()
+    names = [(KINDS[name], f"{name}{i}") for name in EVERY for i in range(POOLS)]
+    stage.serve("".join(pool(kind, kind.scheme.format("back.example.org"), name) for kind, name in names) +
+                f'pool "file" {{ url = "sqlite:{path}" }}\n', launcher=[stage.place.words["SUPPORT"] + "/nowhere", conf])
+    stage.answers(ROW + "&pool=file")
+
+    def fault():
+        files = Askers(stage.weft, ROW + "&pool=file", "files", k=2, r=50)
+        ask_in_vain(stage, [f"{kind.quick}&pool={name}" for kind, name in names], stage.long(3.0, 30.0))
+        answers = files.end()
+        check_all(answers, 200, "SQLite")
+        print(f"# SQLite meanwhile within {ms(percentile(answers, 0.99))}")
+        check(percentile(answers, 0.9) < QUICK * stage.relax, f"SQLite took {ms(percentile(answers, 0.9))}")
+
+    others_go_on(stage, fault, QUICK)
     began = time.monotonic()
     status = stage.weft.stop()
     print(f"# ended {ms(time.monotonic() - began)} after it was told to")
