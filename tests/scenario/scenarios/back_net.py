@@ -20,19 +20,22 @@ POOLS = 4               # of each kind: more look-ups hang than there are thread
 
 def pool(kind, url, name=None):
     """It has what it needs before a fault begins."""
-    return f'pool "{name or kind.pool}" {{ url = "{url}"  min = 4  connect_timeout = "500ms"  queue_timeout = "1s" }}\n'
+    return f'pool "{name or kind.pool}" {{ url = "{url}"  min = 4  connect_timeout = "500ms"  queue_timeout = "1s"  call_timeout = "1s" }}\n'
 
 
-def ask_in_vain(stage, queries, seconds=2.0):
-    """Requests that need what cannot be reached are told so in time."""
+def ask_in_vain(stage, queries, seconds=2.0, is_late=False):
+    """Requests that need what cannot be reached are told so in time.
+
+    is_late     they wait for a connection and then for an answer, for as long as each may take
+    """
     users = [Askers(stage.weft, query, f"vain{i}", k=200, r=max(10, 100 // len(queries))) for i, query in enumerate(queries)]
     time.sleep(seconds)
     results = [result for each in users for result in each.end()]
     slowest = percentile(results, 1)
     connects = {found["name"]: found["connects"] for found in stage.weft.status()["pools"]}
     print(f"# told within {ms(slowest)}: {tally(results)}; connects: {connects}")
-    check_all(results, 503, "who needs it")
-    check(slowest < 1.0 + 0.1 * stage.relax, f"one was told after {ms(slowest)}")
+    check(set(tally(results)) <= ({503, 504} if is_late else {503}), f"who needs it is answered {tally(results)}")
+    check(slowest < (2.0 if is_late else 1.0) + 0.2 * stage.relax, f"one was told after {ms(slowest)}")
 
 
 def wait_served(stage):
@@ -119,13 +122,13 @@ def connections_whose_packets_are_dropped(stage):
 
 
 def handshakes_that_hang(stage):
-    """Whoever listens takes the connection and says nothing."""
+    """Whoever listens takes the connection and says nothing; where no greeting is due, it says nothing to a request."""
     proxy = through_tcp(stage)
 
     def fault():
         proxy.tell("hole", "on")
         proxy.tell("end", "close")
-        ask_in_vain(stage, [stage.kind.quick])
+        ask_in_vain(stage, [stage.kind.quick], is_late=stage.kind.is_silent)
         proxy.tell("clear")
         proxy.tell("end", "close")
         wait_served(stage)
