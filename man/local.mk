@@ -46,7 +46,7 @@ MAN_ALIASES = \
 	weft_sql_start=weft_sql weft_sql_values=weft_sql weft_sql_n=weft_sql weft_sql_start_n=weft_sql \
 	weft_call_rows=weft_sql weft_value=weft_sql weft_value_text=weft_sql WEFT_TEXT=weft_sql \
 	WEFT_INT=weft_sql WEFT_REAL=weft_sql WEFT_BYTES=weft_sql WEFT_NULL_VALUE=weft_sql \
-	WEFT_SQL_PARAMS_MAX=weft_sql weft_rows=weft_sql weft_rows_count=weft_sql weft_rows_columns=weft_sql \
+	WEFT_SQL_PARAMS_MAX=weft_sql WEFT_SQL_VALUES_MAX=weft_sql weft_rows=weft_sql weft_rows_count=weft_sql weft_rows_columns=weft_sql \
 	weft_rows_affected=weft_sql weft_rows_name=weft_sql weft_rows_text=weft_sql weft_rows_bytes=weft_sql \
 	weft_rows_int=weft_sql weft_rows_real=weft_sql weft_rows_is_null=weft_sql \
 	weft_sleep=weft_wait weft_wait_fd=weft_wait WEFT_READ=weft_wait WEFT_WRITE=weft_wait \

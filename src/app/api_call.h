@@ -37,12 +37,12 @@ void api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap);
 enum weft_rc api_redis_ask(struct weft_call *c, struct weft_request *rq, const char *pool, const struct weft_value *word, size_t n);
 
 /*
- * Set the statement and its values, which are borrowed; room, for WEFT_SQL_PARAMS_MAX values or n, lives as long as the call.
- * On failure the call is done.
+ * Set the statement and its values, which are borrowed; room, for WEFT_SQL_PARAMS_MAX values, lives as long as the call.
+ * More than these are put in the request's memory.  On failure the call is done.
  */
 void api_sql_take(struct weft_call *c, const char *sql, struct value *room, const struct weft_value *value, size_t n);
 
-/* As api_sql_take, with n struct weft_value in ap. */
+/* As api_sql_take, with n struct weft_value in ap, WEFT_SQL_PARAMS_MAX at most; room may be for n only. */
 void api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va_list ap);
 
 #endif

@@ -328,7 +328,8 @@ weft_value_text(const char *s)
 	return v;
 }
 
-enum { WEFT_SQL_PARAMS_MAX = 32 };
+/* How many values a statement has at most, written behind it, and in an array.  Databases have lower limits: SQLite's is 32766. */
+enum { WEFT_SQL_PARAMS_MAX = 32, WEFT_SQL_VALUES_MAX = 65535 };
 
 /*
  * One statement, and its rows: weft_sql(rq, "db", &rows, "SELECT name FROM item WHERE id = $1", WEFT_TEXT(id)).

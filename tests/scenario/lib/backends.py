@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Real Redis, PostgreSQL and MariaDB servers, shared by all scenarios that want them; and an HTTP service to wait for."""
+import contextlib
 import ctypes
 import glob
 import http.server
@@ -23,6 +24,13 @@ def pause_all(pids):
         os.kill(pid, signal.SIGSTOP)
     for pid in pids:
         wait_until(lambda pid=pid: state_of(pid) == "T", f"process {pid} stands still", 10, 0.001)
+
+
+def signal_those_left(pids, number):
+    """Some may have ended since they were counted."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def state_of(pid):
@@ -149,18 +157,13 @@ class Postgres:
 
     def go_on(self):
         if self.process is not None and self.process.is_alive():
-            for pid in self.children() + [self.process.pid]:
-                os.kill(pid, signal.SIGCONT)
+            signal_those_left(self.children() + [self.process.pid], signal.SIGCONT)
 
     def kill(self):
         """kill -9 of all of it, as when a machine goes: the postmaster and its children."""
         children = self.children()
         self.process.kill()
-        for pid in children:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        signal_those_left(children, signal.SIGKILL)
         # Its successor refuses to start while one of them lives.
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), "postgres is gone")
 

@@ -79,9 +79,14 @@ def sleep_until_cancelled(conn, other, rng, op):
 
 
 def check_late_cancels(stage, op):
-    """Statements that end within 2 ms of their deadline, on a pool of one connection: who borrows it next gets the answer."""
+    """Statements that end within 2 ms of their deadline, on a pool of one connection: who borrows it next gets the answer.
+
+    A KILL QUERY that meets a statement of MariaDB's just as it leaves a wait, such as SLEEP's, holds both up for 2 s, in the
+    server (THD::awake_no_mutex, sql/sql_class.cc of 10.11).  weft gives such a connection up after one, which is right.
+    """
     rounds = stage.much(500, 5000)
-    weft = stage.serve('pool "db" { url = "@DB@"  max = 1  min = 1 }')
+    held_up = rounds // 100 if stage.database is not stage.postgres else 0
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 1  min = 1  queue_timeout = "5s" }')
     stage.answers(ROW)
     rng = random.Random(1)
     codes = collections.Counter()
@@ -95,9 +100,9 @@ def check_late_cancels(stage, op):
             check(first.code in (200, 504), f"the first is answered {first.code} {first.body!r}")
             check(second.code == 200 and second.body == RIGHT, f"the next is answered {second.code} {second.body!r}")
     pool = stage.pool("db")
-    print(f"# {rounds} rounds: {dict(codes)}; the slowest round took {ms(slowest)}; {pool['connects']} connects")
+    print(f"# {rounds} rounds: {dict(codes)}; the slowest round took {ms(slowest)}; {pool['connects']} connects, {pool['losses']} given up")
     check(codes[200] > rounds / 20 and codes[504] > rounds / 20, f"too one-sided to tell anything: {codes}")
-    check(pool["losses"] == 0, f"{pool['losses']} connections were given up")
+    check(pool["losses"] <= held_up, f"{pool['losses']} connections were given up")
     stage.wait_idle()
 
 
