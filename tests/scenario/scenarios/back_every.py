@@ -11,6 +11,7 @@ from lib.suite import scenario
 from lib.weft import PROBE
 from limits.measure import KIB, MIB, memory
 from scenarios.back import TRIES, Back, check_all, check_others, ms
+from scenarios.cuts import check_each_cut_of_what_is_repeated
 
 ALL = ("redis", "postgres", "mariadb", "http")
 TEN = 10
@@ -329,3 +330,10 @@ def ten_thousand_wait_while_it_is_stopped(stage):
 
 
 for_each(ALL, ten_thousand_wait_while_it_is_stopped)
+
+
+# ---- an HTTP service's answer is cut off ----
+
+@scenario(Back, "http", limit=60)
+def a_reply_is_cut_at_each_byte(stage):
+    check_each_cut_of_what_is_repeated(stage, "http&ms=0", stage.kind.right, stage.kind.proxy, pools=6)
