@@ -196,6 +196,7 @@ pool_bury(struct pool *p, struct conn *c)
 	p->taken = NULL;
 	c->driver->close(c);
 	p->taken = NULL;
+	p->live = 0;
 	p->inflight -= c->inflight;
 	c->inflight = 0;
 	pool_gone_await(c, fd);

@@ -51,7 +51,7 @@ struct pool {
 	struct call_list queue;		/* first come, first served; deadlines rise, but for those of calls taken back */
 	unsigned queued;
 	unsigned places;		/* of these, those who will have a connection each: lease.h */
-	struct call *taken;		/* the last call taken back from the connection that is being closed */
+	struct call *taken;		/* the last call taken back from the connection that is being closed; NULL: none, or none is being closed */
 
 	struct conn_list list[CONN_STATES];	/* by state; that of READY is empty */
 	struct conn_list *owing;	/* READY ones, by replies owed: 0 (idle) to depth; the latest used first */
@@ -86,7 +86,7 @@ struct pool {
 	usec ask_at;			/* nor before this, should a call come */
 	unsigned generation;		/* of connections; grows when all of them are to go */
 	usec failed_over;		/* when that was last because the back end said so; 0: never */
-	unsigned live;			/* calls under way when the connection that is being closed was lost */
+	unsigned live;			/* calls under way when the connection that is being closed was lost; 0: none is being closed */
 	unsigned again;			/* of the calls under way, those that were sent once before */
 	uint64_t random;
 	char reason[200];		/* why the last connection was lost or could not be made */

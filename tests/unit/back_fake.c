@@ -182,6 +182,19 @@ fake_reply(unsigned i)
 }
 
 void
+fake_fail(unsigned i, enum weft_rc rc)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call;
+
+	must(i < fake.count);
+	call = fake_take(f);
+	if (call != NULL)
+		call_finish(call, rc, NULL, "it went wrong");
+	fake_gave(f);
+}
+
+void
 fake_error(unsigned i, const char *code, enum fake_end end)
 {
 	struct fake_conn *f = fake.conn[i];

@@ -48,6 +48,9 @@ void fake_all_ready(void);
 /* One reply on connection i: the oldest call is done.  With bytes written so far. */
 void fake_reply(unsigned i);
 
+/* No reply on connection i to the oldest call, and the connection goes on: an HTTP service has closed one of its own. */
+void fake_fail(unsigned i, enum weft_rc rc);
+
 /* One reply on connection i: the oldest call is refused, and the transaction it is in goes on, or not. */
 enum fake_end { FAKE_GOES_ON, FAKE_ROLLS_BACK };
 void fake_error(unsigned i, const char *code, enum fake_end end);

@@ -340,6 +340,14 @@ class Service:
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        pause_all([self.pid])
+
+    def go_on(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGCONT)
+
     def kill(self):
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
