@@ -331,6 +331,10 @@ postgres_send(struct conn *c, struct call *call)
 	}
 	if (call->part == CALL_GOES_ON)
 		return postgres_stream_ask(d, call);
+	if (call->lease != NULL && postgres_is_held_up(d)) {
+		call_explain(call, WEFT_INVALID, NULL, "the rows of another statement are on their way");
+		return WEFT_INVALID;
+	}
 	s = postgres_slot_new(d);
 	if (s == NULL)
 		return WEFT_SYSTEM;
