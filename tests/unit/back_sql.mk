@@ -1,5 +1,7 @@
 # unit tests of the SQL drivers
 BACK_SERVER = tests/unit/back_server.c tests/unit/back_server.h
+BACK_CUT = tests/unit/back_cut.c tests/unit/back_cut.h
+BACK_MARIA = tests/unit/back_maria.c tests/unit/back_maria.h
 check_PROGRAMS += tests/unit/back_rows
 TESTS += tests/unit/back_rows
 tests_unit_back_rows_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -7,12 +9,12 @@ tests_unit_back_rows_LDADD = $(UNIT_BACK)
 if HAVE_POSTGRES
 check_PROGRAMS += tests/unit/back_postgres
 TESTS += tests/unit/back_postgres
-tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_SERVER)
+tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)
 tests_unit_back_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_lease_postgres
 TESTS += tests/unit/back_lease_postgres
-tests_unit_back_lease_postgres_SOURCES = tests/unit/back_lease_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER)
+tests_unit_back_lease_postgres_SOURCES = tests/unit/back_lease_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)
 tests_unit_back_lease_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_lease_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_parts_postgres
@@ -29,9 +31,14 @@ endif
 if HAVE_MARIADB
 check_PROGRAMS += tests/unit/back_mariadb
 TESTS += tests/unit/back_mariadb
-tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h
+tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
 tests_unit_back_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
 tests_unit_back_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
+check_PROGRAMS += tests/unit/back_lease_mariadb
+TESTS += tests/unit/back_lease_mariadb
+tests_unit_back_lease_mariadb_SOURCES = tests/unit/back_lease_mariadb.c tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
+tests_unit_back_lease_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
+tests_unit_back_lease_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
 check_PROGRAMS += tests/unit/back_mariadb_text
 TESTS += tests/unit/back_mariadb_text
 tests_unit_back_mariadb_text_CPPFLAGS = $(UNIT_CPPFLAGS)
