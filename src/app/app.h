@@ -59,6 +59,7 @@ struct weft_lease {
 					   the transaction is over.  rc WEFT_OK: none */
 	struct weft_request *rq;
 	struct call *call;		/* what a fiber waits for on it now; NULL: nothing */
+	struct weft_stream *stream;	/* whose rows come on it; NULL: none */
 	bool begun;			/* its transaction is weft_begin's */
 	bool given;
 	LIST_ENTRY(weft_lease) link;	/* the request's which are not given back */

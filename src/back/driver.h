@@ -39,6 +39,14 @@
  *
  *	clean() ends what was abandoned, rolls back, resets what was changed, and then says that the connection is
  *	as it was.  What it cannot undo for certain it leaves to close().
+ *
+ * A result that comes in parts, which only a connection that is lent has (has_parts):
+ *
+ *	A call with CALL_OPENS begins the statement, and is done with the first rows: as many as have come, up to
+ *	what a part has (rows_draft.h), at least one, or none and `last`.  Then the driver holds the back end up: it takes
+ *	no more from it than it takes to have something to give, until a call with CALL_GOES_ON, which has no text, asks for the
+ *	next part.  `last`, and any failure but of that call itself, end it.  Between the parts nothing is owed; a
+ *	connection that is given back in between is cleaned like one with a call that was abandoned.
  */
 
 #include <stdbool.h>
@@ -162,6 +170,8 @@ struct driver {
 	 * NULL-terminated; NULL: none.
 	 */
 	const char *const *failover;
+
+	bool has_parts;			/* it gives results in parts, too */
 };
 
 /* ---- what drivers tell the pool ---- */

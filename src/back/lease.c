@@ -59,6 +59,10 @@ lease_submit(struct lease *l, struct call *c)
 		    l->lost.rc == WEFT_OK ? "it was given back" : l->lost.text);
 		return;
 	}
+	if (c->part != CALL_WHOLE && !p->driver->has_parts) {
+		call_finish(c, WEFT_INVALID, NULL, "%s gives no rows in parts here", p->driver->name);
+		return;
+	}
 	if (l->conn->inflight >= p->driver->depth) {
 		call_finish(c, WEFT_BUSY, NULL, "the connection that was lent owes %u replies", l->conn->inflight);
 		return;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "back/rows.h"
 #include "back/sqltext.h"
 #include "base/must.h"
 
@@ -195,6 +196,23 @@ fake_fail(unsigned i, enum weft_rc rc)
 }
 
 void
+fake_part(unsigned i, size_t rows, enum fake_more more)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call = fake_take(f);
+
+	must(i < fake.count && call != NULL && call->part != CALL_WHOLE);
+	call->rows = rows_new(call->arena, 1, rows);
+	call->last = more == FAKE_LAST;
+	must(call->rows != NULL);
+	call->rows->name[0] = "n";
+	for (size_t row = 0; row < rows; row++)
+		call->rows->cell[row] = span_str(arena_printf(call->arena, "%u", ++fake.rows));
+	call_finish(call, WEFT_OK, NULL, NULL);
+	fake_gave(f);
+}
+
+void
 fake_error(unsigned i, const char *code, enum fake_end end)
 {
 	struct fake_conn *f = fake.conn[i];
@@ -251,10 +269,10 @@ fake_lose_code(unsigned i, const char *code)
 static const char *const fake_schemes[] = { "fake", NULL };
 static const char *const fake_failover[] = { "OVER", "RO", NULL };
 
-#define FAKE_DRIVER(kind, name, why, depth, shares_slow, begin) \
+#define FAKE_DRIVER(kind, name, why, depth, shares_slow, begin, has_parts) \
 	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, begin, fake_close, \
-	    fake_ping, fake_socket, fake_failover }
+	    fake_ping, fake_socket, fake_failover, has_parts }
 
-const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin);
-const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL);
-const struct driver fake_http = FAKE_DRIVER(CALL_HTTP, "HTTP", WAIT_HTTP, 1, false, NULL);
+const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin, true);
+const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL, false);
+const struct driver fake_http = FAKE_DRIVER(CALL_HTTP, "HTTP", WAIT_HTTP, 1, false, NULL, false);

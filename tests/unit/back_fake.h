@@ -33,6 +33,7 @@ struct fake_world {
 	bool has_sockets;			/* open() makes socket pairs, whose other ends are peer[], in the order of opens */
 	int peer[FAKE_CONNS];
 	unsigned peers;
+	unsigned rows;				/* given by fake_part */
 	enum weft_rc refuse;			/* what send() says of every call; WEFT_OK: takes it */
 };
 extern struct fake_world fake;
@@ -50,6 +51,10 @@ void fake_reply(unsigned i);
 
 /* No reply on connection i to the oldest call, and the connection goes on: an HTTP service has closed one of its own. */
 void fake_fail(unsigned i, enum weft_rc rc);
+
+/* One reply on connection i: a part of a result, with so many rows: 1, 2, 3 … since fake_reset, in a column n. */
+enum fake_more { FAKE_MORE, FAKE_LAST };
+void fake_part(unsigned i, size_t rows, enum fake_more more);
 
 /* One reply on connection i: the oldest call is refused, and the transaction it is in goes on, or not. */
 enum fake_end { FAKE_GOES_ON, FAKE_ROLLS_BACK };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /* Against a real PostgreSQL. */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include <pwd.h>
 #include <signal.h>
@@ -796,6 +796,7 @@ static void
 tls_body(void *arg)
 {
 	struct kit *k = arg;
+	struct kit_lease l;
 	struct kit_ask a;
 
 	kit_ask(k, &a, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
@@ -813,6 +814,16 @@ tls_body(void *arg)
 	kit_start(k, &a, "SELECT pg_sleep(10)", NULL, 0);
 	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
 	kit_end(&a);
+	kit_lend(k, &l);
+	for (int i = 0; i < 30; i++) {
+		char sql[96];
+
+		snprintf(sql, sizeof sql, "SELECT i, repeat('x', %d) FROM generate_series(1, 5000) i", i * 37);
+		kit_part_open(&l, &a, sql);
+		assert_int_equal(kit_part_count(&l, &a, "i"), 5000);
+		kit_end(&a);
+	}
+	kit_give(&l);
 	tokens_body(k);
 }
 

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define WEFT_ABI_MAJOR 1	/* another one is refused when a module is loaded */
-#define WEFT_ABI_MINOR 2	/* grows when something is added; older modules still load */
+#define WEFT_ABI_MINOR 3	/* grows when something is added; older modules still load */
 
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -34,6 +34,7 @@ struct weft_call;	/* something asked for and not yet waited for */
 struct weft_lease;	/* a connection of a pool that nobody else uses now */
 struct weft_reply;	/* what Redis answered */
 struct weft_rows;	/* what an SQL statement answered */
+struct weft_stream;	/* what it answers, part by part */
 struct weft_http;	/* what an HTTP service answered */
 struct weft_value;	/* a parameter of a statement, or a word of a command */
 struct json_t;		/* jansson's */
@@ -384,6 +385,39 @@ WEFT_API double weft_rows_real(const struct weft_rows *rows, size_t row, unsigne
 /* Returns 1 for SQL's NULL and out of range, else 0. */
 WEFT_API int weft_rows_is_null(const struct weft_rows *rows, size_t row, unsigned column);
 
+/* ---- SQL: more rows than should be in memory (weft_sql_open(3)) ------------------ */
+
+/*
+ * One statement, of which the rows come part by part: weft_sql_open(rq, "db", &stream, "SELECT … WHERE id > $1", WEFT_INT(id)).
+ * Done when the first have come.  The stream has a connection for itself until its last part has come.
+ *
+ * stream   struct weft_stream **; NULL when it failed.  Closed when the handler has returned, if not before
+ * Returns  as weft_sql()
+ */
+#define weft_sql_open(rq, pool, stream, ...) \
+	weft_sql_open_n((rq), (pool), (stream), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
+
+/* What the macro calls: n values follow the statement. */
+WEFT_API int weft_sql_open_n(struct weft_request *rq, const char *pool, struct weft_stream **stream, int n, const char *sql, ...) WEFT_CHECK;
+
+/* The same with the values in an array. */
+WEFT_API int weft_sql_open_values(struct weft_request *rq, const char *pool, struct weft_stream **stream, const char *sql,
+    const struct weft_value *value, size_t n) WEFT_CHECK;
+
+/* Returns rows without a row: the names of the columns, and at the end how many rows were changed.  NULL for NULL. */
+WEFT_API const struct weft_rows *weft_sql_head(const struct weft_stream *stream);
+
+/*
+ * The next rows of a stream, as many as have come: some hundred at most.  Waits until there are some; who does not ask holds the database up.
+ *
+ * rows     valid until the next call on this stream; NULL at the end
+ * Returns  WEFT_OK, also at the end; else weft/rc.h: no more will come.  weft_fail() answers
+ */
+WEFT_API int weft_sql_next(struct weft_request *rq, struct weft_stream *stream, struct weft_rows **rows) WEFT_CHECK;
+
+/* No more is wanted of a stream, and its rows are gone; NULL is nothing.  What is left is cancelled, with the transaction that it is part of. */
+WEFT_API void weft_sql_close(struct weft_stream *stream);
+
 /* ---- a connection of one's own, and transactions (weft_lease(3)) --------------- */
 
 /*
@@ -422,6 +456,17 @@ WEFT_API int weft_lease_sql_n(struct weft_lease *lease, struct weft_rows **rows,
 
 /* The same with the values in an array. */
 WEFT_API int weft_lease_sql_values(struct weft_lease *lease, struct weft_rows **rows, const char *sql,
+    const struct weft_value *value, size_t n) WEFT_CHECK;
+
+/* As weft_sql_open(), on a connection that was borrowed, of which nothing else can be asked until the stream's end. */
+#define weft_lease_sql_open(lease, stream, ...) \
+	weft_lease_sql_open_n((lease), (stream), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
+
+/* What the macro calls: n values follow the statement. */
+WEFT_API int weft_lease_sql_open_n(struct weft_lease *lease, struct weft_stream **stream, int n, const char *sql, ...) WEFT_CHECK;
+
+/* The same with the values in an array. */
+WEFT_API int weft_lease_sql_open_values(struct weft_lease *lease, struct weft_stream **stream, const char *sql,
     const struct weft_value *value, size_t n) WEFT_CHECK;
 
 /* As weft_redis(), on a connection that was borrowed. */
