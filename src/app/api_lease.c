@@ -43,6 +43,11 @@ api_lease_new(struct weft_request *rq, struct pool *p, struct fault *fault)
 		return NULL;
 	}
 	l->rq = rq;
+	if (fiber_check_lately() != WEFT_OK) {
+		fault_set(fault, fiber_check_lately(), NULL, "no connection of pool %s was asked for: %s", pool_name(p),
+		    fail_words(fiber_check_lately()));
+		return NULL;
+	}
 	lease_ask(&l->lease, p, &l->over, fiber_label(fiber_self()));
 	if (call_wait(&l->lease.place, CLOCK_NEVER) != WEFT_OK) {
 		*fault = l->over;
@@ -128,7 +133,7 @@ api_lease_learn(struct weft_lease *l, const struct weft_call *c)
 static enum weft_rc
 api_lease_wait(struct weft_lease *l, struct weft_call *c)
 {
-	if (c->call.state != CALL_DONE) {
+	if (c->call.state != CALL_DONE && !api_call_is_late(c, l->lease.place.pool)) {
 		lease_submit(&l->lease, &c->call);
 		l->call = &c->call;
 		(void)call_wait(&c->call, CLOCK_NEVER);
