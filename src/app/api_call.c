@@ -26,7 +26,7 @@ api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const char 
 bool
 api_call_is_late(struct weft_call *c, struct pool *p)
 {
-	enum weft_rc rc = fiber_check_lately();
+	enum weft_rc rc = fiber_may_wait(WAIT_POOL);
 
 	if (rc == WEFT_OK)
 		return false;

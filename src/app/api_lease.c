@@ -37,15 +37,16 @@ static struct weft_lease *
 api_lease_new(struct weft_request *rq, struct pool *p, struct fault *fault)
 {
 	struct weft_lease *l = arena_zalloc(&rq->rq.arena, sizeof *l);
+	enum weft_rc rc;
 
 	if (l == NULL) {
 		fault_set(fault, WEFT_SYSTEM, NULL, "no memory to borrow a connection of pool %s", pool_name(p));
 		return NULL;
 	}
 	l->rq = rq;
-	if (fiber_check_lately() != WEFT_OK) {
-		fault_set(fault, fiber_check_lately(), NULL, "no connection of pool %s was asked for: %s", pool_name(p),
-		    fail_words(fiber_check_lately()));
+	rc = fiber_may_wait(WAIT_POOL);
+	if (rc != WEFT_OK) {
+		fault_set(fault, rc, NULL, "no connection of pool %s was asked for: %s", pool_name(p), fail_words(rc));
 		return NULL;
 	}
 	lease_ask(&l->lease, p, &l->over, fiber_label(fiber_self()));

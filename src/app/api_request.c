@@ -75,7 +75,7 @@ const char *
 weft_form(struct weft_request *rq, const char *name)
 {
 	const char *value = input_form(&rq->rq, name);
-	enum weft_rc rc = value != NULL ? WEFT_OK : fiber_check_lately();
+	enum weft_rc rc = value != NULL ? WEFT_OK : fiber_check();
 
 	if (rc != WEFT_OK)
 		(void)api_body_failed(rq, rc);

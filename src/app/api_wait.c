@@ -47,7 +47,7 @@ int
 weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *arg, void (*cleanup)(void *arg))
 {
 	struct threads *t = loop_threads(rq->app->loop);
-	enum weft_rc late = fiber_check_lately();
+	enum weft_rc late = fiber_may_wait(WAIT_THREAD);
 
 	if (late != WEFT_OK) {
 		/* As of a wait that ended early: what was borrowed for fn is not the caller's any more. */

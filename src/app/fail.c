@@ -118,7 +118,7 @@ fail_answer_late(struct weft_request *rq)
 		return;
 	if (rq->fault_rc != WEFT_TIMEOUT) {
 		fail_begin(rq, WEFT_TIMEOUT, 0, NULL);
-		fault_set(rq->fault, WEFT_TIMEOUT, NULL, "the deadline passed, and the handler went on");
+		fault_set(rq->fault, WEFT_TIMEOUT, NULL, "the deadline of the request has passed");
 	}
 	if (fail_is_unanswered(rs))
 		fail_answer_last(rq);

@@ -286,30 +286,32 @@ fiber_cancel(struct fiber *f)
 		fiber_set_timer(f);
 }
 
-static enum weft_rc
-fiber_check_at(const struct fiber *f, usec now)
+enum weft_rc
+fiber_check(void)
 {
-	if (fiber_end_of_waits(f) > now)
+	const struct fiber *f = fiber_running;
+	usec end;
+
+	must(f != NULL);
+	end = fiber_end_of_waits(f);
+	if (end == CLOCK_NEVER || (end != 0 && end > f->sched->clock()))
 		return WEFT_OK;
 	return f->canceled ? WEFT_CANCELED : WEFT_TIMEOUT;
 }
 
 enum weft_rc
-fiber_check(void)
+fiber_may_wait(enum wait_why why)
 {
-	const struct fiber *f = fiber_running;
+	struct fiber *f = fiber_running;
+	usec end;
 
 	must(f != NULL);
-	return fiber_end_of_waits(f) == CLOCK_NEVER ? WEFT_OK : fiber_check_at(f, f->sched->clock());
-}
-
-enum weft_rc
-fiber_check_lately(void)
-{
-	const struct fiber *f = fiber_running;
-
-	must(f != NULL);
-	return fiber_end_of_waits(f) == CLOCK_NEVER ? WEFT_OK : fiber_check_at(f, fiber_sched_lately(f->sched));
+	end = fiber_end_of_waits(f);
+	if (end == CLOCK_NEVER || (end != 0 && end > fiber_sched_lately(f->sched)))
+		return WEFT_OK;
+	/* Though it may have been woken: by whatever it was, not by what has not begun. */
+	(void)fiber_refuse(f, why);
+	return f->canceled ? WEFT_CANCELED : WEFT_TIMEOUT;
 }
 
 bool

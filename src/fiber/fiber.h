@@ -154,8 +154,12 @@ void fiber_cancel(struct fiber *f);
 /* Returns what a wait of the running fiber would return at once: WEFT_CANCELED, WEFT_TIMEOUT; else WEFT_OK. */
 enum weft_rc fiber_check(void);
 
-/* As fiber_check, with the time of this turn: a microsecond or two are nothing to it, and it costs less. */
-enum weft_rc fiber_check_lately(void);
+/*
+ * Before something is begun that will be waited for: may a wait begin?  By the time of this turn, which costs less.
+ *
+ * Returns  WEFT_OK; WEFT_TIMEOUT, WEFT_CANCELED: fiber_wait would refuse, and this counts as a wait that was refused
+ */
+enum weft_rc fiber_may_wait(enum wait_why why) __attribute__((warn_unused_result));
 
 /* Returns true when the fiber has been cancelled, shielded or not. */
 bool fiber_is_canceled(const struct fiber *f);

@@ -80,6 +80,28 @@ write_on(struct weft_request *rq)
 }
 
 static int
+write_much_on(struct weft_request *rq)
+{
+	int rc = WEFT_OK;
+
+	(void)!weft_sleep(rq, 10000);
+	for (int i = 0; i < 100000 && rc == WEFT_OK; i++)
+		rc = weft_puts(rq, "what you wanted\n");
+	assert_int_equal(rc, WEFT_TIMEOUT);
+	assert_int_equal(weft_flush(rq), WEFT_TIMEOUT);
+	return WEFT_OK;
+}
+
+static int
+flush_on(struct weft_request *rq)
+{
+	(void)!weft_sleep(rq, 10000);
+	weft_puts(rq, "the first half of it");
+	(void)weft_flush(rq);
+	return WEFT_OK;
+}
+
+static int
 redirect_on(struct weft_request *rq)
 {
 	(void)!weft_sleep(rq, 10000);
@@ -121,6 +143,8 @@ static void
 the_answer_is_504(void **state)
 {
 	ends_at_the_deadline(*state, write_on, 504, TEXT_504);
+	ends_at_the_deadline(*state, write_much_on, 504, TEXT_504);
+	ends_at_the_deadline(*state, flush_on, 504, TEXT_504);
 	ends_at_the_deadline(*state, redirect_on, 504, TEXT_504);
 	ends_at_the_deadline(*state, return_the_code, 504, TEXT_504);
 	ends_at_the_deadline(*state, read_and_go_on, 504, TEXT_504);
