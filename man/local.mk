@@ -55,7 +55,7 @@ MAN_ALIASES = \
 	weft_sql_head=weft_sql_open weft_sql_next=weft_sql_open weft_sql_close=weft_sql_open \
 	weft_sleep=weft_wait weft_wait_fd=weft_wait WEFT_READ=weft_wait WEFT_WRITE=weft_wait \
 	weft_offload=weft_wait weft_spawn=weft_wait weft_wait_all=weft_wait weft_idempotent=weft_wait weft_call=weft_wait \
-	weft_time_left=weft_wait weft_deadline=weft_wait
+	weft_time_left=weft_wait weft_deadline=weft_wait weft_shield=weft_wait weft_unshield=weft_wait WEFT_SHIELD_MAX=weft_wait
 
 install-data-hook:
 	@for alias in $(MAN_ALIASES); do \

@@ -25,6 +25,9 @@ void api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const 
 /* Hand a call to the pool of that name, unless it is done already. */
 void api_submit(struct weft_call *c, const char *name);
 
+/* Is it too late to send anything?  The call is done then: what nobody will wait for is not sent. */
+bool api_call_is_late(struct weft_call *c, struct pool *p);
+
 /* Wait for it.  Returns its result; a failure is noted for weft_fail(). */
 int api_finish(struct weft_request *rq, struct weft_call *c);
 

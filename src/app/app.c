@@ -181,6 +181,7 @@ app_handle(struct weft_request *rq)
 	} else if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_STREAMING) {
 		response_abort(&rq->rq.response);
 	}
+	fail_end_late(rq);
 }
 
 /* What was begun and never waited for: fibers are cancelled and waited for, calls are given up. */
@@ -247,6 +248,9 @@ app_run(void *arg)
 
 	if (app_hold(rq) == 0)
 		app_handle(rq);
+	/* Who has waited to the deadline does not wait for what is put away. */
+	if (rq->late != NULL)
+		response_finish(&rq->rq.response);
 	app_put_away(rq);
 	response_finish(&rq->rq.response);
 	request_fini(&rq->rq);

@@ -71,6 +71,14 @@ struct app_defer {
 	struct app_defer *next;
 };
 
+/* The waits of a request were ended by its deadline, or by its client's leaving. */
+struct app_late {
+	struct fiber_late wait;		/* the first of them; a fiber of weft_spawn's comes before who waits for it */
+	const char *pool;		/* NULL: it was not for a pool */
+	bool is_told;			/* the log says so */
+	bool is_answered;		/* the handler went on and on, and the server has answered for it */
+};
+
 struct app_param {
 	const char *name, *value;
 };
@@ -88,6 +96,7 @@ struct weft_request {
 	int fault_status;		/* of weft_fail(); 0: after fault_rc */
 	struct fault *fault;		/* what was said of it; in the arena.  NULL: nothing, or no memory was left for it */
 	const char *fault_pool;		/* its pool; NULL: none */
+	struct app_late *late;		/* in the arena; NULL: it is not, or no memory was left to say so */
 	LIST_HEAD(, weft_call) calls;
 	LIST_HEAD(, weft_lease) leases;
 	struct app_defer *defers;

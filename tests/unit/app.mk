@@ -6,6 +6,7 @@ APP_LDADD = tests/unit/libweftapi.la $(UNIT_APP) $(JANSSON_LIBS) -ldl
 APP_TESTS = \
 	tests/unit/app_authorizer \
 	tests/unit/app_back \
+	tests/unit/app_deadline \
 	tests/unit/app_dispatch \
 	tests/unit/app_lease \
 	tests/unit/app_http \
@@ -28,6 +29,9 @@ tests_unit_app_authorizer_LDADD = $(APP_LDADD)
 tests_unit_app_back_SOURCES = tests/unit/app_back.c $(APP_RIG) $(APP_FAKE)
 tests_unit_app_back_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_back_LDADD = $(APP_LDADD)
+tests_unit_app_deadline_SOURCES = tests/unit/app_deadline.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_deadline_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_deadline_LDADD = $(APP_LDADD)
 tests_unit_app_dispatch_SOURCES = tests/unit/app_dispatch.c $(APP_RIG)
 tests_unit_app_dispatch_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_dispatch_LDADD = $(APP_LDADD)

@@ -248,6 +248,19 @@ WEFT_API long weft_time_left(const struct weft_request *rq);
 /* Bring the request's deadline forward to ms from now; it is never put off.  Returns WEFT_OK. */
 WEFT_API int weft_deadline(struct weft_request *rq, long ms);
 
+enum { WEFT_SHIELD_MAX = 60000 };
+
+/*
+ * From here to weft_unshield(), for at most ms milliseconds (1 to WEFT_SHIELD_MAX): what has been begun is finished.  The client's
+ * leaving and the request's deadline end no wait; they do at the first one after that.  Timeouts of the pools go on.
+ *
+ * Returns  WEFT_OK; WEFT_INVALID: nothing is held back
+ */
+WEFT_API int weft_shield(struct weft_request *rq, long ms);
+
+/* Ends what weft_shield() began; of several, one within the other, the innermost.  Nothing without it. */
+WEFT_API void weft_unshield(struct weft_request *rq);
+
 /* ---- Redis (weft_redis(3)) ------------------------------------------------- */
 
 /*
