@@ -113,6 +113,13 @@ struct driver {
 	enum weft_rc (*check)(const struct back_url *url, char *error, size_t size);
 
 	/*
+	 * Make what belongs to a pool, and not to one of its connections; pool_driver_data finds it.  Where it fails, the pool is not
+	 * opened.  free_data frees it when the last connection is gone.  NULL: there is nothing.
+	 */
+	void *(*new_data)(const struct pool *p);
+	void (*free_data)(void *data);
+
+	/*
 	 * Begin to connect c (to pool_url(c->pool), on pool_loop(c->pool)).  Never
 	 * waits.  The outcome is told by conn_is_ready or conn_is_dead, not from
 	 * within open() itself.  The pool enforces the connect timeout by close().
@@ -216,6 +223,7 @@ conn_read_ends(struct conn *c)
 /* ---- the drivers that are built in ---- */
 
 extern const struct driver driver_redis;
+extern const struct driver driver_redis_sentinel;
 extern const struct driver driver_postgres;
 extern const struct driver driver_mariadb;
 extern const struct driver driver_sqlite;
@@ -223,6 +231,9 @@ extern const struct driver driver_http;
 
 /* Returns the driver for a scheme; NULL when there is none, or this build is without it. */
 const struct driver *driver_find(const char *scheme);
+
+/* Returns a sentence for a scheme that is known and cannot be served; NULL: nothing is known of it. */
+const char *driver_why_not(const char *scheme);
 
 /* Writes the schemes of this build, "redis redis+unix postgresql …", to out. */
 void driver_list(char *out, size_t size);

@@ -27,7 +27,8 @@ libback_la_SOURCES = \
 if HAVE_REDIS
 libback_la_CPPFLAGS += $(REDIS_CFLAGS)
 libback_la_LIBADD += $(REDIS_LIBS)
-libback_la_SOURCES += src/back/redis.c src/back/redis_impl.h src/back/redis_lease.c src/back/redis_reply.c
+libback_la_SOURCES += src/back/redis.c src/back/redis_impl.h \
+	src/back/redis_lease.c src/back/redis_reply.c src/back/redis_seek.c src/back/redis_url.c
 endif
 if HAVE_POSTGRES
 libback_la_CPPFLAGS += $(POSTGRES_CFLAGS)

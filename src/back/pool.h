@@ -143,6 +143,9 @@ const struct back_url *pool_url(const struct pool *p);
 const struct pool_conf *pool_settings(const struct pool *p);
 struct loop *pool_loop(const struct pool *p);
 
+/* Returns what the driver has made for this pool (driver.h); NULL: nothing. */
+void *pool_driver_data(const struct pool *p);
+
 /* What a pool is doing, for status pages. */
 struct pool_stat {
 	/* now */

@@ -42,10 +42,11 @@ struct pool_pace {
 struct pool {
 	struct loop *loop;
 	const struct driver *driver;
+	void *driver_data;		/* the driver's own */
 	struct pool_conf conf;		/* defaults filled in; name and url are below */
 	char name[64];
 	char text[1024];		/* the URL as given: only here and in url is the password */
-	char place[480];		/* the URL without its password */
+	char place[736];		/* the URL without its password */
 	struct back_url url;
 
 	struct call_list queue;		/* first come, first served; deadlines rise, but for those of calls taken back */

@@ -39,6 +39,8 @@ pool_parse(const struct pool_conf *conf, struct back_url *url, const struct driv
 		*d = driver_find(url->scheme);
 	if (*d == NULL) {
 		snprintf(why, sizeof why, "no driver for %s:// in this build", url->scheme);
+		if (driver_why_not(url->scheme) != NULL)
+			return pool_bad(error, size, conf->name, driver_why_not(url->scheme));
 		return pool_bad(error, size, conf->name, why);
 	}
 	if ((*d)->check != NULL && (*d)->check(url, why, sizeof why) != WEFT_OK)
@@ -125,6 +127,12 @@ pool_open_driver(struct loop *l, const struct pool_conf *conf, const struct driv
 	p->url = url;
 	pool_set_defaults(p, conf);
 	back_url_describe(&url, p->place, sizeof p->place);
+	p->driver_data = d->new_data == NULL ? NULL : d->new_data(p);
+	if (d->new_data != NULL && p->driver_data == NULL) {
+		pool_bad(error, size, conf->name, "out of memory");
+		pool_close(&p);
+		return NULL;
+	}
 	pool_grow(p);
 	return p;
 }
@@ -148,6 +156,8 @@ pool_close(struct pool **pp)
 	pool_fail_queue(p, WEFT_CANCELED);
 	pool_drop_all(p);
 	must(TAILQ_EMPTY(&p->queue) && p->inflight == 0 && p->slots == 0);
+	if (p->driver_data != NULL)
+		p->driver->free_data(p->driver_data);
 	timer_free(&p->timer);
 	free(p->owing);
 	explicit_bzero(p, sizeof *p);	/* the password */
@@ -199,6 +209,12 @@ struct loop *
 pool_loop(const struct pool *p)
 {
 	return p->loop;
+}
+
+void *
+pool_driver_data(const struct pool *p)
+{
+	return p->driver_data;
 }
 
 void

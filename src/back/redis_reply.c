@@ -108,7 +108,7 @@ redis_built(struct redis *r, const redisReadTask *task, struct weft_reply *reply
 
 	if (reply == NULL) {
 		if (r->setup > 0) {
-			redis_doom(r, NULL, "the answer to AUTH, SELECT or PING is too long");
+			redis_doom(r, NULL, "an answer to AUTH, SELECT, PING or their like is too long");
 			return NULL;
 		}
 		r->spoilt |= s->call->effect != REDIS_PLAIN;
@@ -249,6 +249,8 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 
 	redis_pop(r);
 	r->setup--;
+	if (r->seek != NULL && redis_seek_on_reply(r, reply))
+		return;
 	if (reply->kind == REPLY_ERROR)
 		reply_error_code(reply, code, sizeof code);
 	if (r->conn->state == CONN_CLEANING && !reply_is_ok(reply))
@@ -259,6 +261,7 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	/* PING is the last; what comes behind its answer would be a reply nobody asked for. */
 	if (r->setup > 0 || r->doomed)
 		return;
+	redis_seek_end(r, REDIS_SEEK_FOUND);
 	conn_is_ready(r->conn);
 }
 

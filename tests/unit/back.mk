@@ -6,7 +6,7 @@ BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
 BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
-BACK_TESTS += tests/unit/back_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis
+BACK_TESTS += tests/unit/back_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis tests/unit/back_redis_sentinel
 endif
 if HAVE_CURL
 BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
@@ -47,6 +47,10 @@ tests_unit_back_lease_redis_LDADD = $(UNIT_BACK)
 tests_unit_back_hostile_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_hostile_redis_SOURCES = tests/unit/back_hostile_redis.c $(BACK_SUPPORT) $(BACK_LIAR)
 tests_unit_back_hostile_redis_LDADD = $(UNIT_BACK)
+BACK_MANY = tests/unit/back_redis_many.c tests/unit/back_redis_many.h $(BACK_SUPPORT) $(BACK_LIAR)
+tests_unit_back_redis_sentinel_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_redis_sentinel_SOURCES = tests/unit/back_redis_sentinel.c $(BACK_MANY)
+tests_unit_back_redis_sentinel_LDADD = $(UNIT_BACK)
 tests_unit_back_http_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_http_SOURCES = tests/unit/back_http.c $(BACK_WEB) $(BACK_SUPPORT)
 tests_unit_back_http_LDADD = $(UNIT_BACK)

@@ -269,9 +269,13 @@ fake_lose_code(unsigned i, const char *code)
 static const char *const fake_schemes[] = { "fake", NULL };
 static const char *const fake_failover[] = { "OVER", "RO", NULL };
 
-#define FAKE_DRIVER(kind, name, why, depth, shares_slow, begin, has_parts) \
-	{ name, fake_schemes, kind, why, depth, shares_slow, fake_check, fake_open, fake_send, fake_abandon, fake_clean, begin, fake_close, \
-	    fake_ping, fake_socket, fake_failover, has_parts }
+#define FAKE_DRIVER(kind_, name_, why_, depth_, shares_slow_, begin_, has_parts_) \
+	{ \
+		.name = name_, .schemes = fake_schemes, .kind = kind_, .why = why_, .depth = depth_, \
+		.shares_slow = shares_slow_, .check = fake_check, .open = fake_open, .send = fake_send, \
+		.abandon = fake_abandon, .clean = fake_clean, .begin = begin_, .close = fake_close, .ping = fake_ping, \
+		.socket = fake_socket, .failover = fake_failover, .has_parts = has_parts_, \
+	}
 
 const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin, true);
 const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL, false);
