@@ -11,6 +11,7 @@
  *	postgres_gather.c   no write for each of them, where libpq would
  *	postgres_take.c     results out of the pipeline: rows, errors
  *	postgres_cancel.c   statements that nobody waits for any more
+ *	postgres_hear.c     LISTEN
  *	postgres_lease.c    what may be sent down a connection that is shared, or lent; and how that is made as it was
  *
  * Invariants.  Every slot in `sent` owes exactly one sync, in that order.  `live`
@@ -56,6 +57,7 @@ enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
 	POSTGRES_WASH,		/* likewise, and without it the connection is of no use */
+	POSTGRES_HEAR,		/* likewise, and a hub waits for it: LISTEN, UNLISTEN or a sign of life */
 	POSTGRES_PING,		/* likewise, and the pool waits for it: the connection is alive */
 };
 
@@ -185,6 +187,12 @@ void postgres_put_fini(struct postgres *d);
 /* Take all results that have come whole.  May close the connection (hold). */
 void postgres_take_all(struct postgres *d);
 
+bool postgres_is_error(const PGresult *r);
+
+/* Returns its SQLSTATE, or ""; and what it says. */
+const char *postgres_error_code(const PGresult *r);
+const char *postgres_error_text(const PGresult *r);
+
 /* ---- postgres_cancel.c ---- */
 
 /* Something was abandoned, or answered: cancel what runs when nobody wants it, end the draining when it is over.  May close the connection (hold). */
@@ -192,6 +200,18 @@ void postgres_cancel_step(struct postgres *d);
 
 /* The connection closes: the thread, if one runs, is left to end alone. */
 void postgres_cancel_detach(struct postgres *d);
+
+/* ---- postgres_hear.c ---- */
+
+/* The driver's channel() and hear(). */
+const char *postgres_channel(struct span name);
+enum weft_rc postgres_hear(struct conn *c, enum hear what, struct span channel);
+
+/* A statement of the hub's is answered. */
+void postgres_on_answer(struct postgres *d, const struct postgres_slot *s);
+
+/* Tell the hub what notifications have come; those that nobody listens for are dropped. */
+void postgres_tell_notifications(struct postgres *d);
 
 /* ---- postgres_lease.c ---- */
 

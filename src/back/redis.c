@@ -234,7 +234,7 @@ redis_is_in_reply(const redisReader *reader)
 static void
 redis_check_reader(struct redis *r, const redisReader *reader)
 {
-	if (redis_is_in_reply(reader) && !redis_owes_reply(r))
+	if (redis_is_in_reply(reader) && !r->hearing && !redis_owes_reply(r))
 		redis_doom(r, NULL, "bytes came that nobody had asked for");
 	if (reader->len > REDIS_BUFFER)
 		redis_doom(r, NULL, "a reply is larger than %d MB", REDIS_BUFFER >> 20);
@@ -461,5 +461,7 @@ const struct driver driver_redis = {
 	.close = redis_close,
 	.ping = redis_ping,
 	.socket = redis_socket,
+	.channel = redis_channel,
+	.hear = redis_hear,
 	.failover = (const char *const[]){ "READONLY", "LOADING", "MASTERDOWN", NULL },
 };
