@@ -16,6 +16,7 @@ dist_man_MANS += \
 	man/weft_request.3 \
 	man/weft_response.3 \
 	man/weft_sql.3 \
+	man/weft_subscribe.3 \
 	man/weft_wait.3
 
 # name=page
@@ -49,6 +50,7 @@ MAN_ALIASES = \
 	WEFT_SQL_PARAMS_MAX=weft_sql weft_rows=weft_sql weft_rows_count=weft_sql weft_rows_columns=weft_sql \
 	weft_rows_affected=weft_sql weft_rows_name=weft_sql weft_rows_text=weft_sql weft_rows_bytes=weft_sql \
 	weft_rows_int=weft_sql weft_rows_real=weft_sql weft_rows_is_null=weft_sql \
+	weft_message=weft_subscribe weft_unsubscribe=weft_subscribe weft_subscription=weft_subscribe \
 	weft_sleep=weft_wait weft_wait_fd=weft_wait WEFT_READ=weft_wait WEFT_WRITE=weft_wait \
 	weft_offload=weft_wait weft_spawn=weft_wait weft_wait_all=weft_wait weft_idempotent=weft_wait weft_call=weft_wait \
 	weft_time_left=weft_wait weft_deadline=weft_wait

@@ -12,6 +12,7 @@ APP_TESTS = \
 	tests/unit/app_module \
 	tests/unit/app_request \
 	tests/unit/app_response \
+	tests/unit/app_subscribe \
 	tests/unit/app_wait
 check_PROGRAMS += $(APP_TESTS)
 TESTS += $(APP_TESTS)
@@ -47,6 +48,9 @@ tests_unit_app_request_LDADD = $(APP_LDADD)
 tests_unit_app_response_SOURCES = tests/unit/app_response.c $(APP_RIG)
 tests_unit_app_response_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_response_LDADD = $(APP_LDADD)
+tests_unit_app_subscribe_SOURCES = tests/unit/app_subscribe.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_subscribe_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_subscribe_LDADD = $(APP_LDADD)
 tests_unit_app_wait_SOURCES = tests/unit/app_wait.c $(APP_RIG)
 tests_unit_app_wait_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_wait_LDADD = $(APP_LDADD)
