@@ -31,6 +31,11 @@ bool api_call_is_late(struct weft_call *c, struct pool *p);
 /* Wait for it.  Returns its result; a failure is noted for weft_fail(). */
 int api_finish(struct weft_request *rq, struct weft_call *c);
 
+/* ---- api_wait.c ---- */
+
+/* Returns when so many milliseconds have passed from now; negative ones: now. */
+usec api_until(const struct weft_request *rq, long ms);
+
 /* ---- api_back.c, for api_lease.c, api_script.c and api_stream.c ---- */
 
 /* Set what is asked of Redis.  On failure the call is done. */

@@ -26,6 +26,7 @@
 #include "back/pool.h"
 #include "back/url.h"
 
+struct hub;
 struct timer;
 
 TAILQ_HEAD(call_list, call);
@@ -66,6 +67,9 @@ struct pool {
 	struct timer *timer;
 	usec armed;			/* when it will fire */
 	bool closing;
+
+	struct hub *hub;		/* of its subscriptions; NULL: there never were any */
+	unsigned hearing;		/* connections that it has: 1 at most */
 
 	/* permits: slots are at most permits and giving, but for a moment after a recall */
 	unsigned permits;

@@ -415,6 +415,8 @@ const struct driver driver_postgres = {
 	.close = postgres_close,
 	.ping = postgres_ping,
 	.socket = postgres_socket,
+	.channel = postgres_channel,
+	.hear = postgres_hear,
 	/* Read-only; and the server, or this process of it, ends, has ended, or has not begun. */
 	.failover = (const char *const[]){ "25006", "57P01", "57P02", "57P03", NULL },
 	.has_parts = true,

@@ -12,6 +12,7 @@
  *	postgres_take.c     results out of the pipeline: rows, errors
  *	postgres_cancel.c   statements that nobody waits for any more
  *	postgres_stream.c   rows that are given in parts
+ *	postgres_hear.c     LISTEN
  *	postgres_lease.c    what may be sent down a connection that is shared, or lent; and how that is made as it was
  *
  * Invariants.  Every slot in `sent` owes exactly one sync, in that order.  `live`
@@ -59,6 +60,7 @@ enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
 	POSTGRES_WASH,		/* likewise, and without it the connection is of no use */
+	POSTGRES_HEAR,		/* likewise, and a hub waits for it: LISTEN, UNLISTEN or a sign of life */
 	POSTGRES_PING,		/* likewise, and the pool waits for it: the connection is alive */
 };
 
@@ -198,6 +200,12 @@ long long postgres_affected(PGresult *r);
 /* Decode a bytea as the server writes it; to may be at, and has room for len + 1 bytes.  Returns its length. */
 size_t postgres_copy_bytea(char *to, const char *at, size_t len);
 
+bool postgres_is_error(const PGresult *r);
+
+/* Returns its SQLSTATE, or ""; and what it says. */
+const char *postgres_error_code(const PGresult *r);
+const char *postgres_error_text(const PGresult *r);
+
 /* ---- postgres_stream.c ---- */
 
 /* Returns true while the oldest statement has rows to give in parts and nobody asks for them: the server is to be held up. */
@@ -231,6 +239,18 @@ void postgres_cancel_step(struct postgres *d);
 
 /* The connection closes: the thread, if one runs, is left to end alone. */
 void postgres_cancel_detach(struct postgres *d);
+
+/* ---- postgres_hear.c ---- */
+
+/* The driver's channel() and hear(). */
+const char *postgres_channel(struct span name);
+enum weft_rc postgres_hear(struct conn *c, enum hear what, struct span channel);
+
+/* A statement of the hub's is answered. */
+void postgres_on_answer(struct postgres *d, const struct postgres_slot *s);
+
+/* Tell the hub what notifications have come; those that nobody listens for are dropped. */
+void postgres_tell_notifications(struct postgres *d);
 
 /* ---- postgres_lease.c ---- */
 
