@@ -275,7 +275,6 @@ const struct driver driver_mariadb = {
 	.why = WAIT_SQL,
 	.depth = 1,
 	.shares_slow = false,
-	.failover = (const char *const[]){ "1290", "1836", "1053", NULL },	/* read-only, twice; shutting down */
 	.check = mariadb_check,
 	.open = mariadb_open,
 	.send = mariadb_send,

@@ -63,6 +63,19 @@ call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, 
 	must(c == NULL && rc == WEFT_OK && code == fmt);
 }
 
+bool
+redis_seek_on_reply(struct redis *d, const struct weft_reply *reply)
+{
+	must(d == NULL);
+	return false;
+}
+
+void
+redis_seek_end(struct redis *d, enum redis_seek_end how)
+{
+	must(d == NULL);
+}
+
 void
 conn_is_ready(struct conn *c)
 {
