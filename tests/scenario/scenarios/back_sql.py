@@ -5,6 +5,7 @@ import collections
 import os
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import time
@@ -290,6 +291,33 @@ for function in (a_late_cancel_on_a_borrowed_connection_hits_nobody_else, no_tra
     scenario(Back, "postgres", limit=60)(function)
 
 
+# ---- what was prepared does not fit any more ----
+
+def a_change_of_a_table_is_not_noticed(stage):
+    """What was prepared has other columns now, or is to be planned anew: it is prepared once more, on the same connection."""
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 8  min = 8 }')
+    stage.answers(ROW)
+    wait_until(lambda: stage.pool("db")["open"] == 8, "the pool is full", 5 * stage.relax)
+    connects = stage.pool("db")["connects"]
+    change = "ALTER COLUMN randomnumber TYPE" if stage.database is stage.postgres else "MODIFY randomnumber"
+    users = Askers(weft, ROW, "users", k=16, r=1500)
+    try:
+        for kind in ("bigint", "integer", "text" if stage.database is stage.postgres else "varchar(20)") * stage.much(2, 20):
+            time.sleep(0.2)
+            stage.database.query(f"ALTER TABLE world {change} {kind}" + (f" USING randomnumber::{kind}" if "TYPE" in change else ""))
+    finally:
+        stage.database.query(f"ALTER TABLE world {change} integer" + (" USING randomnumber::integer" if "TYPE" in change else ""))
+    time.sleep(0.2)
+    results = users.end()
+    check_all(results, 200, "who asks meanwhile")
+    check(all(result.text == RIGHT.decode() for result in results), "a wrong row")
+    check(stage.pool("db")["connects"] == connects and stage.pool("db")["losses"] == 0, f"{stage.pool('db')}")
+
+
+for database in ("postgres", "mariadb"):
+    scenario(Back, database)(a_change_of_a_table_is_not_noticed)
+
+
 # ---- SQLite ----
 
 @scenario(Back)
@@ -320,3 +348,44 @@ def a_locked_sqlite_holds_nobody_up(stage):
     check(rows.count(1) >= 1 and set(rows) <= {0, 1}, f"writers that were told of a failure have written {rows}")
     db.close()
     stage.wait_idle()
+
+
+# A file system of one process's own, so small that it can be filled, without any privilege; and a database in it.
+SMALL = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m none "$0" && cp "$0".db "$0"/ledger.db && exec "$@"']
+
+
+@scenario(Back, limit=60)
+def a_full_disk_costs_nobody_his_rows(stage):
+    """Who writes is told so, who reads is served; what was acknowledged is there, and when there is room again it goes on."""
+    folder = stage.place.path("small")
+    os.mkdir(folder)
+    make_world(folder + ".db").close()
+    weft = stage.serve(f'pool "db" {{ url = "sqlite:{folder}/ledger.db"  max = 4  call_timeout = "1s" }}', launcher=SMALL + [folder])
+    inside = f"/proc/{weft.worker()}/root{folder}"
+    stage.answers(ROW)
+    found = {}
+
+    def full():
+        with open(inside + "/filler", "wb") as file:
+            file.write(bytes(500000))
+        writers = Askers(weft, "op=insert&n=%n", f"writers{len(found)}", f=100000 * (1 + len(found)), k=4, r=300)
+        time.sleep(1.0)
+        readers = ask(weft, ROW, name="readers", n=100, r=100)
+        found[len(found)] = writers.end()
+        check_all(readers, 200, "who reads")
+        os.unlink(inside + "/filler")
+        wait_until(lambda: weft.ask("op=insert&n=7").code == 200, "a write is done again", 5 * stage.relax)
+
+    others_go_on(stage, full, bound=0.02)
+    results = [result for each in found.values() for result in each]
+    sure = {result.number for result in results if result.status == 200}
+    print(f"# {tally(results)}")
+    check(set(tally(results)) == {200, 500}, f"writers are answered {tally(results)}")
+    check(any("full" in result.text for result in results if result.status == 500) or "full" in weft.process.log_text(), "nobody says why")
+    stage.wait_idle()
+    shutil.copytree(inside, stage.place.path("copy"))
+    db = sqlite3.connect(stage.place.path("copy") + "/ledger.db")
+    rows = [row[0] for row in db.execute("SELECT token FROM ledger WHERE token >= 100000")]
+    check(len(rows) == len(set(rows)) and set(rows) == sure, f"{len(sure)} were acknowledged, and {len(rows)} are there")
+    check(db.execute("PRAGMA integrity_check").fetchone()[0] == "ok", "the database is damaged")
+    db.close()
