@@ -192,18 +192,25 @@ for database in ("postgres", "mariadb"):
 LEDGER = 'pool "db" { url = "@URL@"  max = 20  min = 20 }'
 
 
-def check_ledger_over(stage, event, proxy=None, how=INSERT):
-    """Inserts without a pause, and in their midst an event."""
+def check_ledger_over(stage, event, proxy=None, how=INSERT, losses=1):
+    """Inserts without a pause, and in their midst an event.
+
+    losses      how often it ends all connections; None: nobody knows
+    """
     begin(stage)
     weft = stage.serve(LEDGER.replace("@URL@", stage.database.url if proxy is None else proxy[1]))
     stage.answers(ROW)
     users = Askers(weft, how, "users", k=40, r=1500)
     time.sleep(0.5)
+    connects, began = stage.pool("db")["connects"], time.monotonic()
     event()
     returned = time.monotonic()
     wait_until(lambda: weft.ask(ROW).code == 200, "the service resumes", 2 * stage.relax)
     print(f"# served {ms(time.monotonic() - returned)} after its return")
     time.sleep(0.7)
+    tried, took = stage.pool("db")["connects"] - connects, time.monotonic() - began
+    print(f"# {tried} connects in {took:.1f} s")
+    check(losses is None or tried <= 20 * losses + 10 * took * stage.relax, f"{tried} connects in {took:.1f} s")
     return check_ledger(stage, users.end(), how)
 
 
@@ -230,7 +237,7 @@ def no_insert_is_made_twice_when_connections_are_ended(stage):
         for _ in range(5):
             stage.postgres.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weft'")
             time.sleep(0.3)
-    check_ledger_over(stage, event)
+    check_ledger_over(stage, event, losses=5)
 
 
 def check_random_cuts(stage, how):
@@ -255,7 +262,7 @@ def check_random_cuts(stage, how):
         proxy.process.kill()
         proxy.start()
 
-    _, unknown, _ = check_ledger_over(stage, event, (proxy, url), how)
+    _, unknown, _ = check_ledger_over(stage, event, (proxy, url), how, losses=None)
     print(f"# {cuts[0]} cuts")
     check(cuts[0] > 10 and unknown > 0, f"{cuts} cuts, and {unknown} unknown outcomes: that tells nothing")
 
@@ -389,3 +396,18 @@ def a_full_disk_costs_nobody_his_rows(stage):
     check(len(rows) == len(set(rows)) and set(rows) == sure, f"{len(sure)} were acknowledged, and {len(rows)} are there")
     check(db.execute("PRAGMA integrity_check").fetchone()[0] == "ok", "the database is damaged")
     db.close()
+
+
+@scenario(Back)
+def a_file_as_large_as_it_may_be_ends_no_worker(stage):
+    """The kernel has a signal for that, which ends whoever does not mind it."""
+    path = stage.place.path("ledger.db")
+    make_world(path).close()
+    weft = stage.serve(f'pool "db" {{ url = "sqlite:{path}"  max = 2  call_timeout = "1s" }}', launcher=["prlimit", "--fsize=100000"])
+    stage.answers(ROW)
+    pid = weft.worker()
+    results = ask(weft, "op=insert&n=%n", n=100)
+    print(f"# {tally(results)}")
+    check(set(tally(results)) == {200, 500}, f"writers are answered {tally(results)}")
+    check_all(ask(weft, ROW, name="readers", n=20), 200, "who reads")
+    check(weft.worker() == pid, "another worker answers")
