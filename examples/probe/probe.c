@@ -175,6 +175,17 @@ probe_redis(struct weft_request *rq)
 	return weft_write(rq, value, len);
 }
 
+/* Each number has a key of its own. */
+static int
+probe_count(struct weft_request *rq)
+{
+	struct weft_reply *reply;
+
+	if (weft_redis(rq, probe_pool(rq, "cache"), &reply, "INCR count:%ld", probe_number(rq, "n")) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "%lld", weft_reply_int(reply));
+}
+
 static int
 probe_sql(struct weft_request *rq)
 {
@@ -314,7 +325,7 @@ static const struct {
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
-	{ "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "pop", probe_pop },
+	{ "count", probe_count }, { "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "pop", probe_pop },
 	{ "token", probe_token }, { "insert", probe_insert }, { "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 
@@ -329,7 +340,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis sql wait held pop token insert commit http relay");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis count sql wait held pop token insert commit http relay");
 }
 
 static int

@@ -26,6 +26,7 @@
 #include "back/pool.h"
 #include "back/url.h"
 
+struct hub;
 struct timer;
 
 TAILQ_HEAD(call_list, call);
@@ -42,10 +43,11 @@ struct pool_pace {
 struct pool {
 	struct loop *loop;
 	const struct driver *driver;
+	void *driver_data;		/* the driver's own */
 	struct pool_conf conf;		/* defaults filled in; name and url are below */
 	char name[64];
 	char text[1024];		/* the URL as given: only here and in url is the password */
-	char place[480];		/* the URL without its password */
+	char place[736];		/* the URL without its password */
 	struct back_url url;
 
 	struct call_list queue;		/* first come, first served; deadlines rise, but for those of calls taken back */
@@ -65,6 +67,9 @@ struct pool {
 	struct timer *timer;
 	usec armed;			/* when it will fire */
 	bool closing;
+
+	struct hub *hub;		/* of its subscriptions; NULL: there never were any */
+	unsigned hearing;		/* connections that it has: 1 at most */
 
 	/* permits: slots are at most permits and giving, but for a moment after a recall */
 	unsigned permits;

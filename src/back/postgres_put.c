@@ -285,6 +285,8 @@ postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *pre
 		return postgres_put_failed(d);
 	d->live++;
 	postgres_put_end(d, s);
+	if (s->in_parts && TAILQ_FIRST(&d->sent) == s)
+		postgres_stream_begin(d);
 	/* One large text should not be held for the life of the connection. */
 	if (d->bind.text.size > 65536)
 		buf_fini(&d->bind.text);

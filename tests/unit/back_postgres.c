@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 
 /* Against a real PostgreSQL. */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "back_cut.h"
 #include "back_server.h"
 
 /* ---- values and rows ---- */
@@ -721,6 +722,48 @@ a_read_only_server_is_left(void **state)
 	kit_close(&k);
 }
 
+/* ---- signs of life ---- */
+
+#define RESTED (30 * USEC_PER_MSEC)
+
+/* Asked for before a call that comes after a rest, and only then; where none comes, the call has not noticed. */
+static void
+rested_body(void *arg)
+{
+	struct kit *k = arg;
+
+	for (int i = 0; i < 3; i++) {
+		kit_do(k, "SELECT 1");
+		kit_do(k, "SELECT 1");
+		assert_int_equal(kit_stat(k).checks, i);
+		assert_int_equal(fiber_sleep(2 * RESTED), WEFT_OK);
+	}
+	assert_int_equal(kit_stat(k).connects, 1);
+	cut_hush();
+	kit_do(k, "SELECT 1");
+	assert_int_equal(kit_stat(k).checks, 3);
+	assert_int_equal(kit_stat(k).checks_failed, 1);
+	assert_int_equal(kit_stat(k).connects, 2);
+	assert_int_equal(kit_stat(k).failed, 0);
+}
+
+static void
+a_rested_connection_is_asked_for_a_sign_of_life(void **state)
+{
+	char from[108], to[108], url[200];
+	struct kit k;
+
+	(void)state;
+	snprintf(from, sizeof from, "%s/.s.PGSQL.1", server.dir);
+	snprintf(to, sizeof to, "%s/.s.PGSQL.%s", server.dir, server.port);
+	snprintf(url, sizeof url, "postgresql:///postgres?host=%s&port=1&user=weft", server.dir);
+	cut_start(from, to);
+	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 1, .check_after = RESTED });
+	kit_run(&k, rested_body, &k);
+	kit_close(&k);
+	cut_stop();
+}
+
 /* ---- connecting ---- */
 
 /* Give the server a certificate, and have it read that.  Returns false where there is no tool for it. */
@@ -753,6 +796,7 @@ static void
 tls_body(void *arg)
 {
 	struct kit *k = arg;
+	struct kit_lease l;
 	struct kit_ask a;
 
 	kit_ask(k, &a, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
@@ -770,6 +814,16 @@ tls_body(void *arg)
 	kit_start(k, &a, "SELECT pg_sleep(10)", NULL, 0);
 	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
 	kit_end(&a);
+	kit_lend(k, &l);
+	for (int i = 0; i < 30; i++) {
+		char sql[96];
+
+		snprintf(sql, sizeof sql, "SELECT i, repeat('x', %d) FROM generate_series(1, 5000) i", i * 37);
+		kit_part_open(&l, &a, sql);
+		assert_int_equal(kit_part_count(&l, &a, "i"), 5000);
+		kit_end(&a);
+	}
+	kit_give(&l);
 	tokens_body(k);
 }
 
@@ -846,12 +900,7 @@ a_pool_may_close_while_connecting(void **state)
 
 	(void)state;
 	for (int turns = 0; turns < 6; turns++) {
-		struct pool_conf conf = { .name = "db", .url = turns % 2 ? server.url : server.tcp_url, .max = 4, .min = 4 };
-		char error[128];
-
-		k.loop = loop_new(NULL);
-		k.pool = pool_open(k.loop, &conf, error, sizeof error);
-		assert_non_null(k.pool);
+		kit_open_with(&k, (struct pool_conf){ .url = turns % 2 ? server.url : server.tcp_url, .max = 4, .min = 4 });
 		for (int i = 0; i < turns; i++)
 			loop_turn(k.loop, USEC_PER_MSEC);
 		kit_close(&k);
@@ -895,6 +944,7 @@ main(void)
 		cmocka_unit_test(a_statement_that_goes_on_loses_its_connection),
 		cmocka_unit_test(a_terminated_connection_is_replaced),
 		cmocka_unit_test(a_read_only_server_is_left),
+		cmocka_unit_test(a_rested_connection_is_asked_for_a_sign_of_life),
 		cmocka_unit_test(a_host_name_is_looked_up),
 		cmocka_unit_test(it_speaks_tls),
 		cmocka_unit_test(what_cannot_be_reached_is_down_and_tells_no_password),

@@ -1,5 +1,7 @@
 # unit tests of the SQL drivers
 BACK_SERVER = tests/unit/back_server.c tests/unit/back_server.h
+BACK_CUT = tests/unit/back_cut.c tests/unit/back_cut.h
+BACK_MARIA = tests/unit/back_maria.c tests/unit/back_maria.h
 check_PROGRAMS += tests/unit/back_rows
 TESTS += tests/unit/back_rows
 tests_unit_back_rows_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -7,14 +9,25 @@ tests_unit_back_rows_LDADD = $(UNIT_BACK)
 if HAVE_POSTGRES
 check_PROGRAMS += tests/unit/back_postgres
 TESTS += tests/unit/back_postgres
-tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER)
+tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)
 tests_unit_back_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_postgres_LDADD = $(UNIT_BACK)
+check_PROGRAMS += tests/unit/back_hub_postgres
+TESTS += tests/unit/back_hub_postgres
+tests_unit_back_hub_postgres_SOURCES = tests/unit/back_hub_postgres.c tests/unit/back_hub_kit.h tests/unit/back_sql_kit.h \
+	$(BACK_SERVER) $(BACK_SUPPORT)
+tests_unit_back_hub_postgres_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hub_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_lease_postgres
 TESTS += tests/unit/back_lease_postgres
-tests_unit_back_lease_postgres_SOURCES = tests/unit/back_lease_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER)
+tests_unit_back_lease_postgres_SOURCES = tests/unit/back_lease_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)
 tests_unit_back_lease_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_lease_postgres_LDADD = $(UNIT_BACK)
+check_PROGRAMS += tests/unit/back_parts_postgres
+TESTS += tests/unit/back_parts_postgres
+tests_unit_back_parts_postgres_SOURCES = tests/unit/back_parts_postgres.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_SERVER)
+tests_unit_back_parts_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_back_parts_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_hostile
 TESTS += tests/unit/back_hostile
 tests_unit_back_hostile_SOURCES = tests/unit/back_hostile.c tests/unit/back_sql_kit.h $(BACK_LIAR)
@@ -24,9 +37,14 @@ endif
 if HAVE_MARIADB
 check_PROGRAMS += tests/unit/back_mariadb
 TESTS += tests/unit/back_mariadb
-tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h
+tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
 tests_unit_back_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
 tests_unit_back_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
+check_PROGRAMS += tests/unit/back_lease_mariadb
+TESTS += tests/unit/back_lease_mariadb
+tests_unit_back_lease_mariadb_SOURCES = tests/unit/back_lease_mariadb.c tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
+tests_unit_back_lease_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
+tests_unit_back_lease_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
 check_PROGRAMS += tests/unit/back_mariadb_text
 TESTS += tests/unit/back_mariadb_text
 tests_unit_back_mariadb_text_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -48,6 +66,11 @@ TESTS += tests/unit/back_lease_sqlite
 tests_unit_back_lease_sqlite_SOURCES = tests/unit/back_lease_sqlite.c tests/unit/back_sql_kit.h
 tests_unit_back_lease_sqlite_CPPFLAGS = $(UNIT_CPPFLAGS) $(SQLITE_CFLAGS)
 tests_unit_back_lease_sqlite_LDADD = $(UNIT_BACK) $(SQLITE_LIBS)
+check_PROGRAMS += tests/unit/back_parts_sqlite
+TESTS += tests/unit/back_parts_sqlite
+tests_unit_back_parts_sqlite_SOURCES = tests/unit/back_parts_sqlite.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h
+tests_unit_back_parts_sqlite_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_back_parts_sqlite_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_hostile_sqlite
 TESTS += tests/unit/back_hostile_sqlite
 tests_unit_back_hostile_sqlite_SOURCES = tests/unit/back_hostile_sqlite.c tests/unit/back_sql_kit.h $(BACK_LIAR)

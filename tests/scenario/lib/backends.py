@@ -146,6 +146,11 @@ class Postgres:
         self.query("SET client_min_messages = warning; " + text, database)
         return self.url_of(database)
 
+    def end_connections(self, database, number):
+        """Of weft's, by lot."""
+        self.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+                   f"application_name = 'weft' AND datname = '{database}' ORDER BY random() LIMIT {number}")
+
     def restart(self, how):
         """Stop by SIGINT (fast: transactions are rolled back) or SIGQUIT (immediate: as if it had crashed), and start."""
         self.process.stop(how)
@@ -190,12 +195,15 @@ class MariaDB:
 
     @property
     def url(self):
-        return f"mariadb://root@/weft?socket={self.socket}"
+        return self.url_of("weft")
 
-    def run(self, argv, text=""):
+    def url_of(self, database):
+        return f"mariadb://root@/{database}?socket={self.socket}"
+
+    def run(self, argv, text="", may_fail=False):
         done = subprocess.run(argv, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               cwd=self.place.folder, check=False)
-        if done.returncode != 0:
+        if done.returncode != 0 and not may_fail:
             raise Failure(f"{argv[0]}: {done.stdout.decode(errors='replace')[-500:]}")
         return done.stdout.decode()
 
@@ -224,6 +232,19 @@ class MariaDB:
 
     def query(self, text, database="weft"):
         return self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-BN", database], text).strip()
+
+    def load(self, database, text):
+        """Run what a file has in a database of its own.  Returns its URL."""
+        self.query(f"CREATE DATABASE IF NOT EXISTS {database}")
+        self.query(text, database)
+        return self.url_of(database)
+
+    def end_connections(self, database, number):
+        """Of weft's, by lot."""
+        for pid in self.query(f"SELECT id FROM information_schema.processlist WHERE db = '{database}' AND id <> CONNECTION_ID() "
+                              f"ORDER BY RAND() LIMIT {number}").split():
+            # It may have ended by itself meanwhile.
+            self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-f"], f"KILL {pid}", may_fail=True)
 
     def kill(self):
         self.process.kill()

@@ -294,11 +294,9 @@ def a_reply_has_a_flipped_bit(stage):
 for database in ("postgres", "mariadb"):
     for function in (a_late_cancel_hits_nobody_else, no_insert_is_made_twice_over_a_kill,
                      no_insert_is_made_twice_over_random_cuts, a_reply_is_cut_at_each_byte, it_is_cut_off_while_it_connects,
-                     a_reply_has_a_flipped_bit):
+                     a_reply_has_a_flipped_bit, a_late_cancel_on_a_borrowed_connection_hits_nobody_else,
+                     no_transaction_is_made_twice_over_random_cuts):
         scenario(Back, database, limit=60)(function)
-# The other one has no transactions.
-for function in (a_late_cancel_on_a_borrowed_connection_hits_nobody_else, no_transaction_is_made_twice_over_random_cuts):
-    scenario(Back, "postgres", limit=60)(function)
 
 
 # ---- what was prepared does not fit any more ----
