@@ -6,7 +6,7 @@ import socket
 import time
 
 from lib.askers import LEFT, NO_CONNECTION, Askers, ask, percentile, tally
-from lib.place import check, wait_until
+from lib.place import check, free_port, wait_until
 from lib.suite import scenario
 from scenarios.back import Back, check_all, ms, others_go_on
 from scenarios.back_sql import make_world
@@ -189,26 +189,44 @@ def nobody_gets_the_answer_to_anothers_question(stage):
 
 # ---- who comes when nobody takes him in ----
 
-@scenario(Back)
-def more_come_than_the_backlog_holds(stage):
-    """While the worker stands still: as many wait as the kernel keeps, the others are told at once; nobody who waited is lost."""
-    weft = stage.serve("", "requests = 10000  connections = 10000")
-    pid = weft.worker()
-    with open("/proc/sys/net/core/somaxconn") as file:
-        backlog = min(4096, int(file.read()))
+def crowd_before_a_stopped_worker(stage, address, patience, **options):
+    """Five thousand come while it stands still, for so long.  Returns what became of them, and when it went on."""
+    pid = stage.weft.worker()
     os.kill(pid, signal.SIGSTOP)
     try:
-        crowd = Askers(weft, "op=ok", "crowd", k=5000, n=5000)
-        time.sleep(1.0 * stage.relax)
+        crowd = Askers(stage.weft, "op=ok", "crowd", address=address, k=5000, n=5000, **options)
+        time.sleep(patience)
     finally:
         os.kill(pid, signal.SIGCONT)
     returned = time.monotonic()
     results = crowd.wait()
     over = max(result.began + result.took for result in results) - returned
+    print(f"# {tally(results)}; all answered after {ms(over)}")
+    check(stage.weft.worker() == pid, "another worker answers")
+    return results, over
+
+
+@scenario(Back)
+def more_come_than_the_backlog_holds(stage):
+    """While the worker stands still: as many wait as the kernel keeps, the others are told at once; nobody who waited is lost."""
+    stage.serve("", "requests = 10000  connections = 10000")
+    with open("/proc/sys/net/core/somaxconn") as file:
+        backlog = min(4096, int(file.read()))
+    results, over = crowd_before_a_stopped_worker(stage, "", 1.0 * stage.relax)
     told = [result for result in results if result.status == NO_CONNECTION]
-    print(f"# backlog {backlog}: {tally(results)}; all answered after {ms(over)}")
     check(set(tally(results)) <= {200, NO_CONNECTION}, f"{tally(results)}")
     check(len(results) - len(told) >= min(backlog, 5000), f"only {len(results) - len(told)} waited")
     check(not told or percentile(told, 1) < 0.05 * stage.relax, "some were told late")
     check(over < 2 * stage.relax, f"it took {ms(over)}")
-    check(weft.worker() == pid, "another worker answers")
+
+
+@scenario(Back, limit=60)
+def more_come_over_tcp_than_the_backlog_holds(stage):
+    """There nobody is told: the kernel drops what it has no room for, and it is sent again, so all are answered in the end."""
+    port = free_port()
+    stage.serve(f'listen "tcp" {{ address = "127.0.0.1:{port}"  allow = {{ "127.0.0.1" }} }}\n', "requests = 10000  connections = 10000")
+    results, over = crowd_before_a_stopped_worker(stage, f"127.0.0.1:{port}", 0.5, T=30)
+    check_all(results, 200, "all of them")
+    # The kernel tries again after 1 s, 3 s and 7 s.
+    check(over < 8 * stage.relax, f"it took {ms(over)}")
+    check_all(ask(stage.weft, "op=ok", name="later", address=f"127.0.0.1:{port}", n=200, k=20), 200, "who comes later")
