@@ -58,7 +58,7 @@ enum {
 
 /* Where a pool's URL leads. */
 struct mariadb_place {
-	char host[256];			/* empty: over the socket */
+	char host[512];			/* empty: over the socket */
 	unsigned port;
 	char socket[108];		/* empty: the library's default */
 	char user[64], password[128], database[256];

@@ -27,7 +27,6 @@
 
 #include "back/pool.h"
 #include "base/must.h"
-#include "loop/resolve.h"
 
 /* ---- slots ---- */
 
@@ -294,6 +293,7 @@ postgres_close(struct conn *c)
 	postgres_spare_free(d);
 	postgres_cancel_detach(d);
 	postgres_put_fini(d);
+	postgres_hosts_free(&d->hosts);
 	if (d->resolve != NULL)
 		resolve_cancel(&d->resolve);
 	if (d->watch != NULL)

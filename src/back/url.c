@@ -144,6 +144,14 @@ back_url_authority(struct span s, struct back_url *out, char *error, size_t size
 
 	if (back_url_user(&s, out, error, size) != WEFT_OK)
 		return WEFT_INVALID;
+	if (s.len > 0 && memchr(s.at, ',', s.len) != NULL) {
+		/* What they say is libpq's business. */
+		if (strcmp(out->scheme, "postgresql") != 0 && strcmp(out->scheme, "postgres") != 0)
+			return back_url_bad(error, size, "several hosts in a URL are for PostgreSQL only");
+		if (!back_url_copy(s, out->host, sizeof out->host))
+			return back_url_bad(error, size, "the hosts in the URL are malformed or too long");
+		return WEFT_OK;
+	}
 	if (s.len > 0 && s.at[0] == '[') {
 		s = span_skip(s, 1);
 		host = back_url_until(&s, "]");
@@ -157,6 +165,12 @@ back_url_authority(struct span s, struct back_url *out, char *error, size_t size
 	if (s.len > 0 && (s.at[0] != ':' || !back_url_port(span_skip(s, 1), &out->port)))
 		return back_url_bad(error, size, "the port in the URL is not a number from 1 to 65535");
 	return WEFT_OK;
+}
+
+bool
+back_url_is_list(const struct back_url *u)
+{
+	return strchr(u->host, ',') != NULL;
 }
 
 enum weft_rc
@@ -298,7 +312,7 @@ back_url_describe(const struct back_url *u, char *out, size_t size)
 	back_url_put(&t, has_authority || u->path[0] == '/' ? "%.*s://" : "%.*s:", span_str(u->scheme));
 	if (u->user[0] != '\0' && !is_http)
 		back_url_put(&t, "%.*s@", span_str(u->user));
-	back_url_put(&t, strchr(u->host, ':') != NULL ? "[%.*s]" : "%.*s", span_str(u->host));
+	back_url_put(&t, strchr(u->host, ':') != NULL && !back_url_is_list(u) ? "[%.*s]" : "%.*s", span_str(u->host));
 	if (u->port != 0) {
 		snprintf(port, sizeof port, "%u", u->port);
 		back_url_put(&t, ":%.*s", span_str(port));

@@ -13,14 +13,15 @@ struct back_url {
 	char scheme[24];	/* "redis", "redis+unix", "postgresql", "sqlite", … lower case */
 	char user[64];		/* percent-decoded; empty if none */
 	char password[128];
-	char host[256];		/* without brackets; empty if none */
+	char host[512];		/* without brackets; empty if none.  Several: all of them with their ports, "a:1,b:2", still encoded */
 	unsigned port;		/* 0 if none */
 	char path[256];		/* percent-decoded, with its leading '/' if there is one */
 	char query[256];	/* behind '?', still encoded */
 };
 
 /*
- * Take a URL apart: scheme://[user[:password]@][host][:port][/path][?query] or scheme:path.
+ * Take a URL apart: scheme://[user[:password]@][host][:port][/path][?query] or scheme:path.  Of
+ * PostgreSQL's, more hosts may stand behind the first: host:port,host:port.
  *
  * error    one sentence when it fails, at most size bytes; never holds the password
  * Returns  WEFT_OK or WEFT_INVALID
@@ -40,6 +41,9 @@ int back_url_param(const struct back_url *u, const char *name, char *out, size_t
  * where it is written, cut to fit.  NULL: all are known.
  */
 const char *back_url_param_unknown(const struct back_url *u, const char *const *known, char *out, size_t size);
+
+/* Returns true when there are several hosts. */
+bool back_url_is_list(const struct back_url *u);
 
 /* Write the URL without its password, for logs and status pages, to out.  Of HTTP without the user too, which often is the secret. */
 void back_url_describe(const struct back_url *u, char *out, size_t size);
