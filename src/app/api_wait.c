@@ -2,6 +2,7 @@
 /* The exported API: waiting for time, descriptors, threads, and what was begun before. */
 #include <weft/weft.h>
 
+#include "app/api_call.h"
 #include "app/app.h"
 #include "app/fail.h"
 #include "loop/loop.h"
@@ -14,7 +15,7 @@ api_length(long ms)
 	return ms < 0 ? 0 : ms > CLOCK_NEVER / USEC_PER_MSEC ? CLOCK_NEVER : (usec)ms * USEC_PER_MSEC;
 }
 
-static usec
+usec
 api_until(const struct weft_request *rq, long ms)
 {
 	return clock_add(loop_now(rq->app->loop), api_length(ms));

@@ -12,6 +12,7 @@
 
 #include "app/fail.h"
 #include "app/module.h"
+#include "back/hub.h"
 #include "back/lease.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -223,6 +224,18 @@ app_put_away_leases(struct weft_request *rq)
 	}
 }
 
+static void
+app_put_away_subscriptions(struct weft_request *rq)
+{
+	struct weft_subscription *s;
+
+	while ((s = LIST_FIRST(&rq->subscriptions)) != NULL) {
+		LIST_REMOVE(s, link);
+		s->ended = true;
+		hub_unsubscribe(&s->subscription);
+	}
+}
+
 /* A deferred function may begin calls, borrow connections, and defer others. */
 static void
 app_put_away(struct weft_request *rq)
@@ -237,6 +250,7 @@ app_put_away(struct weft_request *rq)
 		app_put_away_calls(rq);
 	}
 	app_put_away_leases(rq);
+	app_put_away_subscriptions(rq);
 	fiber_unshield();
 }
 
@@ -266,6 +280,7 @@ app_begin(void *arg, struct request *base)
 	rq->app = arg;
 	LIST_INIT(&rq->calls);
 	LIST_INIT(&rq->leases);
+	LIST_INIT(&rq->subscriptions);
 	fiber_set_label(base->fiber, "request without a route");
 	request_start(base, app_run);
 }

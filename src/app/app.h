@@ -15,6 +15,7 @@
 #include <weft/weft.h>
 
 #include "back/call.h"
+#include "back/channel.h"
 #include "back/lease.h"
 #include "back/pool.h"
 #include "back/stmts.h"
@@ -59,9 +60,18 @@ struct weft_lease {
 					   the transaction is over.  rc WEFT_OK: none */
 	struct weft_request *rq;
 	struct call *call;		/* what a fiber waits for on it now; NULL: nothing */
+	struct weft_stream *stream;	/* whose rows come on it; NULL: none */
 	bool begun;			/* its transaction is weft_begin's */
 	bool given;
 	LIST_ENTRY(weft_lease) link;	/* the request's which are not given back */
+};
+
+/* To a channel of a pool; in the request's arena. */
+struct weft_subscription {
+	struct subscription subscription;
+	const char *pool;		/* its name */
+	bool ended;
+	LIST_ENTRY(weft_subscription) link;	/* the request's which have not ended */
 };
 
 struct app_defer {
@@ -98,6 +108,7 @@ struct weft_request {
 	struct app_late *late;		/* in the arena; NULL: it is not, or no memory was left to say so */
 	LIST_HEAD(, weft_call) calls;
 	LIST_HEAD(, weft_lease) leases;
+	LIST_HEAD(, weft_subscription) subscriptions;
 	struct app_defer *defers;
 };
 

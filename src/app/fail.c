@@ -25,6 +25,7 @@ static const struct {
 	[WEFT_TOO_LARGE] = { 500, "over a limit" },
 	[WEFT_SYSTEM] = { 500, "out of memory or descriptors" },
 	[WEFT_BAD_INPUT] = { 400, "malformed request" },
+	[WEFT_GAP] = { 503, "messages may have been lost" },
 };
 
 static int

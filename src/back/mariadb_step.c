@@ -35,10 +35,20 @@ mariadb_op_start(struct mariadb *d)
 		return mysql_stmt_free_result_start(&d->no, s);
 	case MARIADB_FORGETTING:
 		return mysql_stmt_close_start(&d->no, s);
+	case MARIADB_ASKING:
+		return mysql_real_query_start(&d->rc, d->my, d->text.text.at, d->text.text.len - 1);
+	case MARIADB_LOOKING:
+		return mysql_real_query_start(&d->rc, d->my, MARIADB_LOOK, sizeof MARIADB_LOOK - 1);
+	case MARIADB_ROLLING_BACK:
+		return mysql_real_query_start(&d->rc, d->my, MARIADB_ROLLBACK, sizeof MARIADB_ROLLBACK - 1);
 	case MARIADB_RESETTING:
 		return mysql_reset_connection_start(&d->rc, d->my);
+	case MARIADB_CHOOSING:
+		return mysql_select_db_start(&d->rc, d->my, mariadb_database(d));
 	case MARIADB_SETTING_UP:
 		return mysql_real_query_start(&d->rc, d->my, MARIADB_SET_UP, sizeof MARIADB_SET_UP - 1);
+	case MARIADB_PINGING:
+		return mysql_ping_start(&d->rc, d->my);
 	case MARIADB_NOTHING:
 		break;
 	}
@@ -65,8 +75,15 @@ mariadb_op_continue(struct mariadb *d, int ready)
 		return mysql_stmt_close_cont(&d->no, s, ready);
 	case MARIADB_RESETTING:
 		return mysql_reset_connection_cont(&d->rc, d->my, ready);
+	case MARIADB_CHOOSING:
+		return mysql_select_db_cont(&d->rc, d->my, ready);
+	case MARIADB_ASKING:
+	case MARIADB_LOOKING:
+	case MARIADB_ROLLING_BACK:
 	case MARIADB_SETTING_UP:
 		return mysql_real_query_cont(&d->rc, d->my, ready);
+	case MARIADB_PINGING:
+		return mysql_ping_cont(&d->rc, d->my, ready);
 	case MARIADB_NOTHING:
 		break;
 	}
@@ -132,11 +149,19 @@ mariadb_begin(struct mariadb *d)
 	d->begun = true;
 	d->leaves = false;
 	d->my->server_status &= ~(unsigned)SERVER_SESSION_STATE_CHANGED;
-	d->ear = (struct mariadb_ear){ .my = d->my, .most = MARIADB_HEAD_MAX };
 	if (d->stmt != NULL)
 		mariadb_execute(d);
+	else if (d->word != NULL && d->call->nvalues == 0 && mariadb_has_no_rows(d->word))
+		mariadb_ask(d);
 	else
 		mariadb_prepare(d);
+	mariadb_begin_own(d);
+}
+
+void
+mariadb_begin_own(struct mariadb *d)
+{
+	d->ear = (struct mariadb_ear){ .my = d->my, .most = MARIADB_HEAD_MAX };
 	mariadb_go(d, d->op == MARIADB_NOTHING ? 0 : mariadb_step(d, 0));
 }
 

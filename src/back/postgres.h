@@ -12,11 +12,14 @@
  *	postgres_gather.c   no write for each of them, where libpq would
  *	postgres_take.c     results out of the pipeline: rows, errors
  *	postgres_cancel.c   statements that nobody waits for any more
+ *	postgres_stream.c   rows that are given in parts
+ *	postgres_hear.c     LISTEN
  *	postgres_lease.c    what may be sent down a connection that is shared, or lent; and how that is made as it was
  *
  * Invariants.  Every slot in `sent` owes exactly one sync, in that order.  `live`
  * counts those of them whose call is still wanted, `lost` those whose call was
- * abandoned; the others are the driver's own.  A connection that broke (`dead`)
+ * abandoned; the others are the driver's own.  One whose rows are given in parts is
+ * live between them, too.  A connection that broke (`dead`)
  * sends and reads nothing more; the pool is told at the end of the turn, so no
  * callback here ends the connection under its caller, but conn_gave and
  * conn_is_ready may: postgres_hold before them where d is needed after.
@@ -30,6 +33,7 @@
 #include <libpq-fe.h>
 
 #include "back/driver.h"
+#include "back/rows_draft.h"
 #include "back/stmts.h"
 #include "base/buf.h"
 #include "loop/loop.h"
@@ -56,6 +60,7 @@ enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
 	POSTGRES_WASH,		/* likewise, and without it the connection is of no use */
+	POSTGRES_HEAR,		/* likewise, and a hub waits for it: LISTEN, UNLISTEN or a sign of life */
 	POSTGRES_PING,		/* likewise, and the pool waits for it: the connection is alive */
 };
 
@@ -69,6 +74,9 @@ struct postgres_slot {
 	bool preparing;			/* the answer to its Parse has not come yet */
 	bool unnamed;			/* never as a prepared statement: it is of a borrower's session, or the second try
 					   after what it was prepared as was found lost */
+	bool in_parts;			/* its rows are given in parts … */
+	bool left;			/* … of which nobody wants more */
+	bool owed;			/* the pool waits for its reply, or a part of it; not of what is ours */
 	unsigned long long seq;		/* which statement of the connection it is */
 	PGresult *result;		/* what came so far: its rows, or the error that counts */
 };
@@ -137,6 +145,7 @@ struct postgres {
 	struct postgres_bind bind;
 	size_t unfinished;		/* bytes, about, that came for the statement now being answered … */
 	unsigned long long unfinished_seq;	/* … which is this one */
+	struct rows_draft part;		/* rows that have come, and are not given yet */
 	int grasp;			/* the most bytes that one read was seen to take */
 
 	struct postgres_cancel *cancel;	/* on a thread now */
@@ -232,6 +241,44 @@ void postgres_put_fini(struct postgres *d);
 /* Take all results that have come whole.  May close the connection (hold). */
 void postgres_take_all(struct postgres *d);
 
+/* Returns how many rows the statement changed. */
+long long postgres_affected(PGresult *r);
+
+/* Decode a bytea as the server writes it; to may be at, and has room for len + 1 bytes.  Returns its length. */
+size_t postgres_copy_bytea(char *to, const char *at, size_t len);
+
+bool postgres_is_error(const PGresult *r);
+
+/* Returns its SQLSTATE, or ""; and what it says. */
+const char *postgres_error_code(const PGresult *r);
+const char *postgres_error_text(const PGresult *r);
+
+/* ---- postgres_stream.c ---- */
+
+/* Returns true while the oldest statement has rows to give in parts and nobody asks for them: the server is to be held up. */
+bool postgres_is_held_up(const struct postgres *d);
+
+/* A statement whose rows are given in parts has become the oldest: libpq is to give them one by one. */
+void postgres_stream_begin(struct postgres *d);
+
+/* The driver's send() of a call that asks for the next part. */
+enum weft_rc postgres_stream_ask(struct postgres *d, struct call *call);
+
+/* One row of the oldest statement has come; r is used up. */
+void postgres_stream_row(struct postgres *d, struct postgres_slot *s, PGresult *r);
+
+/* Nothing more has come for now: give the rows that have. */
+void postgres_stream_pause(struct postgres *d);
+
+/* The statement came to its end with r.  Returns the rows not given yet; NULL: no memory. */
+struct weft_rows *postgres_stream_rest(struct postgres *d, struct arena *a, PGresult *r);
+
+/* Nobody wants more of it: the rest is cancelled, and thrown away as it comes. */
+void postgres_stream_leave(struct postgres *d, struct postgres_slot *s);
+
+/* The connection is given back: leave what is open. */
+void postgres_stream_leave_any(struct postgres *d);
+
 /* ---- postgres_cancel.c ---- */
 
 /* Something was abandoned, or answered: cancel what runs when nobody wants it, end the draining when it is over.  May close the connection (hold). */
@@ -239,6 +286,18 @@ void postgres_cancel_step(struct postgres *d);
 
 /* The connection closes: the thread, if one runs, is left to end alone. */
 void postgres_cancel_detach(struct postgres *d);
+
+/* ---- postgres_hear.c ---- */
+
+/* The driver's channel() and hear(). */
+const char *postgres_channel(struct span name);
+enum weft_rc postgres_hear(struct conn *c, enum hear what, struct span channel);
+
+/* A statement of the hub's is answered. */
+void postgres_on_answer(struct postgres *d, const struct postgres_slot *s);
+
+/* Tell the hub what notifications have come; those that nobody listens for are dropped. */
+void postgres_tell_notifications(struct postgres *d);
 
 /* ---- postgres_lease.c ---- */
 

@@ -47,6 +47,13 @@ rows_draft_shrink(struct rows_draft *r)
 		buf_fini(&r->cells);
 }
 
+void
+rows_draft_drop(struct rows_draft *r)
+{
+	rows_draft_clear(r);
+	rows_draft_fini(r);
+}
+
 static void
 rows_draft_add_cell(struct rows_draft *r, size_t at, size_t len)
 {
@@ -69,6 +76,12 @@ bool
 rows_draft_is_full(const struct rows_draft *r)
 {
 	return r->bytes.bad || r->cells.bad;
+}
+
+bool
+rows_draft_is_part(const struct rows_draft *r)
+{
+	return r->count >= ROWS_PART_ROWS || r->bytes.len + r->cells.len >= ROWS_PART_BYTES;
 }
 
 struct weft_rows *

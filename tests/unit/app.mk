@@ -13,6 +13,8 @@ APP_TESTS = \
 	tests/unit/app_module \
 	tests/unit/app_request \
 	tests/unit/app_response \
+	tests/unit/app_stream \
+	tests/unit/app_subscribe \
 	tests/unit/app_wait
 check_PROGRAMS += $(APP_TESTS)
 TESTS += $(APP_TESTS)
@@ -51,6 +53,12 @@ tests_unit_app_request_LDADD = $(APP_LDADD)
 tests_unit_app_response_SOURCES = tests/unit/app_response.c $(APP_RIG)
 tests_unit_app_response_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_response_LDADD = $(APP_LDADD)
+tests_unit_app_stream_SOURCES = tests/unit/app_stream.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_stream_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_stream_LDADD = $(APP_LDADD)
+tests_unit_app_subscribe_SOURCES = tests/unit/app_subscribe.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_subscribe_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_subscribe_LDADD = $(APP_LDADD)
 tests_unit_app_wait_SOURCES = tests/unit/app_wait.c $(APP_RIG)
 tests_unit_app_wait_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_wait_LDADD = $(APP_LDADD)

@@ -36,6 +36,10 @@ static const struct {
 	{ "postgres://a,b", { "postgres", "", "", "a,b", 0, "", "" }, "postgres://a,b" },
 	{ "https://tok%2Fen@api:444/v%201?ca=/x", { "https", "tok/en", "", "api", 444, "/v 1", "ca=/x" }, "https://api:444/v 1?ca=/x" },
 	{ "http://u:p@[::1]/", { "http", "u", "p", "::1", 0, "/", "" }, "http://[::1]/" },
+	{ "redis+sentinel://bob:pw@a:1,[::1]:2,c/mine/3?sentinel_password=x",
+	  { "redis+sentinel", "bob", "pw", "a:1,[::1]:2,c", 0, "/mine/3", "sentinel_password=x" },
+	  "redis+sentinel://bob@a:1,[::1]:2,c/mine/3" },
+	{ "redis+cluster://[::1]:7000", { "redis+cluster", "", "", "[::1]:7000", 0, "", "" }, "redis+cluster://[::1]:7000" },
 	{ "sqlite:shop.db", { "sqlite", "", "", "", 0, "shop.db", "" }, "sqlite:shop.db" },
 	{ "sqlite:/var/shop.db", { "sqlite", "", "", "", 0, "/var/shop.db", "" }, "sqlite:///var/shop.db" },
 	{ "sqlite::memory:", { "sqlite", "", "", "", 0, ":memory:", "" }, "sqlite::memory:" },
@@ -75,7 +79,8 @@ url_errors_name_the_part_and_not_the_password(void **state)
 		{ "redis://u:hunter2%0a@h", "password" }, { "redis://u%00:hunter2@h", "user" }, { "redis://[::1", "bracket" },
 		{ "redis://[]:1", "bracket" }, { "redis://[::1]x", "port" }, { "redis://h%4", "host" }, { "redis://h/%", "path" },
 		{ "redis://h/\x01", "path" }, { "redis://h/0?a b", "query" },
-		{ "redis://u:hunter2@a:1,b:2/0", "several hosts" }, { "http://a,b/", "several hosts" }, { "postgresql://u:hunter2@a, b/", "hosts" }, { "redis://h/0#frag", "fragment" },
+		{ "redis://u:hunter2@a:1,b:2/0", "port" }, { "postgresql://u:hunter2@a, b/", "hosts" }, { "postgresql://u:hunter2@a,/db", "hosts" },
+		{ "postgresql://u:hunter2@a,b:0/db", "port" }, { "redis://h/0#frag", "fragment" },
 	};
 	char error[100], text[800];
 	struct back_url u;
@@ -90,9 +95,9 @@ url_errors_name_the_part_and_not_the_password(void **state)
 	/* Every part has a bound. */
 	memset(text, 'a', sizeof text);
 	memcpy(text, "redis://", 8);
-	text[8 + 512] = '\0';
+	text[8 + 256] = '\0';
 	assert_int_equal(back_url_parse(text, &u, error, sizeof error), WEFT_INVALID);
-	text[8 + 511] = '\0';
+	text[8 + 255] = '\0';
 	assert_int_equal(back_url_parse(text, &u, error, sizeof error), WEFT_OK);
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Real Redis, PostgreSQL and MariaDB servers, shared by all scenarios that want them; and an HTTP service to wait for."""
+import contextlib
 import ctypes
 import glob
 import http.server
@@ -23,6 +24,13 @@ def pause_all(pids):
         os.kill(pid, signal.SIGSTOP)
     for pid in pids:
         wait_until(lambda pid=pid: state_of(pid) == "T", f"process {pid} stands still", 10, 0.001)
+
+
+def signal_those_left(pids, number):
+    """Some may have ended since they were counted."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def state_of(pid):
@@ -143,6 +151,11 @@ class Postgres:
         self.query("SET client_min_messages = warning; " + text, database)
         return self.url_of(database)
 
+    def end_connections(self, database, number):
+        """Of weft's, by lot."""
+        self.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+                   f"application_name = 'weft' AND datname = '{database}' ORDER BY random() LIMIT {number}")
+
     def restart(self, how):
         """Stop by SIGINT (fast: transactions are rolled back) or SIGQUIT (immediate: as if it had crashed), and start."""
         self.process.stop(how)
@@ -154,18 +167,13 @@ class Postgres:
 
     def go_on(self):
         if self.process is not None and self.process.is_alive():
-            for pid in self.children() + [self.process.pid]:
-                os.kill(pid, signal.SIGCONT)
+            signal_those_left(self.children() + [self.process.pid], signal.SIGCONT)
 
     def kill(self):
         """kill -9 of all of it, as when a machine goes: the postmaster and its children."""
         children = self.children()
         self.process.kill()
-        for pid in children:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        signal_those_left(children, signal.SIGKILL)
         # Its successor refuses to start while one of them lives.
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), "postgres is gone")
 
@@ -210,12 +218,15 @@ class MariaDB:
 
     @property
     def url(self):
-        return f"mariadb://root@/weft?socket={self.socket}"
+        return self.url_of("weft")
 
-    def run(self, argv, text=""):
+    def url_of(self, database):
+        return f"mariadb://root@/{database}?socket={self.socket}"
+
+    def run(self, argv, text="", may_fail=False):
         done = subprocess.run(argv, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               cwd=self.place.folder, check=False)
-        if done.returncode != 0:
+        if done.returncode != 0 and not may_fail:
             raise Failure(f"{argv[0]}: {done.stdout.decode(errors='replace')[-500:]}")
         return done.stdout.decode()
 
@@ -244,6 +255,19 @@ class MariaDB:
 
     def query(self, text, database="weft"):
         return self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-BN", database], text).strip()
+
+    def load(self, database, text):
+        """Run what a file has in a database of its own.  Returns its URL."""
+        self.query(f"CREATE DATABASE IF NOT EXISTS {database}")
+        self.query(text, database)
+        return self.url_of(database)
+
+    def end_connections(self, database, number):
+        """Of weft's, by lot."""
+        for pid in self.query(f"SELECT id FROM information_schema.processlist WHERE db = '{database}' AND id <> CONNECTION_ID() "
+                              f"ORDER BY RAND() LIMIT {number}").split():
+            # It may have ended by itself meanwhile.
+            self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-f"], f"KILL {pid}", may_fail=True)
 
     def kill(self):
         self.process.kill()
@@ -340,6 +364,14 @@ class Service:
     def is_up(self):
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        pause_all([self.pid])
+
+    def go_on(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill(self):
         if self.pid:

@@ -42,29 +42,40 @@ def make_world(path):
 
 # ---- somebody leaves ----
 
-@scenario(Back)
+def sleepers(stage):
+    """How many statements sleep in the database."""
+    if stage.database is stage.postgres:
+        return stage.database.query("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'")
+    return stage.database.query("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'")
+
+
 def a_client_that_leaves_ends_its_statement(stage):
     """At once here, and in the database."""
     weft = stage.serve('pool "db" { url = "@DB@"  max = 4 }')
     stage.answers(ROW)
-    running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'"
     for _ in range(3):
         before = len(cancels(stage))
         conn = fcgi.Connection(weft.socket)
         conn.send(fcgi.request(1, f"{PROBE}?op=wait&ms=30000"))
-        wait_until(lambda: stage.postgres.query(running) == "1", "the statement runs", 5 * stage.relax)
+        wait_until(lambda: sleepers(stage) == "1", "the statement runs", 5 * stage.relax)
         left, left_at = time.monotonic(), time.time()
         conn.close()
         wait_until(lambda: weft.status()["requests"] == 0, "the request is over", 5 * stage.relax, 0.001)
         here = time.monotonic() - left
-        wait_until(lambda: len(cancels(stage)) > before, "the statement is cancelled", 5 * stage.relax)
-        there = cancels(stage)[-1] - left_at
+        wait_until(lambda: sleepers(stage) == "0", "the statement is over", 5 * stage.relax, 0.001)
+        there = time.monotonic() - left
+        if stage.database is stage.postgres:    # whose log has the time
+            wait_until(lambda: len(cancels(stage)) > before, "the statement is cancelled", 5 * stage.relax)
+            there = cancels(stage)[-1] - left_at
         print(f"# over after {ms(here)}, cancelled in the database after {ms(there)}")
         check(here < 0.1 * stage.relax, f"the request went on for {ms(here)}")
         check(there < 0.1 * stage.relax, f"the statement went on for {ms(there)}")
-        check(stage.postgres.query(running) == "0", "it runs still")
         stage.answers(ROW)
     stage.wait_idle()
+
+
+for database in ("postgres", "mariadb"):
+    scenario(Back, database)(a_client_that_leaves_ends_its_statement)
 
 
 def sleep_until_cancelled(conn, other, rng, op):
@@ -79,9 +90,14 @@ def sleep_until_cancelled(conn, other, rng, op):
 
 
 def check_late_cancels(stage, op):
-    """Statements that end within 2 ms of their deadline, on a pool of one connection: who borrows it next gets the answer."""
+    """Statements that end within 2 ms of their deadline, on a pool of one connection: who borrows it next gets the answer.
+
+    A KILL QUERY that meets a statement of MariaDB's just as it leaves a wait, such as SLEEP's, holds both up for 2 s, in the
+    server (THD::awake_no_mutex, sql/sql_class.cc of 10.11).  weft gives such a connection up after one, which is right.
+    """
     rounds = stage.much(500, 5000)
-    weft = stage.serve('pool "db" { url = "@DB@"  max = 1  min = 1 }')
+    held_up = rounds // 100 if stage.database is not stage.postgres else 0
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 1  min = 1  queue_timeout = "5s" }')
     stage.answers(ROW)
     rng = random.Random(1)
     codes = collections.Counter()
@@ -95,9 +111,9 @@ def check_late_cancels(stage, op):
             check(first.code in (200, 504), f"the first is answered {first.code} {first.body!r}")
             check(second.code == 200 and second.body == RIGHT, f"the next is answered {second.code} {second.body!r}")
     pool = stage.pool("db")
-    print(f"# {rounds} rounds: {dict(codes)}; the slowest round took {ms(slowest)}; {pool['connects']} connects")
+    print(f"# {rounds} rounds: {dict(codes)}; the slowest round took {ms(slowest)}; {pool['connects']} connects, {pool['losses']} given up")
     check(codes[200] > rounds / 20 and codes[504] > rounds / 20, f"too one-sided to tell anything: {codes}")
-    check(pool["losses"] == 0, f"{pool['losses']} connections were given up")
+    check(pool["losses"] <= held_up, f"{pool['losses']} connections were given up")
     stage.wait_idle()
 
 
@@ -107,61 +123,6 @@ def a_late_cancel_hits_nobody_else(stage):
 
 def a_late_cancel_on_a_borrowed_connection_hits_nobody_else(stage):
     check_late_cancels(stage, "held")
-
-
-# ---- too few connections ----
-
-@scenario(Back, limit=60)
-def a_pool_that_is_used_up_has_a_queue(stage):
-    """First come, first served; who waits for too long is told so, and other pools do not notice."""
-    weft = stage.serve('pool "db" { url = "@DB@"  max = 1  min = 1  queue_timeout = "1s" }\n'
-                       'pool "other" { url = "@DB@"  max = 2  min = 2 }')
-    stage.answers(ROW, ROW + "&pool=other")
-    with fcgi.Connection(weft.socket) as first, fcgi.Connection(weft.socket) as second:
-        first.send(fcgi.request(1, f"{PROBE}?op=wait&ms=400"))
-        time.sleep(0.1)
-        waiters = ask(weft, "op=wait&ms=5", n=20, k=20, r=300)
-        check(first.gather([1])[1].code == 200, "the first is not answered")
-        check_all(waiters, 200, "who waited")
-        order = [result.number for result in sorted(waiters, key=lambda result: result.began + result.took)]
-        check(order == sorted(order), f"they were served in the order {order}")
-
-        first.send(fcgi.request(1, f"{PROBE}?op=wait&ms=1600"))
-        time.sleep(0.05)
-        began = time.monotonic()
-        second.send(fcgi.request(1, f"{PROBE}?op=wait&ms=1"))
-        others = ask(weft, ROW + "&pool=other", n=100)
-        told = second.gather([1])[1]
-        took = told.ended_at - began
-        check(first.gather([1])[1].code == 200, "the first is not answered")
-    check(told.code == 503 and b"db: too busy" in told.body, f"it is told {told.code} {told.body!r}")
-    print(f"# told after {ms(took)} that no connection came free; another pool answered within {ms(percentile(others, 0.99))}")
-    check(1.0 <= took < 1.0 + 0.05 * stage.relax, f"it was told after {ms(took)}")
-    check_all(others, 200, "another pool")
-    check(percentile(others, 0.9) < 0.02 * stage.relax, "another pool had to wait")
-
-
-FOUR = 'pool "db" { url = "@URL@"  max = 10  min = 4  queue_timeout = "20s" }'
-
-
-@scenario(Back, limit=60)
-def the_database_never_sees_one_connection_too_many(stage):
-    """Ten for four workers, 500 requests at once: an eleventh would be refused by name."""
-    stage.postgres.query("DROP ROLE IF EXISTS ten; CREATE ROLE ten LOGIN CONNECTION LIMIT 10; GRANT SELECT ON world TO ten")
-    proxy, url = stage.postgres_proxy(user="ten")
-    before = stage.postgres.process.log_text().count("too many connections for role")
-    weft = stage.serve(FOUR.replace("@URL@", url), workers=4)
-    stage.answers(ROW)
-    results = Askers(weft, "op=wait&ms=10", "sleepers", k=250, n=stage.much(1500, 20000))
-    quick = [result for _ in range(stage.long(1, 10)) for result in ask(weft, "op=sql&id=%n", k=250, n=stage.much(4000, ROWS))]
-    slow = results.wait()
-    stats = proxy.stats()
-    print(f"# at most {stats.peak} connections, {stats.ever} in all; {tally(slow)} slow and {tally(quick)} quick answers")
-    check_all(slow + quick, 200, "all of them")
-    for result in quick:
-        check(result.text == f"{result.number} {result.number * 7 % 10007}", f"a foreign row: {result}")
-    check(stats.peak <= 10, f"it saw {stats.peak} connections")
-    check(stage.postgres.process.log_text().count("too many connections for role") == before, "it refused some")
 
 
 # ---- the database hangs ----
@@ -230,31 +191,6 @@ for database in ("postgres", "mariadb"):
 LEDGER = 'pool "db" { url = "@URL@"  max = 20  min = 20 }'
 
 
-OURS = "FROM pg_stat_activity WHERE application_name = 'weft'"
-
-
-@scenario(Back)
-def connections_that_die_idle_are_replaced(stage):
-    """Nobody is told of it, not even who asks before anybody has noticed; and be they old or new."""
-    weft = stage.serve('pool "db" { url = "@DB@"  max = 8  min = 8 }')
-    stage.answers(ROW)
-    pid = weft.worker()
-    for age in (0, 1.2, 0):
-        wait_until(lambda: stage.pool("db")["open"] == 8, "the pool is full", 5 * stage.relax)
-        time.sleep(age)
-        # It finds all of that at once when it wakes up: eight ends, and a hundred requests.
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            stage.postgres.query(f"SELECT count(pg_terminate_backend(pid)) {OURS}")
-            wait_until(lambda: stage.postgres.query(f"SELECT count(*) {OURS}") == "0", "they are gone", 5 * stage.relax)
-            users = Askers(weft, ROW, "users", n=100, k=100)
-            time.sleep(0.1)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        check_all(users.wait(), 200, "who asks then")
-    stage.wait_idle()
-
-
 def check_ledger_over(stage, event, proxy=None, how=INSERT):
     """Inserts without a pause, and in their midst an event."""
     begin(stage)
@@ -297,8 +233,9 @@ def no_insert_is_made_twice_when_connections_are_ended(stage):
 
 
 def check_random_cuts(stage, how):
-    """Cuts in both directions, at any byte; then all at once, and the database with them."""
+    """Cuts in both directions, at any byte; then all at once, and the database with them, and what is between is killed, too."""
     proxy, url = stage.database_proxy()
+    cuts = []
 
     def event():
         for seed, lane in enumerate(("down", "up") * stage.long(2, 20)):
@@ -308,14 +245,18 @@ def check_random_cuts(stage, how):
             proxy.tell("chance", lane, 0)
             proxy.tell("end", "reset" if seed % 2 else "close")
             time.sleep(0.1)
-        stage.database.kill()
-        proxy.tell("end", "reset")
-        stage.database.start()
+            if seed % 4 == 3:
+                stage.database.kill()
+                proxy.tell("end", "reset")
+                stage.database.start()
+                time.sleep(0.5)
+        cuts.append(proxy.stats().cuts)
+        proxy.process.kill()
+        proxy.start()
 
     _, unknown, _ = check_ledger_over(stage, event, (proxy, url), how)
-    cuts = proxy.stats().cuts
-    print(f"# {cuts} cuts")
-    check(cuts > 10 and unknown > 0, f"{cuts} cuts, and {unknown} unknown outcomes: that tells nothing")
+    print(f"# {cuts[0]} cuts")
+    check(cuts[0] > 10 and unknown > 0, f"{cuts} cuts, and {unknown} unknown outcomes: that tells nothing")
 
 
 def no_insert_is_made_twice_over_random_cuts(stage):
@@ -342,11 +283,9 @@ def a_reply_has_a_flipped_bit(stage):
 for database in ("postgres", "mariadb"):
     for function in (a_late_cancel_hits_nobody_else, no_insert_is_made_twice_over_a_kill,
                      no_insert_is_made_twice_over_random_cuts, a_reply_is_cut_at_each_byte, it_is_cut_off_while_it_connects,
-                     a_reply_has_a_flipped_bit):
+                     a_reply_has_a_flipped_bit, a_late_cancel_on_a_borrowed_connection_hits_nobody_else,
+                     no_transaction_is_made_twice_over_random_cuts):
         scenario(Back, database, limit=60)(function)
-# The other one has no transactions.
-for function in (a_late_cancel_on_a_borrowed_connection_hits_nobody_else, no_transaction_is_made_twice_over_random_cuts):
-    scenario(Back, "postgres", limit=60)(function)
 
 
 # ---- SQLite ----
