@@ -40,7 +40,7 @@ libback_la_SOURCES += \
 	src/back/postgres.c src/back/postgres.h \
 	src/back/postgres_cancel.c src/back/postgres_connect.c \
 	src/back/postgres_gather.c src/back/postgres_gather.h \
-	src/back/postgres_hear.c src/back/postgres_lease.c \
+	src/back/postgres_hear.c src/back/postgres_hosts.c src/back/postgres_lease.c \
 	src/back/postgres_put.c src/back/postgres_stream.c src/back/postgres_take.c
 endif
 if HAVE_SQLITE

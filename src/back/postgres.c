@@ -27,7 +27,6 @@
 
 #include "back/pool.h"
 #include "base/must.h"
-#include "loop/resolve.h"
 
 /* ---- slots ---- */
 
@@ -300,6 +299,7 @@ postgres_close(struct conn *c)
 	postgres_spare_free(d);
 	postgres_cancel_detach(d);
 	postgres_put_fini(d);
+	postgres_hosts_free(&d->hosts);
 	rows_draft_fini(&d->part);
 	if (d->resolve != NULL)
 		resolve_cancel(&d->resolve);
