@@ -6,7 +6,7 @@ EXTRA_DIST += \
 	tests/scenario/lib/fronts.py tests/scenario/lib/http.py tests/scenario/lib/place.py tests/scenario/lib/proxy.py \
 	tests/scenario/lib/stalls.py tests/scenario/lib/suite.py tests/scenario/lib/weft.py \
 	tests/scenario/scenarios/__init__.py tests/scenario/scenarios/authorizer.py tests/scenario/scenarios/back.py tests/scenario/scenarios/bank.py \
-	tests/scenario/scenarios/back_net.py tests/scenario/scenarios/back_redis.py tests/scenario/scenarios/back_sql.py \
+	tests/scenario/scenarios/back_net.py tests/scenario/scenarios/back_redis.py tests/scenario/scenarios/back_rows.py tests/scenario/scenarios/back_sql.py \
 	tests/scenario/scenarios/bench.py tests/scenario/scenarios/cuts.py tests/scenario/scenarios/examples.py \
 	tests/scenario/scenarios/faults.py tests/scenario/scenarios/fronts.py tests/scenario/scenarios/limits.py \
 	tests/scenario/scenarios/ledger.py tests/scenario/scenarios/load.py tests/scenario/scenarios/operate.py \

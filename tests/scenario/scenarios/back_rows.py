@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: ISC
+"""Exports: many rows, part by part, to clients that take them slowly."""
+import time
+
+from lib import fcgi
+from lib.askers import pulse
+from lib.place import check, wait_until
+from lib.suite import scenario
+from lib.weft import PROBE
+from limits import measure
+from scenarios.back import Back, check_all, ms
+
+READERS = 100
+ROWS = 1000000                  # of each export: some 67 MB
+LINE = b" sixty characters that make a row as long as most rows are ..\n"
+POOL = f'pool "db" {{ url = "@DB@"  max = {READERS}  queue_timeout = "20s"  connect_timeout = "20s" }}'
+TICKS = 10                      # a second
+PIECE = 2000                    # bytes a tick
+
+
+def lines(count):
+    return b"".join(b"%d" % number + LINE for number in range(1, count + 1))
+
+
+def take(sock):
+    try:
+        return len(sock.recv(PIECE))
+    except BlockingIOError:
+        return 0
+
+
+def nobody_is_left(stage):
+    """Nothing of an export runs in the database any more."""
+    if stage.database is stage.postgres:
+        return stage.postgres.query("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'WITH RECURSIVE%'") == "0"
+    return stage.database.query("SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'WITH RECURSIVE%'") == "0"
+
+
+def exports_to_slow_clients_take_little_memory(stage):
+    """A hundred of them at once, of 67 MB each, and nobody else notices."""
+    weft = stage.serve(POOL, "timeout = \"120s\"")
+    stage.answers("op=rows&n=3")
+    pid = weft.worker()
+    before = measure.settle(pid)
+    beats = pulse(weft)
+    conns = [fcgi.Connection(weft.socket) for _ in range(READERS)]
+    for conn in conns:
+        conn.send(fcgi.request(1, f"{PROBE}?op=rows&n={ROWS}"))
+    wait_until(lambda: stage.pool("db")["lent"] == READERS, "all of them are open", 20 * stage.relax, 0.1)
+    for conn in conns:
+        conn.sock.setblocking(False)
+    most = got = 0
+    for tick in range(int(stage.long(4, 30) * TICKS)):
+        began = time.monotonic()
+        got += sum(take(conn.sock) for conn in conns)
+        if tick % TICKS == TICKS - 1:
+            most = max(most, measure.memory(pid) - before)
+        time.sleep(max(0.0, began + 1 / TICKS - time.monotonic()))
+    others = beats.end()
+    check_all(others, 200, "what needs no back end")
+    print(f"# {READERS} exports: {most / READERS / measure.KIB:.0f} KiB each; each has read {got / READERS / 1000:.0f} kB")
+    check(got > READERS * PIECE, "nobody got anything")
+    if stage.relax == 1:
+        check(most < READERS * 512 * measure.KIB, f"{most / measure.MIB:.0f} MiB for {READERS} exports")
+    left = time.monotonic()
+    for conn in conns:
+        conn.close()
+    stage.wait_idle(10.0)
+    wait_until(lambda: nobody_is_left(stage), "the statements are over", 10 * stage.relax)
+    print(f"# all over {ms(time.monotonic() - left)} after the clients had left")
+    reply = weft.ask("op=rows&n=1000")
+    check(reply.code == 200 and reply.body == lines(1000), "the next export is not what it should be")
+
+
+def an_export_is_whole(stage):
+    """However slowly, and in whatever pieces it is read."""
+    weft = stage.serve(POOL)
+    for count in (1, 255, 256, 257, 5000, stage.much(200000, 1000000)):
+        reply = weft.ask(f"op=rows&n={count}", 30 * stage.relax)
+        check(reply.code == 200 and reply.body == lines(count), f"{count} rows: answered {reply.code}, {len(reply.body)} bytes")
+    with fcgi.Connection(weft.socket, 60 * stage.relax) as conn:
+        conn.send(fcgi.request(1, f"{PROBE}?op=rows&n=50000"))
+        time.sleep(1.0)
+        reply = conn.gather([1])[1]
+    check(reply.body == lines(50000), f"{len(reply.body)} bytes after a rest")
+    check(stage.pool("db")["losses"] == 0, "connections were given up")
+    stage.wait_idle()
+
+
+def an_export_ends_with_its_database(stage):
+    """The answer is broken off, so that nobody takes it for the whole."""
+    weft = stage.serve(POOL)
+    stage.answers("op=rows&n=3")
+    with fcgi.Connection(weft.socket) as conn:
+        conn.send(fcgi.request(1, f"{PROBE}?op=rows&n={ROWS}"))
+        wait_until(lambda: not nobody_is_left(stage), "it runs", 10 * stage.relax)
+        kind, _, content = conn.receive()
+        check(kind == fcgi.STDOUT and b"1 sixty" in content, "no rows came")
+        stage.database.end_connections("postgres" if stage.database is stage.postgres else "weft", READERS)
+        while True:
+            got = conn.receive()
+            if got is None:
+                break
+            check(got[0] != fcgi.END, "an answer came to its end that was not whole")
+    stage.answers("op=rows&n=3")
+    stage.wait_idle()
+
+
+for database in ("postgres",):
+    for function in (exports_to_slow_clients_take_little_memory, an_export_is_whole, an_export_ends_with_its_database):
+        scenario(Back, database, limit=120)(function)
