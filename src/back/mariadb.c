@@ -287,8 +287,8 @@ const struct driver driver_mariadb = {
 	/*
 	 * Read-only: since it is a replica now (1290, which is told of other options too: then it costs new connections, and
 	 * nothing else), or since its storage engine is (1836).  It ends (1053), or somebody has ended this connection (1927).  Of a
-	 * Galera cluster, it has not joined that, or has lost it (1047).  But not 1792: of a transaction that is read-only,
-	 * which its borrower may have asked for.  Source: the server's errmsg-utf8.txt.
+	 * Galera cluster, it has not joined that, or has lost it (1047).  1792 is of a transaction that is read-only, which
+	 * its borrower may have asked for; but where nobody can have, it is the server's setting, and a 1290 is made of it.  Source: the server's errmsg-utf8.txt.
 	 */
 	.failover = (const char *const[]){ "1047", "1053", "1290", "1836", "1927", NULL },
 };
