@@ -16,7 +16,7 @@
  *	sql&id=N           a row of world from the pool "db"
  *	wait&ms=N          wait N milliseconds in the database of the pool "db"
  *	held&ms=N          the same on a connection that is borrowed for it
- *	rows&n=N           N rows from the database of the pool "db", part by part, a line each: its number and 60 more characters
+ *	rows&n=N           N rows of number from the pool "db", part by part, a line each: the number and 60 more characters
  *	token&n=N          ask Redis and the database at the same time for N, and say what each of them answered
  *	insert&n=N         a row of ledger with N in the pool "db"
  *	commit&n=N         the same in a transaction
@@ -230,8 +230,8 @@ probe_rows(struct weft_request *rq)
 	int rc;
 
 	if (weft_sql_open(rq, probe_pool(rq, "db"), &stream,
-	    "WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < $1)"
-	    " SELECT i, 'sixty characters that make a row as long as most rows are ..' FROM g", WEFT_INT(probe_number(rq, "n"))) != WEFT_OK)
+	    "SELECT i, 'sixty characters that make a row as long as most rows are ..' FROM number LIMIT $1",
+	    WEFT_INT(probe_number(rq, "n"))) != WEFT_OK)
 		return weft_fail(rq);
 	while ((rc = weft_sql_next(rq, stream, &rows)) == WEFT_OK && rows != NULL)
 		for (size_t i = 0; i < weft_rows_count(rows); i++)
