@@ -136,6 +136,7 @@ other_body(void *arg)
 	assert_int_equal(kit_part_count(&l, &a, "i"), 1000000);
 	kit_end(&a);
 	kit_give(&l);
+	kit_says(k, "SELECT 10", "10");
 }
 
 static void
