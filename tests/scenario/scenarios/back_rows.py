@@ -9,6 +9,7 @@ from lib.suite import scenario
 from lib.weft import PROBE
 from limits import measure
 from scenarios.back import Back, check_all, ms
+from scenarios.cuts import check_each_cut, check_each_flip
 
 READERS = 100
 ROWS = 1000000                  # of each export: some 67 MB
@@ -115,6 +116,36 @@ def an_export_ends_with_its_database(stage):
     stage.wait_idle()
 
 
+def an_export_has_a_deadline(stage):
+    """Also while its client takes nothing; then it is broken off, and cancelled."""
+    make_numbers(stage)
+    weft = stage.serve(POOL)
+    stage.answers("op=rows&n=3")
+    with fcgi.Connection(weft.socket) as conn:
+        began = time.monotonic()
+        conn.send(fcgi.request(1, f"{PROBE}?op=rows&n={ROWS}&deadline=500"))
+        wait_until(lambda: not nobody_is_left(stage), "it runs", 10 * stage.relax, 0.01)
+        stage.wait_idle()
+        took = time.monotonic() - began
+        check(0.4 < took < 1.5 * stage.relax, f"it was over after {took:.1f} s")
+        wait_until(lambda: nobody_is_left(stage), "the statement is over", 5 * stage.relax)
+        while (got := conn.receive()) is not None:
+            check(got[0] != fcgi.END, "an answer came to its end that was not whole")
+    stage.answers("op=rows&n=3")
+    check(stage.pool("db")["lent"] == 0, "its connection is still out")
+
+
+def rows_are_cut_at_each_byte(stage):
+    make_numbers(stage)
+    check_each_cut(stage, "rows&n=2", lines(2), stage.database_proxy, pools=12)
+
+
+def rows_have_a_flipped_bit(stage):
+    make_numbers(stage)
+    check_each_flip(stage, "rows&n=2", lines(2), stage.database_proxy, pools=12)
+
+
 for database in ("postgres", "mariadb"):
-    for function in (exports_to_slow_clients_take_little_memory, an_export_is_whole, an_export_ends_with_its_database):
+    for function in (exports_to_slow_clients_take_little_memory, an_export_is_whole, an_export_ends_with_its_database,
+                     an_export_has_a_deadline, rows_are_cut_at_each_byte, rows_have_a_flipped_bit):
         scenario(Back, database, limit=120)(function)
