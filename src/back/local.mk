@@ -63,6 +63,6 @@ libback_la_LIBADD += $(MARIADB_LIBS)
 libback_la_SOURCES += \
 	src/back/mariadb.c src/back/mariadb.h \
 	src/back/mariadb_cancel.c src/back/mariadb_dial.c src/back/mariadb_ear.c src/back/mariadb_lease.c \
-	src/back/mariadb_put.c src/back/mariadb_run.c src/back/mariadb_step.c src/back/mariadb_take.c \
+	src/back/mariadb_put.c src/back/mariadb_run.c src/back/mariadb_step.c src/back/mariadb_stream.c src/back/mariadb_take.c \
 	src/back/mariadb_text.c src/back/mariadb_text.h
 endif

@@ -177,7 +177,7 @@ postgres_consume_tls(struct postgres *d)
  * libpq's buffer has room for: 16 KiB, so that the count is good, until a larger row has made it
  * grow.  Then it is a guess, and too low: the most that a call was seen to take of what the kernel had.
  */
-static int
+int
 postgres_consume(struct postgres *d)
 {
 	bool ask = d->unfinished > 16 * POSTGRES_READ;

@@ -174,6 +174,9 @@ void postgres_die(struct postgres *d, const char *code, const char *fmt, ...) __
 /* As postgres_die, with the reason that libpq gives. */
 void postgres_die_of_libpq(struct postgres *d);
 
+/* Have libpq read what has come, and count it.  Returns 0 when the connection is of no use. */
+int postgres_consume(struct postgres *d);
+
 /* Put what is held, and flush, at the end of this turn. */
 void postgres_flush_later(struct postgres *d);
 
