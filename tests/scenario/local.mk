@@ -7,7 +7,8 @@ EXTRA_DIST += \
 	tests/scenario/lib/stalls.py tests/scenario/lib/suite.py tests/scenario/lib/weft.py \
 	tests/scenario/scenarios/__init__.py tests/scenario/scenarios/authorizer.py tests/scenario/scenarios/back.py tests/scenario/scenarios/bank.py \
 	tests/scenario/scenarios/back_net.py tests/scenario/scenarios/back_redis.py tests/scenario/scenarios/back_sql.py \
-	tests/scenario/scenarios/bench.py tests/scenario/scenarios/cuts.py tests/scenario/scenarios/examples.py \
+	tests/scenario/scenarios/bench.py tests/scenario/scenarios/cuts.py tests/scenario/scenarios/events.py \
+	tests/scenario/scenarios/examples.py \
 	tests/scenario/scenarios/faults.py tests/scenario/scenarios/fronts.py tests/scenario/scenarios/limits.py \
 	tests/scenario/scenarios/ledger.py tests/scenario/scenarios/load.py tests/scenario/scenarios/operate.py \
 	tests/scenario/scenarios/pools.py tests/scenario/scenarios/service.py tests/scenario/scenarios/techempower.py \
