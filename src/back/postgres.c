@@ -161,12 +161,12 @@ postgres_unread(const struct postgres *d)
 
 /*
  * Of a TLS record (16 KiB at most) libpq may have read a part (8 KiB at least); no event will tell of the rest,
- * which waits in the TLS library, if it was the last that the kernel had.
+ * which waits in the TLS library, if it was the last that the kernel had.  A hub's may be notifications, whatever libpq waits for.
  */
 static int
 postgres_consume_tls(struct postgres *d)
 {
-	if (!PQsslInUse(d->pg) || !PQisBusy(d->pg) || postgres_unread(d) > 0)
+	if (!PQsslInUse(d->pg) || !(PQisBusy(d->pg) || postgres_is_hub(d)) || postgres_unread(d) > 0)
 		return 1;
 	return PQconsumeInput(d->pg) && PQconsumeInput(d->pg);
 }

@@ -296,6 +296,9 @@ void postgres_cancel_detach(struct postgres *d);
 const char *postgres_channel(struct span name);
 enum weft_rc postgres_hear(struct conn *c, enum hear what, struct span channel);
 
+/* Returns whether a hub has the connection. */
+bool postgres_is_hub(const struct postgres *d);
+
 /* A statement of the hub's is answered. */
 void postgres_on_answer(struct postgres *d, const struct postgres_slot *s);
 

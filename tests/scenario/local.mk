@@ -18,6 +18,7 @@ EXTRA_DIST += \
 	tests/scenario/scenarios/bench.py \
 	tests/scenario/scenarios/cuts.py \
 	tests/scenario/scenarios/deadline.py \
+	tests/scenario/scenarios/events.py \
 	tests/scenario/scenarios/examples.py \
 	tests/scenario/scenarios/failures.py \
 	tests/scenario/scenarios/faults.py \
