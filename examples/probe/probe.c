@@ -17,13 +17,14 @@
  *	wait&ms=N          wait N milliseconds in the database of the pool "db"
  *	held&ms=N          the same on a connection that is borrowed for it
  *	pop&ms=N           wait N milliseconds for an element of an empty list, on a connection borrowed from the pool "cache"
+ *	rows&n=N           N rows of number from the pool "db", part by part, a line each: the number and 60 more characters
  *	token&n=N          ask Redis and the database at the same time for N, and say what each of them answered
  *	insert&n=N         a row of ledger with N in the pool "db"
  *	commit&n=N         the same in a transaction
  *	http&ms=N          the body of /wait?ms=N from the pool "service"; its status, too
  *	relay&n=N          N bytes of /big?n=N from the pool "service", as they come
  *
- * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, pop, insert,
+ * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, pop, rows, insert,
  * commit and http ask that pool.
  *
  * Asked as an authorizer (FastCGI's second role), it goes by the query as well: may=yes lets the request pass, with
@@ -248,6 +249,24 @@ probe_pop(struct weft_request *rq)
 	return weft_printf(rq, "waited %ld ms", ms);
 }
 
+static int
+probe_rows(struct weft_request *rq)
+{
+	struct weft_stream *stream;
+	struct weft_rows *rows;
+	int rc;
+
+	if (weft_sql_open(rq, probe_pool(rq, "db"), &stream,
+	    "SELECT i, 'sixty characters that make a row as long as most rows are ..' FROM number LIMIT $1",
+	    WEFT_INT(probe_number(rq, "n"))) != WEFT_OK)
+		return weft_fail(rq);
+	while ((rc = weft_sql_next(rq, stream, &rows)) == WEFT_OK && rows != NULL)
+		for (size_t i = 0; i < weft_rows_count(rows); i++)
+			if (weft_printf(rq, "%s %s\n", weft_rows_text(rows, i, 0), weft_rows_text(rows, i, 1)) != WEFT_OK)
+				return weft_fail(rq);
+	return rc == WEFT_OK ? WEFT_OK : weft_fail(rq);
+}
+
 /* Whoever gets the answer to somebody else's question says so. */
 static int
 probe_token(struct weft_request *rq)
@@ -326,6 +345,7 @@ static const struct {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
 	{ "count", probe_count }, { "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "pop", probe_pop },
+	{ "rows", probe_rows },
 	{ "token", probe_token }, { "insert", probe_insert }, { "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 
@@ -340,7 +360,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis count sql wait held pop token insert commit http relay");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis count sql wait held pop rows token insert commit http relay");
 }
 
 static int

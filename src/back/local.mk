@@ -40,7 +40,7 @@ libback_la_SOURCES += \
 	src/back/postgres.c src/back/postgres.h \
 	src/back/postgres_cancel.c src/back/postgres_connect.c \
 	src/back/postgres_gather.c src/back/postgres_gather.h \
-	src/back/postgres_hear.c src/back/postgres_lease.c \
+	src/back/postgres_hear.c src/back/postgres_hosts.c src/back/postgres_lease.c \
 	src/back/postgres_put.c src/back/postgres_stream.c src/back/postgres_take.c
 endif
 if HAVE_SQLITE
@@ -63,6 +63,6 @@ libback_la_LIBADD += $(MARIADB_LIBS)
 libback_la_SOURCES += \
 	src/back/mariadb.c src/back/mariadb.h \
 	src/back/mariadb_cancel.c src/back/mariadb_dial.c src/back/mariadb_ear.c src/back/mariadb_lease.c \
-	src/back/mariadb_put.c src/back/mariadb_run.c src/back/mariadb_step.c src/back/mariadb_take.c \
+	src/back/mariadb_put.c src/back/mariadb_run.c src/back/mariadb_step.c src/back/mariadb_stream.c src/back/mariadb_take.c \
 	src/back/mariadb_text.c src/back/mariadb_text.h
 endif

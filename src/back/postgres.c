@@ -27,7 +27,6 @@
 
 #include "back/pool.h"
 #include "base/must.h"
-#include "loop/resolve.h"
 
 /* ---- slots ---- */
 
@@ -162,12 +161,12 @@ postgres_unread(const struct postgres *d)
 
 /*
  * Of a TLS record (16 KiB at most) libpq may have read a part (8 KiB at least); no event will tell of the rest,
- * which waits in the TLS library, if it was the last that the kernel had.
+ * which waits in the TLS library, if it was the last that the kernel had.  A hub's may be notifications, whatever libpq waits for.
  */
 static int
 postgres_consume_tls(struct postgres *d)
 {
-	if (!PQsslInUse(d->pg) || !PQisBusy(d->pg) || postgres_unread(d) > 0)
+	if (!PQsslInUse(d->pg) || !(PQisBusy(d->pg) || postgres_is_hub(d)) || postgres_unread(d) > 0)
 		return 1;
 	return PQconsumeInput(d->pg) && PQconsumeInput(d->pg);
 }
@@ -178,7 +177,7 @@ postgres_consume_tls(struct postgres *d)
  * libpq's buffer has room for: 16 KiB, so that the count is good, until a larger row has made it
  * grow.  Then it is a guess, and too low: the most that a call was seen to take of what the kernel had.
  */
-static int
+int
 postgres_consume(struct postgres *d)
 {
 	bool ask = d->unfinished > 16 * POSTGRES_READ;
@@ -300,6 +299,7 @@ postgres_close(struct conn *c)
 	postgres_spare_free(d);
 	postgres_cancel_detach(d);
 	postgres_put_fini(d);
+	postgres_hosts_free(&d->hosts);
 	rows_draft_fini(&d->part);
 	if (d->resolve != NULL)
 		resolve_cancel(&d->resolve);

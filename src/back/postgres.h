@@ -6,7 +6,8 @@
  * What the files of the PostgreSQL driver share; nobody else includes it.
  *
  *	postgres.c          the driver's table: open, close, send, abandon; how a connection dies
- *	postgres_connect.c  from a URL to a connection in pipeline mode
+ *	postgres_connect.c  from a server's address to a connection in pipeline mode
+ *	postgres_hosts.c    which of the URL's servers is tried, and for how long
  *	postgres_put.c      statements into the pipeline: values, preparing
  *	postgres_gather.c   no write for each of them, where libpq would
  *	postgres_take.c     results out of the pipeline: rows, errors
@@ -36,15 +37,14 @@
 #include "back/stmts.h"
 #include "base/buf.h"
 #include "loop/loop.h"
-
-struct resolve;
-struct resolved;
+#include "loop/resolve.h"
 
 enum {
 	POSTGRES_DEPTH = 64,			/* statements owed on a connection */
 	POSTGRES_PREPARED = 256,		/* statements kept prepared on a connection */
 	POSTGRES_VALUES = 65535,		/* of a statement; the protocol's limit */
 	POSTGRES_RESULT_MAX = 64 * 1024 * 1024,	/* bytes that a result may take on the wire */
+	POSTGRES_HOSTS = 16,			/* servers in a URL */
 	POSTGRES_STEPS = 256,			/* reads and writes of a start-up, which takes a dozen */
 	POSTGRES_READ = 16384,			/* libpq's buffer */
 	POSTGRES_OID_BYTEA = 17,
@@ -94,11 +94,43 @@ struct postgres_bind {
 
 struct postgres_cancel;
 
+/* What a URL, or the environment, says of its servers; NULL where it says nothing. */
+struct postgres_names {
+	const char *host, *address, *port;	/* lists */
+	const char *attrs;
+};
+
+/* One server, and how it is found. */
+struct postgres_host {
+	const char *name, *address, *port;	/* "": none */
+	bool is_mute;				/* it has not answered: a second round passes it over */
+};
+
+/* All of them, while the connection is made. */
+struct postgres_hosts {
+	struct timer *timer;
+	usec until_all, until;		/* of all of them; of the present one */
+	bool prefers_standby;		/* first a standby, and in a second round any */
+	bool begun;
+	bool answered;			/* the present one, if only to refuse */
+	unsigned count, at, round;
+	unsigned addresses, address;	/* of the present one: how many there are; how many have been tried */
+	char text[RESOLVE_MAX][INET6_ADDRSTRLEN];
+	char said[sizeof((struct fault *)0)->text];	/* what was wrong with those that were tried in this round */
+	char *words[3];
+	struct postgres_host host[POSTGRES_HOSTS];
+};
+
+/* What libpq is told beside the URL; NULL: nothing. */
+struct postgres_try {
+	const char *host, *address, *port, *attrs;
+};
+
 struct postgres {
 	struct conn *conn;
 	struct loop *loop;
 	PGconn *pg;			/* NULL while the name is looked up */
-	char host[256];			/* the name being looked up */
+	struct postgres_hosts *hosts;	/* NULL once it is connected, and where the URL leaves all to libpq */
 	struct resolve *resolve;
 	unsigned steps;			/* of the start-up */
 	struct watch *watch;
@@ -142,6 +174,9 @@ void postgres_die(struct postgres *d, const char *code, const char *fmt, ...) __
 /* As postgres_die, with the reason that libpq gives. */
 void postgres_die_of_libpq(struct postgres *d);
 
+/* Have libpq read what has come, and count it.  Returns 0 when the connection is of no use. */
+int postgres_consume(struct postgres *d);
+
 /* Put what is held, and flush, at the end of this turn. */
 void postgres_flush_later(struct postgres *d);
 
@@ -167,6 +202,21 @@ enum weft_rc postgres_check(const struct back_url *url, char *error, size_t size
 
 /* Begin to connect; the outcome is ready, or postgres_die. */
 void postgres_connect(struct postgres *d);
+
+/* Begin one try; its outcome is ready, or postgres_try_failed. */
+void postgres_connect_start(struct postgres *d, const struct postgres_try *t);
+
+/* ---- postgres_hosts.c ---- */
+
+/* Returns the servers, none of which is being tried; NULL when the names cannot be right, or memory is refused.  The caller frees it. */
+struct postgres_hosts *postgres_hosts_new(const struct postgres_names *names);
+void postgres_hosts_free(struct postgres_hosts **hp);
+
+/* Begin to try d->hosts. */
+void postgres_hosts_begin(struct postgres *d);
+
+/* The present try has failed: the next one, or the end. */
+void postgres_try_failed(struct postgres *d, const char *why);
 
 /* ---- postgres_put.c ---- */
 
@@ -245,6 +295,9 @@ void postgres_cancel_detach(struct postgres *d);
 /* The driver's channel() and hear(). */
 const char *postgres_channel(struct span name);
 enum weft_rc postgres_hear(struct conn *c, enum hear what, struct span channel);
+
+/* Returns whether a hub has the connection. */
+bool postgres_is_hub(const struct postgres *d);
 
 /* A statement of the hub's is answered. */
 void postgres_on_answer(struct postgres *d, const struct postgres_slot *s);

@@ -73,10 +73,16 @@ postgres_on_answer(struct postgres *d, const struct postgres_slot *s)
 		postgres_die(d, NULL, "the server's answers on the connection of subscriptions do not match what was asked");
 }
 
+bool
+postgres_is_hub(const struct postgres *d)
+{
+	return d->conn != NULL && d->conn->lease != NULL && d->conn->lease->hub != NULL;
+}
+
 void
 postgres_tell_notifications(struct postgres *d)
 {
-	bool is_hub = d->conn != NULL && d->conn->lease != NULL && d->conn->lease->hub != NULL;
+	bool is_hub = postgres_is_hub(d);
 	PGnotify *n;
 
 	/* Where nobody listens libpq would keep them for ever. */

@@ -104,14 +104,11 @@ postgres_stream_row(struct postgres *d, struct postgres_slot *s, PGresult *r)
 		postgres_stream_give(d, s);
 }
 
-/*
- * libpq may have read a part of a TLS record, and no event will tell of the rest: where the rows in that part are all taken
- * it is to be looked for, which takes two reads at most, as in postgres.c.
- */
+/* libpq may have read a part of a TLS record, and no event will tell of the rest: where the rows in that part are all taken, it is looked for. */
 static void
 postgres_stream_look_again(struct postgres *d)
 {
-	if (!PQconsumeInput(d->pg) || !PQconsumeInput(d->pg))
+	if (!postgres_consume(d))
 		postgres_die_of_libpq(d);
 	else if (!PQisBusy(d->pg))
 		postgres_flush_later(d);

@@ -127,7 +127,8 @@ redis_heard_tell(struct conn *c, const struct weft_reply *reply)
 void
 redis_on_heard(struct redis *r, const struct weft_reply *reply)
 {
-	if (!redis_heard_tell(r->conn, reply))
+	/* Others may stand behind the one that was none. */
+	if (!r->doomed && !redis_heard_tell(r->conn, reply))
 		redis_doom(r, NULL, "what came on the connection of subscriptions is no message, and no answer to what was asked");
 	redis_hear_anew(r);
 }

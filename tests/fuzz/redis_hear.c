@@ -130,10 +130,10 @@ take(void)
 
 	for (;;) {
 		reply = NULL;
-		if (r.doomed || redisReaderGetReply(r.context->reader, &reply) != REDIS_OK)
+		if (redisReaderGetReply(r.context->reader, &reply) != REDIS_OK)
 			return false;
 		if (reply == NULL)
-			return true;
+			return !r.doomed;
 		redis_on_reply(&r, reply);
 	}
 }

@@ -225,6 +225,76 @@ waits_order(struct weft_request *rq)
 	return rc == WEFT_OK ? weft_puts(rq, token) : weft_fail(rq);
 }
 
+/* ---- whatever is asked, and how it failed ---- */
+
+/* The words of a command, which blanks separate. */
+static size_t
+waits_words(struct weft_request *rq, const char *text, struct weft_value *word, size_t max)
+{
+	char *at = weft_strdup(rq, text), *save = NULL;
+	size_t n = 0;
+
+	for (char *one = strtok_r(at, " ", &save); one != NULL && n < max; one = strtok_r(NULL, " ", &save))
+		word[n++] = WEFT_TEXT(one);
+	return n;
+}
+
+static int
+waits_ask_lent(struct weft_lease *lease, const char *kind, const char *text)
+{
+	if (strcmp(kind, "redis") == 0)
+		return weft_lease_redis(lease, NULL, text);
+	return weft_lease_sql_values(lease, NULL, text, NULL, 0);
+}
+
+/* On a connection of its own; again= is asked on it some time later. */
+static int
+waits_ask_twice(struct weft_request *rq, const char *pool, const char *kind, const char *text)
+{
+	const char *again = weft_query(rq, "again");
+	struct weft_lease *lease;
+	int rc = weft_lend(rq, pool, &lease);
+
+	if (rc == WEFT_OK)
+		rc = waits_ask_lent(lease, kind, text);
+	if (rc == WEFT_OK && again != NULL && weft_sleep(rq, 600) == WEFT_OK)
+		rc = waits_ask_lent(lease, kind, again);
+	return rc;
+}
+
+static int
+waits_ask(struct weft_request *rq, const char *pool, const char *kind, const char *text)
+{
+	struct weft_value word[16];
+	struct weft_http_ask ask = { .method = weft_query(rq, "method"), .path = text };
+
+	if (weft_query(rq, "lend") != NULL)
+		return waits_ask_twice(rq, pool, kind, text);
+	if (strcmp(kind, "redis") == 0)
+		return weft_redis_values(rq, pool, NULL, word, waits_words(rq, text, word, 16));
+	if (strcmp(kind, "http") == 0)
+		return weft_http_send(rq, pool, NULL, &ask);
+	return weft_sql_values(rq, pool, NULL, text, NULL, 0);
+}
+
+/* kind=redis, sql or http; pool=; text=; lend=1 with again=; deadline= */
+static int
+waits_failure(struct weft_request *rq)
+{
+	const char *kind = weft_query(rq, "kind"), *text = weft_query(rq, "text"), *deadline = weft_query(rq, "deadline");
+	int rc;
+
+	if (kind == NULL || text == NULL)
+		return weft_error(rq, 400, "kind or text is missing");
+	if (deadline != NULL)
+		weft_deadline(rq, strtol(deadline, NULL, 10));
+	rc = waits_ask(rq, waits_pool(rq), kind, text);
+	if (rc == WEFT_OK)
+		return weft_puts(rq, "done");
+	weft_log(rq, "failure rc=%d noted=%d code=\"%s\" text=\"%s\"", rc, weft_fault(rq), weft_fault_code(rq), weft_fault_text(rq));
+	return weft_fail(rq);
+}
+
 /* Keeps the only connection of a pool for ms=. */
 static int
 waits_hold(struct weft_request *rq)
@@ -252,6 +322,7 @@ waits_section(struct weft_request *rq)
 WEFT_MODULE(
 	{ .method = "*", .path = "/waits/:what/:how", .handler = waits, .timeout_ms = WAITS_DEADLINE },
 	{ "GET", "/order", waits_order },
+	{ "GET", "/failure", waits_failure },
 	{ "GET", "/hold", waits_hold },
 	{ "GET", "/section", waits_section },
 )

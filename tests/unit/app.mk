@@ -63,6 +63,18 @@ tests_unit_app_wait_SOURCES = tests/unit/app_wait.c $(APP_RIG)
 tests_unit_app_wait_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_wait_LDADD = $(APP_LDADD)
 
+if HAVE_POSTGRES
+if HAVE_MARIADB
+if HAVE_SQLITE
+check_PROGRAMS += tests/unit/app_same
+TESTS += tests/unit/app_same
+tests_unit_app_same_SOURCES = tests/unit/app_same.c $(APP_RIG) $(BACK_SERVER) $(BACK_MARIA)
+tests_unit_app_same_CPPFLAGS = $(APP_CPPFLAGS) $(MARIADB_CFLAGS)
+tests_unit_app_same_LDADD = $(APP_LDADD) $(MARIADB_LIBS)
+endif
+endif
+endif
+
 # Modules, one of them good; bad.c makes all others, each wrong in one way.
 APP_BAD = empty handler major method minor old path slash small symbol unresolved
 APP_MODULES = tests/unit/modules/good.so $(APP_BAD:%=tests/unit/modules/%.so)

@@ -6,7 +6,7 @@ BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
 BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
-BACK_TESTS += tests/unit/back_redis tests/unit/back_hub_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis tests/unit/back_redis_sentinel
+BACK_TESTS += tests/unit/back_redis tests/unit/back_hub_liar tests/unit/back_hub_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis tests/unit/back_redis_sentinel
 endif
 if HAVE_CURL
 BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
@@ -44,6 +44,9 @@ tests_unit_back_httptext_LDADD = $(UNIT_BACK)
 tests_unit_back_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_redis_SOURCES = tests/unit/back_redis.c $(BACK_SUPPORT)
 tests_unit_back_redis_LDADD = $(UNIT_BACK)
+tests_unit_back_hub_liar_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_hub_liar_SOURCES = tests/unit/back_hub_liar.c $(BACK_SUPPORT) $(BACK_LIAR)
+tests_unit_back_hub_liar_LDADD = $(UNIT_BACK)
 tests_unit_back_hub_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_hub_redis_SOURCES = tests/unit/back_hub_redis.c tests/unit/back_hub_kit.h tests/unit/back_sql_kit.h $(BACK_SUPPORT)
 tests_unit_back_hub_redis_LDADD = $(UNIT_BACK)

@@ -200,7 +200,7 @@ static void
 only_so_much_is_asked_at_once(void **state)
 {
 	static struct ear e[150];
-	static char name[150][8];
+	static char name[150][16];
 
 	(void)state;
 	for (int i = 0; i < 150; i++) {

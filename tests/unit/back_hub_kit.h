@@ -353,7 +353,7 @@ hub_kill_body(void *arg)
 {
 	struct ear e[12], late;
 	struct kit *k = arg;
-	char name[8];
+	char name[16];
 
 	for (int i = 0; i < 12; i++) {
 		snprintf(name, sizeof name, "c%d", i % 6);

@@ -91,4 +91,17 @@ kit_memory(void)
 	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+/* It must not have grown by more than so many KiB.  Sanitizers keep what was freed: then it is only told. */
+static inline void
+kit_check_memory(long before, long most)
+{
+	long grown = kit_memory() - before;
+
+	print_message("%ld KiB more\n", grown);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	assert_true(grown < most);
+#endif
+	(void)most;
+}
+
 #endif

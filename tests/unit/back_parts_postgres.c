@@ -40,7 +40,7 @@ million_body(void *arg)
 	struct kit *k = arg;
 	struct kit_lease l;
 	struct kit_ask a;
-	long before = kit_memory(), grown;
+	long before = kit_memory();
 
 	kit_lend(k, &l);
 	kit_part_open(&l, &a, MANY);
@@ -48,9 +48,7 @@ million_body(void *arg)
 	assert_int_equal(kit_part_count(&l, &a, "i"), 1000000);
 	/* A part, libpq's buffers, and what they grew by. */
 	assert_true(a.arena.total <= 2 * ARENA_BLOCK_MAX);
-	grown = kit_memory() - before;
-	print_message("%ld KiB more\n", grown);
-	assert_true(grown < 8192);
+	kit_check_memory(before, 8192);
 	/* It has come to its end: the connection may be used as before. */
 	kit_lease_says(&l, "SELECT 7", "7");
 	kit_end(&a);
@@ -169,8 +167,7 @@ large_body(void *arg)
 			break;
 	}
 	assert_int_equal(rows, 200);
-	print_message("%ld KiB more\n", kit_memory() - before);
-	assert_true(kit_memory() - before < 32768);
+	kit_check_memory(before, 32768);
 	kit_end(&a);
 	/* One that is more than it may take. */
 	arena_init(&a.arena, NULL, 0, 100000);
@@ -209,7 +206,7 @@ held_up_body(void *arg)
 	}
 	/* The server waits until somebody reads; nothing of it gathers here. */
 	kit_says(k, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'", "1");
-	assert_true(kit_memory() - before < 1024);
+	kit_check_memory(before, 1024);
 	assert_int_equal(kit_part_count(&l, &a, "i"), 1000000);
 	kit_end(&a);
 	kit_give(&l);

@@ -57,16 +57,14 @@ million_body(void *arg)
 	struct kit *k = arg;
 	struct kit_lease l;
 	struct kit_ask a;
-	long before = kit_memory(), grown;
+	long before = kit_memory();
 
 	kit_lend(k, &l);
 	kit_part_open(&l, &a, MANY);
 	assert_false(a.call.last);
 	assert_int_equal(kit_part_count(&l, &a, "i"), 1000000);
 	assert_true(a.arena.total <= 2 * ARENA_BLOCK_MAX);
-	grown = kit_memory() - before;
-	print_message("%ld KiB more\n", grown);
-	assert_true(grown < 8192);
+	kit_check_memory(before, 8192);
 	kit_lease_says(&l, "SELECT 7", "7");
 	kit_end(&a);
 	kit_give(&l);

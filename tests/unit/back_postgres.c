@@ -911,7 +911,12 @@ static void
 urls_that_cannot_work_are_refused(void **state)
 {
 	static const char *const urls[] = { "postgresql:///db?nosuch=1", "postgresql:///db?service=x",
-		"postgresql:///db?host=a,b", "postgresql:///db?replication=1" };
+		"postgresql:///db?replication=1", "postgresql://a,b:0/db", "postgresql://a:1,b:x/db", "postgresql://a,/db",
+		"postgresql:///db?host=a,b&port=1,2,3", "postgresql:///db?host=a,b&hostaddr=127.0.0.1",
+		"postgresql://a,b/db?target_session_attrs=best", "postgresql://a,b/db?load_balance_hosts=random" };
+	static const char *const good[] = { "postgresql://a:1,b:2/db?target_session_attrs=read-write",
+		"postgresql:///db?host=a,/run&port=1,", "postgres://[::1],b:5433/db?target_session_attrs=prefer-standby",
+		"postgresql:///db?host=a,b&hostaddr=127.0.0.1,::1&port=5433" };
 	char error[256];
 
 	(void)state;
@@ -919,6 +924,11 @@ urls_that_cannot_work_are_refused(void **state)
 		struct pool_conf conf = { .name = "db", .url = urls[i] };
 
 		assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_INVALID);
+	}
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		struct pool_conf conf = { .name = "db", .url = good[i] };
+
+		assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_OK);
 	}
 	assert_int_equal(pool_check(&(struct pool_conf){ .name = "db", .url = server.url }, error, sizeof error), WEFT_OK);
 }

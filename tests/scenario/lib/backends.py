@@ -118,8 +118,7 @@ class Postgres:
         data = self.place.path("data")
         is_new = not os.path.exists(data)
         if is_new:
-            self.run(os.path.join(self.bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-N",
-                     "-E", "UTF8", "--no-locale")
+            self.make(data)
         # SIGINT is its fast shutdown: it waits for no client.
         self.process = self.place.spawn("postgres", [
             os.path.join(self.bin, "postgres"), "-D", data, "-k", self.folder, "-p", str(self.port),
@@ -127,9 +126,15 @@ class Postgres:
             "-c", "shared_buffers=32MB"], how=signal.SIGINT)
         wait_until(self.is_up, "postgres answers", 20)
         if is_new:
-            self.query("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
-                       f"INSERT INTO world SELECT i, i * 7 % 10007 FROM generate_series(1, {ROWS}) i;")
+            self.fill()
         return self
+
+    def make(self, data):
+        self.run(os.path.join(self.bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
+
+    def fill(self):
+        self.query("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
+                   f"INSERT INTO world SELECT i, i * 7 % 10007 FROM generate_series(1, {ROWS}) i;")
 
     def is_up(self):
         argv = [os.path.join(self.bin, "pg_isready"), "-q", "-h", self.folder, "-p", str(self.port)]
@@ -179,6 +184,24 @@ class Postgres:
     def stop(self):
         self.go_on()
         self.place.stop_all()
+
+
+class Standby(Postgres):
+    """A copy of another one that follows it, until it is promoted."""
+
+    def __init__(self, folder, primary):
+        super().__init__(folder)
+        self.primary = primary
+
+    def make(self, data):
+        self.run(os.path.join(self.bin, "pg_basebackup"), "-D", data, "-h", self.primary.folder, "-p", str(self.primary.port),
+                 "-U", "postgres", "-R", "-X", "stream", "-c", "fast")
+
+    def fill(self):
+        """It has what the primary has."""
+
+    def promote(self):
+        self.run(os.path.join(self.bin, "pg_ctl"), "-D", self.place.path("data"), "-w", "promote")
 
 
 class MariaDB:
@@ -294,6 +317,8 @@ class Answering(http.server.BaseHTTPRequestHandler):
             self.say(200, str(Answering.most).encode())
         else:
             self.say(404, b"no such thing")
+
+    do_POST = do_GET        # without a body
 
     def say(self, status, body):
         self.send_response(status)
