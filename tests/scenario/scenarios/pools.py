@@ -260,6 +260,28 @@ def a_database_that_turns_read_only_is_left(stage):
     check(stage.pool("db")["down"] == 0 and stage.pool("db")["breaks"] == 0, f"{stage.pool('db')}")
 
 
+@scenario(Back, "redis")
+def a_redis_that_has_become_a_replica_is_left(stage):
+    """Who writes is told so, once; reads go on; and all connections are others afterwards."""
+    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 4  min = 4  backoff = "1s" }')
+    stage.answers(stage.kind.quick)
+    wait_until(lambda: stage.pool()["open"] == 4, "the pool is full", 5 * stage.relax)
+    connects = stage.pool()["connects"]
+    readers = Askers(weft, stage.kind.quick, "readers", k=4, r=400)
+    stage.redis.ask("REPLICAOF", "127.0.0.1", "1")
+    try:
+        told = ask(weft, stage.kind.slow(1), n=2)
+        check_all(told, 500, "who takes from a list")
+        check(weft.process.log_text().count('fault="READONLY') == 2, "nobody says why")
+        wait_until(lambda: stage.pool()["open"] == 4 and stage.pool()["connects"] >= connects + 4, "the connections are others", 3 * stage.relax)
+        check(stage.pool()["failovers"] == 1, f"{stage.pool()}")
+    finally:
+        stage.redis.ask("REPLICAOF", "NO", "ONE")
+    check_all(ask(weft, stage.kind.slow(1), name="later", n=1), 200, "who takes from a list later")
+    check_all(readers.end(), 200, "who only reads")
+    check(stage.pool()["breaks"] == 0, f"{stage.pool()}")
+
+
 # ---- what is sent twice ----
 
 def end_statement(stage):
