@@ -16,6 +16,7 @@
  *	sql&id=N           a row of world from the pool "db"
  *	wait&ms=N          wait N milliseconds in the database of the pool "db"
  *	held&ms=N          the same on a connection that is borrowed for it
+ *	pop&ms=N           wait N milliseconds for an element of an empty list, on a connection borrowed from the pool "cache"
  *	rows&n=N           N rows of number from the pool "db", part by part, a line each: the number and 60 more characters
  *	token&n=N          ask Redis and the database at the same time for N, and say what each of them answered
  *	insert&n=N         a row of ledger with N in the pool "db"
@@ -23,8 +24,8 @@
  *	http&ms=N          the body of /wait?ms=N from the pool "service"; its status, too
  *	relay&n=N          N bytes of /big?n=N from the pool "service", as they come
  *
- * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, rows, insert and
- * commit ask that pool.
+ * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, pop, rows, insert,
+ * commit and http ask that pool.
  *
  * Asked as an authorizer (FastCGI's second role), it goes by the query as well: may=yes lets the request pass, with
  * the variables PROBE_MAY, what was asked, and PROBE_METHOD; may=form redirects; everything else is forbidden.
@@ -175,6 +176,17 @@ probe_redis(struct weft_request *rq)
 	return weft_write(rq, value, len);
 }
 
+/* Each number has a key of its own. */
+static int
+probe_count(struct weft_request *rq)
+{
+	struct weft_reply *reply;
+
+	if (weft_redis(rq, probe_pool(rq, "cache"), &reply, "INCR count:%ld", probe_number(rq, "n")) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "%lld", weft_reply_int(reply));
+}
+
 static int
 probe_sql(struct weft_request *rq)
 {
@@ -218,6 +230,21 @@ probe_held(struct weft_request *rq)
 
 	if (weft_lend(rq, probe_pool(rq, "db"), &lease) != WEFT_OK ||
 	    weft_lease_sql(lease, NULL, "SELECT pg_sleep($1)", WEFT_REAL((double)ms / 1000)) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "waited %ld ms", ms);
+}
+
+static int
+probe_pop(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+	struct weft_lease *lease;
+	struct weft_reply *reply;
+	char seconds[32];
+
+	snprintf(seconds, sizeof seconds, "%ld.%03ld", ms / 1000, ms % 1000);
+	if (weft_lend(rq, probe_pool(rq, "cache"), &lease) != WEFT_OK ||
+	    weft_lease_redis(lease, &reply, "BLPOP probe-empty %s", seconds) != WEFT_OK)
 		return weft_fail(rq);
 	return weft_printf(rq, "waited %ld ms", ms);
 }
@@ -285,7 +312,7 @@ probe_http(struct weft_request *rq)
 	const char *body;
 	size_t len;
 
-	if (weft_http(rq, "service", &answer, "GET", "/wait?ms=%ld", probe_number(rq, "ms")) != WEFT_OK)
+	if (weft_http(rq, probe_pool(rq, "service"), &answer, "GET", "/wait?ms=%ld", probe_number(rq, "ms")) != WEFT_OK)
 		return weft_fail(rq);
 	body = weft_http_body(answer, &len);
 	weft_status(rq, weft_http_status(answer), NULL);
@@ -317,8 +344,9 @@ static const struct {
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
-	{ "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "rows", probe_rows }, { "token", probe_token }, { "insert", probe_insert },
-	{ "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
+	{ "count", probe_count }, { "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "pop", probe_pop },
+	{ "rows", probe_rows },
+	{ "token", probe_token }, { "insert", probe_insert }, { "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 
 static int
@@ -332,7 +360,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis sql wait held rows token insert commit http relay");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis count sql wait held pop rows token insert commit http relay");
 }
 
 static int

@@ -224,21 +224,23 @@ api_value(struct value *to, const struct weft_value *v)
 
 /* Set what is asked; room, for n values, lives as long as the call.  Returns false when there are too many, or there is no room. */
 static bool
-api_sql_set(struct weft_call *c, const char *sql, struct value *room, size_t n)
+api_sql_set(struct weft_call *c, const char *sql, struct value *room, size_t n, size_t most)
 {
 	c->call.sql = sql;
 	c->call.values = room;
 	c->call.nvalues = (unsigned)n;
-	if (n <= WEFT_SQL_PARAMS_MAX && room != NULL)
+	if (n <= most && room != NULL)
 		return true;
-	api_call_fail(c, n > WEFT_SQL_PARAMS_MAX ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
+	api_call_fail(c, n > most ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
 	return false;
 }
 
 void
 api_sql_take(struct weft_call *c, const char *sql, struct value *room, const struct weft_value *value, size_t n)
 {
-	if (api_sql_set(c, sql, room, n))
+	if (n > WEFT_SQL_PARAMS_MAX)
+		room = n > WEFT_SQL_VALUES_MAX ? NULL : arena_alloc(c->call.arena, n * sizeof *room);
+	if (api_sql_set(c, sql, room, n, WEFT_SQL_VALUES_MAX))
 		for (size_t i = 0; i < n; i++)
 			api_value(&room[i], &value[i]);
 }
@@ -267,7 +269,7 @@ api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va
 {
 	struct weft_value value;
 
-	if (api_sql_set(c, sql, room, n < 0 ? 0 : (size_t)n))
+	if (api_sql_set(c, sql, room, n < 0 ? 0 : (size_t)n, WEFT_SQL_PARAMS_MAX))
 		for (int i = 0; i < n; i++) {
 			value = va_arg(ap, struct weft_value);
 			api_value(&room[i], &value);

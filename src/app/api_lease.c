@@ -37,12 +37,18 @@ struct weft_lease *
 api_lease_new(struct weft_request *rq, struct pool *p, struct fault *fault)
 {
 	struct weft_lease *l = arena_zalloc(&rq->rq.arena, sizeof *l);
+	enum weft_rc rc;
 
 	if (l == NULL) {
 		fault_set(fault, WEFT_SYSTEM, NULL, "no memory to borrow a connection of pool %s", pool_name(p));
 		return NULL;
 	}
 	l->rq = rq;
+	rc = fiber_may_wait(WAIT_POOL);
+	if (rc != WEFT_OK) {
+		fault_set(fault, rc, NULL, "no connection of pool %s was asked for: %s", pool_name(p), fail_words(rc));
+		return NULL;
+	}
 	lease_ask(&l->lease, p, &l->over, fiber_label(fiber_self()));
 	if (call_wait(&l->lease.place, CLOCK_NEVER) != WEFT_OK) {
 		*fault = l->over;
@@ -127,7 +133,7 @@ api_lease_learn(struct weft_lease *l, const struct weft_call *c)
 enum weft_rc
 api_lease_wait(struct weft_lease *l, struct weft_call *c)
 {
-	if (c->call.state != CALL_DONE) {
+	if (c->call.state != CALL_DONE && !api_call_is_late(c, l->lease.place.pool)) {
 		lease_submit(&l->lease, &c->call);
 		l->call = &c->call;
 		(void)call_wait(&c->call, CLOCK_NEVER);

@@ -37,6 +37,9 @@
  *	A statement which did not reach a connection that was lent is never sent down another one, nor a second
  *	time in a transaction, not even where what it was prepared as was lost.
  *
+ *	A connection that a hub has (hub.h; call->lease is its lease too) carries no calls but what hear() asks, and what comes down it
+ *	unasked goes to conn_hears().
+ *
  *	clean() ends what was abandoned, rolls back, resets what was changed, and then says that the connection is
  *	as it was.  What it cannot undo for certain it leaves to close().
  *
@@ -55,6 +58,7 @@
 #include "back/call.h"
 #include "back/url.h"
 #include "base/clock.h"
+#include "base/span.h"
 #include "fiber/why.h"
 
 struct loop;
@@ -77,6 +81,13 @@ enum conn_clean {
 	CONN_CLEAN,		/* as it was: anybody's at once */
 	CONN_WASHING,		/* will be: conn_is_ready or conn_is_dead follows */
 	CONN_SPOILT,		/* close it */
+};
+
+/* What a hub asks of its connection. */
+enum hear {
+	HEAR_BEGIN,		/* the messages of a channel … */
+	HEAR_END,		/* … no more */
+	HEAR_PING,		/* a sign of life */
 };
 
 struct conn {
@@ -111,6 +122,13 @@ struct driver {
 
 	/* Check a URL for what only the driver knows.  Returns WEFT_OK, or WEFT_INVALID with one sentence in error. */
 	enum weft_rc (*check)(const struct back_url *url, char *error, size_t size);
+
+	/*
+	 * Make what belongs to a pool, and not to one of its connections; pool_driver_data finds it.  Where it fails, the pool is not
+	 * opened.  free_data frees it when the last connection is gone.  NULL: there is nothing.
+	 */
+	void *(*new_data)(const struct pool *p);
+	void (*free_data)(void *data);
 
 	/*
 	 * Begin to connect c (to pool_url(c->pool), on pool_loop(c->pool)).  Never
@@ -172,6 +190,16 @@ struct driver {
 	const char *const *failover;
 
 	bool has_parts;			/* it gives results in parts, too */
+
+	/* May a channel have this name, which has no NUL and 1 to CHANNEL_NAME_MAX bytes?  Returns NULL; else one sentence.  NULL: the back end has no channels. */
+	const char *(*channel)(struct span name);
+
+	/*
+	 * Down a connection that a hub has: ask it.  conn_answers_hub follows, in the order in which was asked, not from within hear() itself;
+	 * and conn_hears for each message.  Returns WEFT_OK; else the connection is of no use, and conn_is_dead follows.
+	 * NULL where channel is.
+	 */
+	enum weft_rc (*hear)(struct conn *c, enum hear what, struct span channel);
 };
 
 /* ---- what drivers tell the pool ---- */
@@ -213,9 +241,22 @@ conn_read_ends(struct conn *c)
 	c->wanted--;
 }
 
+/*
+ * The oldest question of the hub's is answered, or refused with the back end's code and text.  c is still there afterwards.
+ *
+ * channel  what the answer names; at NULL: it names none
+ * Returns  false when that is no answer to what was asked: the connection is of no use
+ */
+bool conn_answers_hub(struct conn *c, enum hear what, struct span channel);
+bool conn_refuses_hub(struct conn *c, const char *code, const char *text);
+
+/* A message has come.  text.at NULL: one that was too large.  c is still there afterwards. */
+void conn_hears(struct conn *c, struct span channel, struct span text);
+
 /* ---- the drivers that are built in ---- */
 
 extern const struct driver driver_redis;
+extern const struct driver driver_redis_sentinel;
 extern const struct driver driver_postgres;
 extern const struct driver driver_mariadb;
 extern const struct driver driver_sqlite;
@@ -223,6 +264,9 @@ extern const struct driver driver_http;
 
 /* Returns the driver for a scheme; NULL when there is none, or this build is without it. */
 const struct driver *driver_find(const char *scheme);
+
+/* Returns a sentence for a scheme that is known and cannot be served; NULL: nothing is known of it. */
+const char *driver_why_not(const char *scheme);
 
 /* Writes the schemes of this build, "redis redis+unix postgresql …", to out. */
 void driver_list(char *out, size_t size);

@@ -37,6 +37,7 @@
 #include "back/rows_draft.h"
 #include "back/stmts.h"
 #include "loop/loop.h"
+#include "loop/resolve.h"
 #include "loop/thread.h"
 
 enum {
@@ -66,7 +67,7 @@ enum {
 
 /* Where a pool's URL leads. */
 struct mariadb_place {
-	char host[256];			/* empty: over the socket */
+	char host[512];			/* empty: over the socket */
 	unsigned port;
 	char socket[108];		/* empty: the library's default */
 	char user[64], password[128], database[256];
@@ -106,12 +107,16 @@ struct mariadb_dial {
 	struct thread_job job;
 	struct mariadb *d;		/* NULL: closed meanwhile; the loop's */
 	struct mariadb_place place;
+	struct resolve *resolving;	/* its name; the loop's.  No thread has it yet */
+	unsigned addresses;		/* of that name; 0: the library finds out where place is */
+	char at[RESOLVE_MAX][INET6_ADDRSTRLEN];
 	unsigned long victim;		/* the connection whose statement is to be killed; 0: none */
 	char wanted[MARIADB_IDENTITY];	/* with a victim: its server */
 	usec until;			/* then it gives up by itself */
 
 	atomic_bool unwanted;		/* give up */
 	atomic_int fd;			/* a duplicate of the socket, to shut it down by; -1: none yet */
+	bool published;			/* it is that of this attempt */
 	struct mariadb_ear ear;
 	void (*done)(struct mariadb_dial *k);
 

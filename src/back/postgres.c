@@ -27,7 +27,6 @@
 
 #include "back/pool.h"
 #include "base/must.h"
-#include "loop/resolve.h"
 
 /* ---- slots ---- */
 
@@ -162,12 +161,12 @@ postgres_unread(const struct postgres *d)
 
 /*
  * Of a TLS record (16 KiB at most) libpq may have read a part (8 KiB at least); no event will tell of the rest,
- * which waits in the TLS library, if it was the last that the kernel had.
+ * which waits in the TLS library, if it was the last that the kernel had.  A hub's may be notifications, whatever libpq waits for.
  */
 static int
 postgres_consume_tls(struct postgres *d)
 {
-	if (!PQsslInUse(d->pg) || !PQisBusy(d->pg) || postgres_unread(d) > 0)
+	if (!PQsslInUse(d->pg) || !(PQisBusy(d->pg) || postgres_is_hub(d)) || postgres_unread(d) > 0)
 		return 1;
 	return PQconsumeInput(d->pg) && PQconsumeInput(d->pg);
 }
@@ -300,6 +299,7 @@ postgres_close(struct conn *c)
 	postgres_spare_free(d);
 	postgres_cancel_detach(d);
 	postgres_put_fini(d);
+	postgres_hosts_free(&d->hosts);
 	rows_draft_fini(&d->part);
 	if (d->resolve != NULL)
 		resolve_cancel(&d->resolve);
@@ -415,6 +415,8 @@ const struct driver driver_postgres = {
 	.close = postgres_close,
 	.ping = postgres_ping,
 	.socket = postgres_socket,
+	.channel = postgres_channel,
+	.hear = postgres_hear,
 	/* Read-only; and the server, or this process of it, ends, has ended, or has not begun. */
 	.failover = (const char *const[]){ "25006", "57P01", "57P02", "57P03", NULL },
 	.has_parts = true,

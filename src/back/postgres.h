@@ -6,12 +6,14 @@
  * What the files of the PostgreSQL driver share; nobody else includes it.
  *
  *	postgres.c          the driver's table: open, close, send, abandon; how a connection dies
- *	postgres_connect.c  from a URL to a connection in pipeline mode
+ *	postgres_connect.c  from a server's address to a connection in pipeline mode
+ *	postgres_hosts.c    which of the URL's servers is tried, and for how long
  *	postgres_put.c      statements into the pipeline: values, preparing
  *	postgres_gather.c   no write for each of them, where libpq would
  *	postgres_take.c     results out of the pipeline: rows, errors
  *	postgres_cancel.c   statements that nobody waits for any more
  *	postgres_stream.c   rows that are given in parts
+ *	postgres_hear.c     LISTEN
  *	postgres_lease.c    what may be sent down a connection that is shared, or lent; and how that is made as it was
  *
  * Invariants.  Every slot in `sent` owes exactly one sync, in that order.  `live`
@@ -35,15 +37,14 @@
 #include "back/stmts.h"
 #include "base/buf.h"
 #include "loop/loop.h"
-
-struct resolve;
-struct resolved;
+#include "loop/resolve.h"
 
 enum {
 	POSTGRES_DEPTH = 64,			/* statements owed on a connection */
 	POSTGRES_PREPARED = 256,		/* statements kept prepared on a connection */
 	POSTGRES_VALUES = 65535,		/* of a statement; the protocol's limit */
 	POSTGRES_RESULT_MAX = 64 * 1024 * 1024,	/* bytes that a result may take on the wire */
+	POSTGRES_HOSTS = 16,			/* servers in a URL */
 	POSTGRES_STEPS = 256,			/* reads and writes of a start-up, which takes a dozen */
 	POSTGRES_READ = 16384,			/* libpq's buffer */
 	POSTGRES_OID_BYTEA = 17,
@@ -59,6 +60,7 @@ enum postgres_owner {
 	POSTGRES_CALL,		/* a call's, or it was once */
 	POSTGRES_OURS,		/* a statement of the driver's own: nobody is told */
 	POSTGRES_WASH,		/* likewise, and without it the connection is of no use */
+	POSTGRES_HEAR,		/* likewise, and a hub waits for it: LISTEN, UNLISTEN or a sign of life */
 	POSTGRES_PING,		/* likewise, and the pool waits for it: the connection is alive */
 };
 
@@ -92,11 +94,43 @@ struct postgres_bind {
 
 struct postgres_cancel;
 
+/* What a URL, or the environment, says of its servers; NULL where it says nothing. */
+struct postgres_names {
+	const char *host, *address, *port;	/* lists */
+	const char *attrs;
+};
+
+/* One server, and how it is found. */
+struct postgres_host {
+	const char *name, *address, *port;	/* "": none */
+	bool is_mute;				/* it has not answered: a second round passes it over */
+};
+
+/* All of them, while the connection is made. */
+struct postgres_hosts {
+	struct timer *timer;
+	usec until_all, until;		/* of all of them; of the present one */
+	bool prefers_standby;		/* first a standby, and in a second round any */
+	bool begun;
+	bool answered;			/* the present one, if only to refuse */
+	unsigned count, at, round;
+	unsigned addresses, address;	/* of the present one: how many there are; how many have been tried */
+	char text[RESOLVE_MAX][INET6_ADDRSTRLEN];
+	char said[sizeof((struct fault *)0)->text];	/* what was wrong with those that were tried in this round */
+	char *words[3];
+	struct postgres_host host[POSTGRES_HOSTS];
+};
+
+/* What libpq is told beside the URL; NULL: nothing. */
+struct postgres_try {
+	const char *host, *address, *port, *attrs;
+};
+
 struct postgres {
 	struct conn *conn;
 	struct loop *loop;
 	PGconn *pg;			/* NULL while the name is looked up */
-	char host[256];			/* the name being looked up */
+	struct postgres_hosts *hosts;	/* NULL once it is connected, and where the URL leaves all to libpq */
 	struct resolve *resolve;
 	unsigned steps;			/* of the start-up */
 	struct watch *watch;
@@ -169,6 +203,21 @@ enum weft_rc postgres_check(const struct back_url *url, char *error, size_t size
 /* Begin to connect; the outcome is ready, or postgres_die. */
 void postgres_connect(struct postgres *d);
 
+/* Begin one try; its outcome is ready, or postgres_try_failed. */
+void postgres_connect_start(struct postgres *d, const struct postgres_try *t);
+
+/* ---- postgres_hosts.c ---- */
+
+/* Returns the servers, none of which is being tried; NULL when the names cannot be right, or memory is refused.  The caller frees it. */
+struct postgres_hosts *postgres_hosts_new(const struct postgres_names *names);
+void postgres_hosts_free(struct postgres_hosts **hp);
+
+/* Begin to try d->hosts. */
+void postgres_hosts_begin(struct postgres *d);
+
+/* The present try has failed: the next one, or the end. */
+void postgres_try_failed(struct postgres *d, const char *why);
+
 /* ---- postgres_put.c ---- */
 
 /*
@@ -200,6 +249,12 @@ long long postgres_affected(PGresult *r);
 
 /* Decode a bytea as the server writes it; to may be at, and has room for len + 1 bytes.  Returns its length. */
 size_t postgres_copy_bytea(char *to, const char *at, size_t len);
+
+bool postgres_is_error(const PGresult *r);
+
+/* Returns its SQLSTATE, or ""; and what it says. */
+const char *postgres_error_code(const PGresult *r);
+const char *postgres_error_text(const PGresult *r);
 
 /* ---- postgres_stream.c ---- */
 
@@ -234,6 +289,21 @@ void postgres_cancel_step(struct postgres *d);
 
 /* The connection closes: the thread, if one runs, is left to end alone. */
 void postgres_cancel_detach(struct postgres *d);
+
+/* ---- postgres_hear.c ---- */
+
+/* The driver's channel() and hear(). */
+const char *postgres_channel(struct span name);
+enum weft_rc postgres_hear(struct conn *c, enum hear what, struct span channel);
+
+/* Returns whether a hub has the connection. */
+bool postgres_is_hub(const struct postgres *d);
+
+/* A statement of the hub's is answered. */
+void postgres_on_answer(struct postgres *d, const struct postgres_slot *s);
+
+/* Tell the hub what notifications have come; those that nobody listens for are dropped. */
+void postgres_tell_notifications(struct postgres *d);
 
 /* ---- postgres_lease.c ---- */
 

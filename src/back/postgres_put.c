@@ -46,15 +46,15 @@ postgres_values_check(struct call *c)
 	return WEFT_OK;
 }
 
-/* Which of the first 64 values are bytes. */
+/* Which of the values are bytes: of the first 64 a bit each, which those behind them mix with (FNV-1a). */
 static uint64_t
 postgres_values_shape(const struct call *c)
 {
 	uint64_t shape = 0;
 
-	for (unsigned i = 0; i < c->nvalues && i < 64; i++)
+	for (unsigned i = 0; i < c->nvalues; i++)
 		if (c->values[i].kind == VALUE_BYTES)
-			shape |= UINT64_C(1) << i;
+			shape = i < 64 ? shape | UINT64_C(1) << i : (shape ^ i) * UINT64_C(0x100000001b3);
 	return shape;
 }
 

@@ -122,7 +122,7 @@ postgres_rows(struct arena *a, PGresult *r)
 
 /* ---- the end of a statement ---- */
 
-static const char *
+const char *
 postgres_error_code(const PGresult *r)
 {
 	const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
@@ -130,7 +130,7 @@ postgres_error_code(const PGresult *r)
 	return code == NULL ? "" : code;
 }
 
-static const char *
+const char *
 postgres_error_text(const PGresult *r)
 {
 	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
@@ -138,7 +138,7 @@ postgres_error_text(const PGresult *r)
 	return text == NULL ? PQresultErrorMessage(r) : text;
 }
 
-static bool
+bool
 postgres_is_error(const PGresult *r)
 {
 	return r == NULL || PQresultStatus(r) == PGRES_FATAL_ERROR;
@@ -235,6 +235,8 @@ postgres_take_own(struct postgres *d, struct postgres_slot *s)
 	else if (s->owner == POSTGRES_WASH && postgres_is_error(s->result))
 		postgres_die(d, postgres_error_code(s->result), "what a borrower left behind could not be cleaned up: %s",
 		    postgres_error_text(s->result));
+	else if (s->owner == POSTGRES_HEAR)
+		postgres_on_answer(d, s);
 	postgres_slot_free(d, s);
 	postgres_check_idle(d);
 	if (is_ping && !d->dead)
@@ -340,16 +342,6 @@ postgres_take_result(struct postgres *d, PGresult *r)
 	}
 }
 
-/* Nobody listens (LISTEN is refused), but libpq would keep what comes for ever. */
-static void
-postgres_drop_notifications(struct postgres *d)
-{
-	PGnotify *n;
-
-	while ((n = PQnotifies(d->pg)) != NULL)
-		PQfreemem(n);
-}
-
 void
 postgres_take_all(struct postgres *d)
 {
@@ -373,6 +365,6 @@ postgres_take_all(struct postgres *d)
 	if (!d->closed && !d->dead && TAILQ_EMPTY(&d->sent))
 		(void)PQisBusy(d->pg);
 	if (!d->closed)
-		postgres_drop_notifications(d);
+		postgres_tell_notifications(d);
 	postgres_release(d);
 }

@@ -76,8 +76,7 @@ redis_doom(struct redis *r, const char *code, const char *fmt, ...)
 
 /* ---- replies, while hiredis reads them ---- */
 
-/* Stands for every part of a reply that is skipped; hiredis wants a pointer. */
-static struct weft_reply redis_skipped;
+struct weft_reply redis_skipped;
 
 /* The arena for the reply that is being read; NULL: skip it. */
 static struct arena *
@@ -85,7 +84,7 @@ redis_arena(struct redis *r)
 {
 	struct call *call = redis_first(r)->call;
 
-	if (r->setup > 0)
+	if (r->setup > 0 || r->hearing)
 		return &r->setup_arena;
 	return call == NULL ? NULL : call->arena;
 }
@@ -94,7 +93,7 @@ redis_arena(struct redis *r)
 static bool
 redis_may_build(struct redis *r, const redisReadTask *task)
 {
-	if (task->parent != NULL || redis_owes_reply(r))
+	if (task->parent != NULL || r->hearing || redis_owes_reply(r))
 		return true;
 	redis_doom(r, NULL, "a reply came that nobody had asked for");
 	return false;
@@ -106,9 +105,11 @@ redis_built(struct redis *r, const redisReadTask *task, struct weft_reply *reply
 {
 	struct redis_slot *s = redis_first(r);
 
-	if (reply == NULL) {
-		if (r->setup > 0) {
-			redis_doom(r, NULL, "the answer to AUTH, SELECT or PING is too long");
+	if (reply == NULL && r->hearing && task->parent != NULL) {
+		reply = &redis_skipped;
+	} else if (reply == NULL) {
+		if (r->setup > 0 || r->hearing) {
+			redis_doom(r, NULL, "an answer to what the server itself has asked is too long");
 			return NULL;
 		}
 		r->spoilt |= s->call->effect != REDIS_PLAIN;
@@ -160,8 +161,8 @@ redis_build_array(const redisReadTask *task, int count)
 
 	if (!redis_may_build(r, task))
 		return NULL;
-	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS ||
-	    r->context->reader->ridx >= REDIS_NESTING) {
+	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > (r->hearing ? REDIS_HEARD : REDIS_ELEMENTS) ||
+	    r->context->reader->ridx >= (r->hearing ? 1 : REDIS_NESTING)) {
 		redis_doom(r, NULL, "an array in a reply is too long or nested too deep");
 		return NULL;
 	}
@@ -249,6 +250,8 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 
 	redis_pop(r);
 	r->setup--;
+	if (r->seek != NULL && redis_seek_on_reply(r, reply))
+		return;
 	if (reply->kind == REPLY_ERROR)
 		reply_error_code(reply, code, sizeof code);
 	if (r->conn->state == CONN_CLEANING && !reply_is_ok(reply))
@@ -259,6 +262,7 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	/* PING is the last; what comes behind its answer would be a reply nobody asked for. */
 	if (r->setup > 0 || r->doomed)
 		return;
+	redis_seek_end(r, REDIS_SEEK_FOUND);
 	conn_is_ready(r->conn);
 }
 
@@ -311,6 +315,10 @@ redis_on_reply(struct redis *r, struct weft_reply *reply)
 {
 	struct call *call;
 
+	if (r->hearing) {
+		redis_on_heard(r, reply);
+		return;
+	}
 	if (r->setup > 0) {
 		redis_on_setup_reply(r, reply);
 		return;

@@ -203,8 +203,11 @@ worker_drain(struct worker *w)
 	if (w->start->share != NULL)
 		share_leave(w->start->share);
 	app_warm_end(&w->app);
-	for (size_t i = 0; i < w->app.npools && !w->is_orphan; i++)
-		pool_drain(w->app.pool[i]);
+	for (size_t i = 0; i < w->app.npools; i++) {
+		pool_end_subscriptions(w->app.pool[i]);
+		if (!w->is_orphan)
+			pool_drain(w->app.pool[i]);
+	}
 	fcgi_conns_drain(w->conns);
 	timer_set(w->drain_timer, loop_now(w->loop));
 }

@@ -27,10 +27,29 @@ conn_is_ready(struct conn *c)
 	must(c == NULL);
 }
 
+bool
+redis_seek_on_reply(struct redis *r, const struct weft_reply *reply)
+{
+	must(r == NULL);
+	return false;
+}
+
+void
+redis_seek_end(struct redis *r, enum redis_seek_end how)
+{
+	must(r == NULL);
+}
+
 void
 conn_gave(struct conn *c)
 {
 	must(c == NULL);
+}
+
+void
+redis_on_heard(struct redis *r, const struct weft_reply *reply)
+{
+	must(r == NULL && reply == NULL);
 }
 
 /* Returns a number that follows from the tree. */

@@ -329,7 +329,7 @@ wrong(struct weft_request *rq)
 	assert_int_equal(weft_sql_open(rq, "cache", &s, "SELECT 1"), WEFT_INVALID);
 	assert_int_equal(weft_sql_open(rq, "db", &s, "BEGIN"), WEFT_INVALID);
 	keep_text(rq);
-	assert_int_equal(weft_sql_open_values(rq, "db", &s, "SELECT 1", &value, WEFT_SQL_PARAMS_MAX + 1), WEFT_INVALID);
+	assert_int_equal(weft_sql_open_values(rq, "db", &s, "SELECT 1", &value, WEFT_SQL_VALUES_MAX + 1), WEFT_INVALID);
 	assert_int_equal(weft_lease_sql_open(NULL, &s, "SELECT 1"), WEFT_INVALID);
 	assert_int_equal(weft_lease_sql_open_values(NULL, &s, "SELECT 1", NULL, 0), WEFT_INVALID);
 	assert_int_equal(weft_sql_next(rq, NULL, &rows), WEFT_INVALID);

@@ -12,6 +12,17 @@ TESTS += tests/unit/back_postgres
 tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)
 tests_unit_back_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_postgres_LDADD = $(UNIT_BACK)
+check_PROGRAMS += tests/unit/back_postgres_hosts
+TESTS += tests/unit/back_postgres_hosts
+tests_unit_back_postgres_hosts_SOURCES = tests/unit/back_postgres_hosts.c tests/unit/back_sql_kit.h $(BACK_SERVER)
+tests_unit_back_postgres_hosts_CPPFLAGS = $(UNIT_CPPFLAGS) $(POSTGRES_CFLAGS)
+tests_unit_back_postgres_hosts_LDADD = $(UNIT_BACK)
+check_PROGRAMS += tests/unit/back_hub_postgres
+TESTS += tests/unit/back_hub_postgres
+tests_unit_back_hub_postgres_SOURCES = tests/unit/back_hub_postgres.c tests/unit/back_hub_kit.h tests/unit/back_sql_kit.h \
+	$(BACK_SERVER) $(BACK_SUPPORT)
+tests_unit_back_hub_postgres_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hub_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_lease_postgres
 TESTS += tests/unit/back_lease_postgres
 tests_unit_back_lease_postgres_SOURCES = tests/unit/back_lease_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)

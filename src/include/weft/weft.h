@@ -32,6 +32,7 @@ extern "C" {
 struct weft_request;	/* one web request */
 struct weft_call;	/* something asked for and not yet waited for */
 struct weft_lease;	/* a connection of a pool that nobody else uses now */
+struct weft_subscription;	/* to a channel of a back end */
 struct weft_reply;	/* what Redis answered */
 struct weft_rows;	/* what an SQL statement answered */
 struct weft_stream;	/* what it answers, part by part */
@@ -248,6 +249,19 @@ WEFT_API long weft_time_left(const struct weft_request *rq);
 /* Bring the request's deadline forward to ms from now; it is never put off.  Returns WEFT_OK. */
 WEFT_API int weft_deadline(struct weft_request *rq, long ms);
 
+enum { WEFT_SHIELD_MAX = 60000 };
+
+/*
+ * From here to weft_unshield(), for at most ms milliseconds (1 to WEFT_SHIELD_MAX): what has been begun is finished.  The client's
+ * leaving and the request's deadline end no wait; they do at the first one after that.  Timeouts of the pools go on.
+ *
+ * Returns  WEFT_OK; WEFT_INVALID: nothing is held back
+ */
+WEFT_API int weft_shield(struct weft_request *rq, long ms);
+
+/* Ends what weft_shield() began; of several, one within the other, the innermost.  Nothing without it. */
+WEFT_API void weft_unshield(struct weft_request *rq);
+
 /* ---- Redis (weft_redis(3)) ------------------------------------------------- */
 
 /*
@@ -329,7 +343,8 @@ weft_value_text(const char *s)
 	return v;
 }
 
-enum { WEFT_SQL_PARAMS_MAX = 32 };
+/* How many values a statement has at most, written behind it, and in an array.  Databases have lower limits: SQLite's is 32766. */
+enum { WEFT_SQL_PARAMS_MAX = 32, WEFT_SQL_VALUES_MAX = 65535 };
 
 /*
  * One statement, and its rows: weft_sql(rq, "db", &rows, "SELECT name FROM item WHERE id = $1", WEFT_TEXT(id)).
@@ -470,6 +485,31 @@ WEFT_API int weft_lease_sql_open_values(struct weft_lease *lease, struct weft_st
 
 /* As weft_redis(), on a connection that was borrowed. */
 WEFT_API int weft_lease_redis(struct weft_lease *lease, struct weft_reply **reply, const char *fmt, ...) WEFT_CHECK;
+
+/* ---- messages of channels (weft_subscribe(3)) ------------------------------------ */
+
+/*
+ * Subscribe to a channel of Redis (SUBSCRIBE) or PostgreSQL (LISTEN).  Waits until the back end has confirmed it: whatever is
+ * published after that arrives.
+ *
+ * sub      NULL when it failed.  Ends with the request, if not before
+ * channel  its name; of PostgreSQL at most 63 bytes
+ * Returns  WEFT_OK; else weft/rc.h.  weft_fail() answers
+ */
+WEFT_API int weft_subscribe(struct weft_request *rq, const char *pool, struct weft_subscription **sub, const char *channel) WEFT_CHECK;
+
+/*
+ * The next message; waits for one, at most ms milliseconds (-1: the request's deadline).
+ *
+ * text, len  with a NUL behind it; valid until the next call for the same subscription.  len may be NULL
+ * Returns    WEFT_OK; WEFT_GAP: messages may have been lost, the subscription goes on: read anew what they tell of, then call again;
+ *            WEFT_TIMEOUT: ms or the request's deadline have passed; WEFT_CANCELED: the client has left, or the server is
+ *            stopping or reloading: come to an end
+ */
+WEFT_API int weft_message(struct weft_request *rq, struct weft_subscription *sub, const char **text, size_t *len, long ms) WEFT_CHECK;
+
+/* No more is wanted of it; NULL is nothing. */
+WEFT_API void weft_unsubscribe(struct weft_subscription *sub);
 
 /* ---- HTTP services (weft_http(3)) --------------------------------------------- */
 
