@@ -42,7 +42,7 @@ endif
 if HAVE_MARIADB
 check_PROGRAMS += tests/unit/back_mariadb
 TESTS += tests/unit/back_mariadb
-tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
+tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
 tests_unit_back_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
 tests_unit_back_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
 check_PROGRAMS += tests/unit/back_lease_mariadb
