@@ -101,6 +101,9 @@ struct driver {
 	bool shares_slow;		/* true: a call may be sent behind one that has been running for long (Redis);
 					   false: it rather waits in the pool's queue (SQL) */
 
+	bool is_many;			/* behind a connection are several servers: that one says nothing tells nothing of the others,
+					   and there is none to lend */
+
 	/* Check a URL for what only the driver knows.  Returns WEFT_OK, or WEFT_INVALID with one sentence in error. */
 	enum weft_rc (*check)(const struct back_url *url, char *error, size_t size);
 
@@ -194,6 +197,14 @@ void conn_took(struct conn *c, struct call *call, void *slot);
 void conn_gave(struct conn *c);
 
 /*
+ * A call in c's pipeline was lost, with one of several servers behind c.
+ *
+ * rc       how it would end: WEFT_NOT_SENT or WEFT_UNKNOWN
+ * Returns  true when it may be sent again by the driver, in the same pipeline: as the pool does when all of a connection is lost
+ */
+bool conn_may_resend(struct conn *c, struct call *call, enum weft_rc rc);
+
+/*
  * A call is done, and the rest of its reply goes to the asker bit by bit (a stream): it is owed, and wanted, for as long as the asker
  * likes, and never overdue.  conn_read_ends before conn_gave.
  */
@@ -213,6 +224,7 @@ conn_read_ends(struct conn *c)
 /* ---- the drivers that are built in ---- */
 
 extern const struct driver driver_redis;
+extern const struct driver driver_redis_cluster;
 extern const struct driver driver_redis_sentinel;
 extern const struct driver driver_postgres;
 extern const struct driver driver_mariadb;
