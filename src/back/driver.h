@@ -49,8 +49,8 @@
 #include "base/clock.h"
 #include "fiber/why.h"
 
+struct gone;
 struct loop;
-struct watch;
 
 enum conn_state {
 	CONN_CONNECTING,
@@ -87,8 +87,7 @@ struct conn {
 	usec used;			/* when it last became idle, or began to be cleaned or checked, or was closed */
 	usec expires;			/* when it is old */
 	unsigned generation;		/* the pool's, when it was opened: of another one it is to go */
-	struct watch *watch;		/* while CONN_GONE: the pool waits there for the back end's end of it */
-	int fd;
+	struct gone *gone;		/* while CONN_GONE: where the pool waits for the back end's end of it */
 	TAILQ_ENTRY(conn) link;		/* the pool's */
 };
 
@@ -165,6 +164,9 @@ struct driver {
 	/* Returns the socket of a connection, -1 when it has none: the pool waits there, after close(), until the back end has closed
 	   it too, and then only opens another in its place.  NULL: what is closed is gone. */
 	int (*socket)(const struct conn *c);
+
+	/* The same where there are several: writes them to fd, at most so many, and returns how many.  NULL: socket() is asked. */
+	unsigned (*sockets)(const struct conn *c, int *fd, unsigned most);
 
 	/*
 	 * Codes by which the back end says that it is not the right one any more (read-only, shutting down): connections made

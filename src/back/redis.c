@@ -74,6 +74,13 @@ redis_doom_of_hiredis(struct redis *r)
 /* ---- the setup ---- */
 
 void
+redis_forget_setup(struct redis *r)
+{
+	arena_fini(&r->setup_arena);
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, r->memory);
+}
+
+void
 redis_send_own(struct redis *r, size_t argc, const struct span *argv)
 {
 	struct span command;
@@ -184,8 +191,7 @@ redis_dial(struct redis *r, const char *host, unsigned port)
 	r->doomed = 0;
 	r->host = host;
 	r->port = port == 0 ? REDIS_PORT : port;
-	arena_fini(&r->setup_arena);
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, r->memory);
+	redis_forget_setup(r);
 	/* What is a number is connected to before this returns. */
 	resolving = resolve_start(pool_loop(r->conn->pool), r->host, r->port, redis_on_resolved, r);
 	if (resolving != NULL)
@@ -412,9 +418,8 @@ redis_ping(struct conn *c)
 	static const struct span ping = SPAN("*1\r\n$4\r\nPING\r\n");
 	struct redis *r = c->driver_data;
 
-	/* What it held is over, and there may be many such answers in the life of a connection. */
-	arena_fini(&r->setup_arena);
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, 4096);
+	/* There may be many such answers in the life of a connection. */
+	redis_forget_setup(r);
 	if (r->doomed || buf_add(&r->out, ping) != WEFT_OK) {
 		redis_doom_later(r, "out of memory");
 		return;

@@ -302,6 +302,20 @@ redis_cluster_close(struct conn *c)
 	redis_cluster_leave(cl);
 }
 
+static unsigned
+redis_cluster_sockets(const struct conn *c, int *fd, unsigned most)
+{
+	const struct redis_cluster *cl = c->driver_data;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < cl->map->count && n < most; i++)
+		if (cl->node[i] != NULL && cl->node[i]->context != NULL)
+			fd[n++] = cl->node[i]->context->fd;
+	if (cl->seed != NULL && cl->seed->context != NULL && n < most)
+		fd[n++] = cl->seed->context->fd;
+	return n;
+}
+
 /* ---- the pool's ---- */
 
 static void *
@@ -331,4 +345,5 @@ const struct driver driver_redis_cluster = {
 	.send = redis_cluster_send,
 	.abandon = redis_cluster_abandon,
 	.close = redis_cluster_close,
+	.sockets = redis_cluster_sockets,
 };

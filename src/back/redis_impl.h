@@ -69,6 +69,7 @@ struct redis {
 	usec late;				/* when it should be up */
 	usec heard;				/* when there last was a reply, or nothing was owed */
 	unsigned misses;			/* calls given up since it last said something */
+	bool was_up;				/* it was idle for long, and is asked for a sign of life */
 	bool is_asked;				/* CLUSTER SLOTS is under way */
 	char id[48];				/* the node's, in the beginning */
 
@@ -187,6 +188,9 @@ void redis_dial(struct redis *r, const char *host, unsigned port);
 
 /* Nobody is at work in here any more: has the connection come to its end, is r itself to go? */
 void redis_settle(struct redis *r);
+
+/* The driver's own commands and their replies are over: free their memory. */
+void redis_forget_setup(struct redis *r);
 
 /* Gather AUTH, where there is a password. */
 void redis_send_auth(struct redis *r, const char *user, const char *password);

@@ -74,6 +74,20 @@ redis_node_new(struct redis_cluster *cl)
 
 /* ---- calls ---- */
 
+/* Ask for a sign of life; calls wait for it as for a connection that is being made. */
+static void
+redis_node_check(struct redis *r)
+{
+	r->is_up = false;
+	r->was_up = true;
+	r->tried = r->naddress;
+	r->late = clock_add(redis_node_now(r->cluster), POOL_CHECK);
+	redis_forget_setup(r);
+	redis_send_own(r, 1, (struct span[]){ SPAN("PING") });
+	loop_after_turn(pool_loop(r->conn->pool), &r->task);
+	redis_cluster_arm(r->cluster);
+}
+
 enum weft_rc
 redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct redis **out)
 {
@@ -82,14 +96,13 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 	struct redis *r = cl->node[number];
 	char name[300];
 
-	/* The pool does not know how long a single node's was idle.  Another one costs less than to ask it for a sign of life. */
-	if (r != NULL && r->is_up && r->count == 0 && redis_node_now(cl) - r->heard >= conf->check_after) {
-		redis_node_close(r);
-		r = NULL;
-	}
 	*out = r;
-	if (r != NULL)
+	if (r != NULL) {
+		/* The pool does not know how long a single node's was idle. */
+		if (r->is_up && !r->doomed && r->count == 0 && redis_node_now(cl) - r->heard >= conf->check_after)
+			redis_node_check(r);
 		return WEFT_OK;
+	}
 	if (redis_node_now(cl) < n->retry_at) {
 		redis_node_ask_map(cl);
 		redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
@@ -240,6 +253,7 @@ redis_node_is_ready(struct redis *r)
 		redis_node_name(r, name, sizeof name);
 		log_info("node back pool=%s node=%s", pool_name(r->conn->pool), name);
 	}
+	r->was_up = false;
 	n->fails = 0;
 	n->retry_at = 0;
 	n->why[0] = '\0';
@@ -285,7 +299,7 @@ redis_node_note(struct redis *r, const char *name)
 	if (n->why[0] == '\0')
 		log_warn("node lost pool=%s node=%s reason=\"%s\"", pool_name(r->conn->pool), name, r->text);
 	snprintf(n->why, sizeof n->why, "%.119s", r->text);
-	if (r->is_up)
+	if (r->is_up || r->was_up)
 		return;
 	n->fails++;
 	n->retry_at = clock_add(redis_node_now(r->cluster), clock_min(pause, clock_min(POOL_ASK, conf->backoff)));
@@ -315,7 +329,7 @@ redis_node_lose_calls(struct redis *r, const char *name, struct redis_calls *aga
 	}
 	while ((call = TAILQ_FIRST(&r->waiting)) != NULL) {
 		TAILQ_REMOVE(&r->waiting, call, link);
-		if (r->is_up && conn_may_resend(cl->conn, call, WEFT_NOT_SENT)) {
+		if ((r->is_up || r->was_up) && conn_may_resend(cl->conn, call, WEFT_NOT_SENT)) {
 			TAILQ_INSERT_TAIL(again, call, link);
 			continue;
 		}
@@ -380,8 +394,7 @@ redis_node_ask_map(struct redis_cluster *cl)
 
 		if (r == NULL || !r->is_up || r->doomed || r->is_asked)
 			continue;
-		arena_fini(&r->setup_arena);
-		arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, r->memory);
+		redis_forget_setup(r);
 		r->is_asked = redis_node_put_own(r, command, REDIS_OWN_MAP);
 		if (r->is_asked) {
 			cl->map->asked = now;
@@ -398,8 +411,7 @@ redis_node_on_map(struct redis *r, const struct weft_reply *reply)
 	r->is_asked = false;
 	r->heard = redis_node_now(r->cluster);
 	(void)slots_take(r->cluster->map, reply, r->host, SPAN(""), &mine);
-	arena_fini(&r->setup_arena);
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, r->memory);
+	redis_forget_setup(r);
 }
 
 /* Another node has the key, for good (MOVED), or this key already (ASK).  Returns WEFT_OK; else the call is explained, and fails with that. */

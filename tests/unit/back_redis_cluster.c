@@ -177,10 +177,10 @@ get_keys(void)
 static void
 liar_hear(struct liar_peer *p)
 {
-	static const struct {
+	const struct {
 		const char *word;
 		const char *answer;
-	} answers[] = { { "MYID", "$2\r\nme\r\n" }, { "SLOTS", map }, { "ASKING", "+OK\r\n" }, { "GET", lie }, { "PING", "+PONG\r\n" } };
+	} answers[] = { { "MYID", p->liar == &liar[0] ? "$2\r\nme\r\n" : "$3\r\nyou\r\n" }, { "SLOTS", map }, { "ASKING", "+OK\r\n" }, { "GET", lie }, { "PING", "+PONG\r\n" } };
 	const char *at = p->in.at, *best = NULL, *end = p->in.at + p->in.len;
 	size_t which = 0;
 
@@ -279,6 +279,81 @@ keys_go_to_their_nodes(void **state)
 	assert_false(pool_can_lend(many.pool));
 }
 
+/* How many connections the liars have seen at once, at most. */
+static unsigned liar_most[2];
+
+static void
+liar_greet(struct liar_peer *p)
+{
+	unsigned which = p->liar == &liar[1], now = 0;
+	struct liar_peer *other;
+
+	TAILQ_FOREACH(other, &p->liar->peers, link)
+		now += other->fd >= 0;
+	if (now > liar_most[which])
+		liar_most[which] = now;
+}
+
+static void
+each_node_sees_max_connections_at_most(void **state)
+{
+	struct pool_stat stat;
+	struct ask *a;
+	usec end;
+
+	liars_start();
+	liar[0].greet = liar[1].greet = liar_greet;
+	liar_most[0] = liar_most[1] = 0;
+	snprintf(map, sizeof map,
+	    "*2\r\n*3\r\n:0\r\n:8191\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$2\r\nme\r\n"
+	    "*3\r\n:8192\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$3\r\nyou\r\n",
+	    liar_port[0], liar_port[1]);
+	snprintf(lie, sizeof lie, "$1\r\nx\r\n");
+	/* They are replaced all the time. */
+	many_open((struct pool_conf){ .url = url, .max = 1, .max_lifetime = 20 * USEC_PER_MSEC });
+	for (end = clock_now() + USEC_PER_SEC; clock_now() < end;) {
+		a = crowd_begin(200, "GET key:%u");
+		crowd_await(a, 200);
+		for (unsigned i = 0; i < 200; i++)
+			if (a[i].rc != WEFT_OK)
+				fail_msg("%u: %s", i, a[i].fault.text);
+		crowd_end(&a, 200);
+	}
+	pool_stat(many.pool, &stat);
+	assert_true(stat.aged > 20);
+	assert_true(liar[1].accepted > 20);
+	assert_int_equal(liar_most[0], 1);
+	assert_int_equal(liar_most[1], 1);
+}
+
+static void
+idle_node_is_asked_for_a_sign_of_life(void **state)
+{
+	unsigned pings;
+	struct ask a;
+
+	cluster_start(false);
+	many_open((struct pool_conf){ .url = cluster_url(), .max = 1, .connect_timeout = 400 * USEC_PER_MSEC });
+	many_expect("OK", "SET foo x");
+	many_expect("OK", "SET hello x");
+	pings = node_count(2, "commandstats", "cmdstat_ping:calls=");
+	many_expect("x", "GET foo");
+	assert_int_equal(node_count(2, "commandstats", "cmdstat_ping:calls="), pings);
+	back_skip(31 * USEC_PER_SEC);
+	many_expect("x", "GET foo");
+	assert_int_equal(node_count(2, "commandstats", "cmdstat_ping:calls="), pings + 1);
+	/* One that hangs is told from the others. */
+	kill(many.pid[2], SIGSTOP);
+	back_skip(31 * USEC_PER_SEC);
+	many_expect("x", "GET hello");
+	assert_int_equal(many_once(&a, "GET foo"), WEFT_DOWN);
+	assert_non_null(strstr(a.fault.text, "no answer in time"));
+	ask_fini(&a);
+	many_expect("x", "GET hello");
+	kill(many.pid[2], SIGCONT);
+	many_until_ok(10 * USEC_PER_SEC, "GET foo");
+}
+
 static void
 what_belongs_to_no_node_or_to_several(void **state)
 {
@@ -331,7 +406,7 @@ moving_start(unsigned n)
 static void
 migrate(const char *key, unsigned from, unsigned to)
 {
-	unsigned slot = redis_key_slot(span_str(key));
+	unsigned slot = redis_key_slot(span_str(key)), epoch;
 	char *at, found[64];
 
 	many_say(to, "CLUSTER SETSLOT %u IMPORTING %s", slot, id[from]);
@@ -349,7 +424,13 @@ migrate(const char *key, unsigned from, unsigned to)
 		moving_start(1);
 	}
 	many_say(to, "CLUSTER SETSLOT %u NODE %s", slot, id[to]);
-	many_say(from, "CLUSTER SETSLOT %u NODE %s", slot, id[to]);
+	for (unsigned i = 0; i < NODES; i++)
+		many_say(i, "CLUSTER SETSLOT %u NODE %s", slot, id[to]);
+	/* Before all have heard of it, the next move might confuse them. */
+	epoch = (unsigned)strtoul(strstr(many_say(to, "CLUSTER INFO"), "cluster_my_epoch:") + strlen("cluster_my_epoch:"), NULL, 10);
+	snprintf(found, sizeof found, "cluster_current_epoch:%u\r", epoch);
+	for (unsigned i = 0; i < NODES; i++)
+		many_await(i, "CLUSTER INFO", found);
 }
 
 static void
@@ -415,13 +496,15 @@ static void
 node_that_dies_takes_its_slots_only(void **state)
 {
 	unsigned ok = 0, down = 0, own = 0;
+	char keys[32];
 	struct pool_stat stat;
 	struct ask *a;
 
 	cluster_start(true);
 	many_open((struct pool_conf){ .url = cluster_url(), .max = 1 });
 	set_keys();
-	many_say(0, "WAIT 1 5000");
+	snprintf(keys, sizeof keys, "db0:keys=%u,", node_count(0, "keyspace", "db0:keys="));
+	many_await(REPLICA, "INFO keyspace", keys);
 	many_kill(0);
 	a = crowd_begin(KEYS / 10, "GET key:%u");
 	crowd_await(a, KEYS / 10);
@@ -617,6 +700,8 @@ main(void)
 		TEST(settings_are_checked),
 		TEST(errors_say_what_is_wrong),
 		TEST(keys_go_to_their_nodes),
+		TEST(each_node_sees_max_connections_at_most),
+		TEST(idle_node_is_asked_for_a_sign_of_life),
 		TEST(what_belongs_to_no_node_or_to_several),
 		TEST(slots_move_while_requests_run),
 		TEST(calls_are_given_up_wherever_they_are),
