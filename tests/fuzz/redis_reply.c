@@ -40,6 +40,32 @@ redis_seek_end(struct redis *r, enum redis_seek_end how)
 	must(r == NULL);
 }
 
+bool
+redis_node_on_reply(struct redis *r, const struct weft_reply *reply)
+{
+	must(r == NULL);
+	return false;
+}
+
+void
+redis_node_is_ready(struct redis *r)
+{
+	must(r == NULL);
+}
+
+void
+redis_node_on_map(struct redis *r, const struct weft_reply *reply)
+{
+	must(r == NULL);
+}
+
+bool
+redis_node_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply)
+{
+	must(r == NULL);
+	return false;
+}
+
 void
 conn_gave(struct conn *c)
 {
