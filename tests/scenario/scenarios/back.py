@@ -56,14 +56,15 @@ class Back(Stage):
             return proxy, f"postgresql://{user}@127.0.0.1:{proxy.port}/postgres"
         return proxy, f"postgresql:///postgres?host={folder}&port=5432&user={user}"
 
-    def mariadb_proxy(self, name="mariadb-proxy", tcp=False):
+    def mariadb_proxy(self, name="mariadb-proxy", tcp=False, user="root"):
         """Returns a proxy before MariaDB, and a pool's URL for it."""
         proxy = self.proxy(name, "unix:" + self.database.socket, "127.0.0.1:0" if tcp else "")
-        return proxy, f"mariadb://root@127.0.0.1:{proxy.port}/weft" if tcp else f"mariadb://root@/weft?socket={proxy.path}"
+        return proxy, f"mariadb://{user}@127.0.0.1:{proxy.port}/weft" if tcp else f"mariadb://{user}@/weft?socket={proxy.path}"
 
-    def database_proxy(self, name="database-proxy", tcp=False):
+    def database_proxy(self, name="database-proxy", tcp=False, user=None):
         """The same before the one of the two that this is about."""
-        return (self.postgres_proxy if self.database is self.postgres else self.mariadb_proxy)(name, tcp)
+        proxy = self.postgres_proxy if self.database is self.postgres else self.mariadb_proxy
+        return proxy(name, tcp) if user is None else proxy(name, tcp, user)
 
     def serve(self, pools, limits="", workers=1, launcher=()):
         """A weft that has these pools and answers, whether they are there or not."""

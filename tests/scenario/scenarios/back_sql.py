@@ -81,7 +81,9 @@ def sleep_until_cancelled(conn, other, rng, op):
 def check_late_cancels(stage, op):
     """Statements that end within 2 ms of their deadline, on a pool of one connection: who borrows it next gets the answer."""
     rounds = stage.much(500, 5000)
-    weft = stage.serve('pool "db" { url = "@DB@"  max = 1  min = 1 }')
+    # A KILL that meets a statement at its very end may hold it up, and wait for it, for up to two seconds in mariadbd itself.
+    spared = 0 if stage.database is stage.postgres else 1 + rounds // 500
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 1  min = 1  queue_timeout = "5s" }')
     stage.answers(ROW)
     rng = random.Random(1)
     codes = collections.Counter()
@@ -97,7 +99,7 @@ def check_late_cancels(stage, op):
     pool = stage.pool("db")
     print(f"# {rounds} rounds: {dict(codes)}; the slowest round took {ms(slowest)}; {pool['connects']} connects")
     check(codes[200] > rounds / 20 and codes[504] > rounds / 20, f"too one-sided to tell anything: {codes}")
-    check(pool["losses"] == 0, f"{pool['losses']} connections were given up")
+    check(pool["losses"] <= spared, f"{pool['losses']} connections were given up")
     stage.wait_idle()
 
 
@@ -144,12 +146,10 @@ def a_pool_that_is_used_up_has_a_queue(stage):
 FOUR = 'pool "db" { url = "@URL@"  max = 10  min = 4  queue_timeout = "20s" }'
 
 
-@scenario(Back, limit=60)
 def the_database_never_sees_one_connection_too_many(stage):
     """Ten for four workers, 500 requests at once: an eleventh would be refused by name."""
-    stage.postgres.query("DROP ROLE IF EXISTS ten; CREATE ROLE ten LOGIN CONNECTION LIMIT 10; GRANT SELECT ON world TO ten")
-    proxy, url = stage.postgres_proxy(user="ten")
-    before = stage.postgres.process.log_text().count("too many connections for role")
+    stage.database.make_user("ten", 10)
+    proxy, url = stage.database_proxy(user="ten")
     weft = stage.serve(FOUR.replace("@URL@", url), workers=4)
     stage.answers(ROW)
     results = Askers(weft, "op=wait&ms=10", "sleepers", k=250, n=stage.much(1500, 20000))
@@ -161,7 +161,12 @@ def the_database_never_sees_one_connection_too_many(stage):
     for result in quick:
         check(result.text == f"{result.number} {result.number * 7 % 10007}", f"a foreign row: {result}")
     check(stats.peak <= 10, f"it saw {stats.peak} connections")
-    check(stage.postgres.process.log_text().count("too many connections for role") == before, "it refused some")
+    said = weft.process.log_text()
+    check("too many connections for role" not in said and "max_user_connections" not in said, "it refused some")
+
+
+for database in ("postgres", "mariadb"):
+    scenario(Back, database, limit=60)(the_database_never_sees_one_connection_too_many)
 
 
 # ---- the database hangs ----
