@@ -10,6 +10,8 @@
 static const struct driver *const driver_table[] = {
 #ifdef HAVE_REDIS
 	&driver_redis,
+	&driver_redis_sentinel,
+	&driver_redis_cluster,
 #endif
 #ifdef HAVE_POSTGRES
 	&driver_postgres,
@@ -33,6 +35,14 @@ driver_find(const char *scheme)
 		for (const char *const *s = (*d)->schemes; *s != NULL; s++)
 			if (strcmp(*s, scheme) == 0)
 				return *d;
+	return NULL;
+}
+
+const char *
+driver_why_not(const char *scheme)
+{
+	if (strncmp(scheme, "rediss", strlen("rediss")) == 0)
+		return "there is no TLS for Redis in this build; a proxy on this host, such as stunnel, can carry redis:// over TLS";
 	return NULL;
 }
 

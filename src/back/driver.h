@@ -37,8 +37,19 @@
  *	A statement which did not reach a connection that was lent is never sent down another one, nor a second
  *	time in a transaction, not even where what it was prepared as was lost.
  *
+ *	A connection that a hub has (hub.h; call->lease is its lease too) carries no calls but what hear() asks, and what comes down it
+ *	unasked goes to conn_hears().
+ *
  *	clean() ends what was abandoned, rolls back, resets what was changed, and then says that the connection is
  *	as it was.  What it cannot undo for certain it leaves to close().
+ *
+ * A result that comes in parts, which only a connection that is lent has (has_parts):
+ *
+ *	A call with CALL_OPENS begins the statement, and is done with the first rows: as many as have come, up to
+ *	what a part has (rows_draft.h), at least one, or none and `last`.  Then the driver holds the back end up: it takes
+ *	no more from it than it takes to have something to give, until a call with CALL_GOES_ON, which has no text, asks for the
+ *	next part.  `last`, and any failure but of that call itself, end it.  Between the parts nothing is owed; a
+ *	connection that is given back in between is cleaned like one with a call that was abandoned.
  */
 
 #include <stdbool.h>
@@ -47,10 +58,11 @@
 #include "back/call.h"
 #include "back/url.h"
 #include "base/clock.h"
+#include "base/span.h"
 #include "fiber/why.h"
 
+struct gone;
 struct loop;
-struct watch;
 
 enum conn_state {
 	CONN_CONNECTING,
@@ -71,6 +83,13 @@ enum conn_clean {
 	CONN_SPOILT,		/* close it */
 };
 
+/* What a hub asks of its connection. */
+enum hear {
+	HEAR_BEGIN,		/* the messages of a channel … */
+	HEAR_END,		/* … no more */
+	HEAR_PING,		/* a sign of life */
+};
+
 struct conn {
 	enum conn_state state;
 	struct pool *pool;
@@ -87,8 +106,7 @@ struct conn {
 	usec used;			/* when it last became idle, or began to be cleaned or checked, or was closed */
 	usec expires;			/* when it is old */
 	unsigned generation;		/* the pool's, when it was opened: of another one it is to go */
-	struct watch *watch;		/* while CONN_GONE: the pool waits there for the back end's end of it */
-	int fd;
+	struct gone *gone;		/* while CONN_GONE: where the pool waits for the back end's end of it */
 	TAILQ_ENTRY(conn) link;		/* the pool's */
 };
 
@@ -101,8 +119,18 @@ struct driver {
 	bool shares_slow;		/* true: a call may be sent behind one that has been running for long (Redis);
 					   false: it rather waits in the pool's queue (SQL) */
 
+	bool is_many;			/* behind a connection are several servers: that one says nothing tells nothing of the others,
+					   and there is none to lend */
+
 	/* Check a URL for what only the driver knows.  Returns WEFT_OK, or WEFT_INVALID with one sentence in error. */
 	enum weft_rc (*check)(const struct back_url *url, char *error, size_t size);
+
+	/*
+	 * Make what belongs to a pool, and not to one of its connections; pool_driver_data finds it.  Where it fails, the pool is not
+	 * opened.  free_data frees it when the last connection is gone.  NULL: there is nothing.
+	 */
+	void *(*new_data)(const struct pool *p);
+	void (*free_data)(void *data);
 
 	/*
 	 * Begin to connect c (to pool_url(c->pool), on pool_loop(c->pool)).  Never
@@ -156,12 +184,27 @@ struct driver {
 	   it too, and then only opens another in its place.  NULL: what is closed is gone. */
 	int (*socket)(const struct conn *c);
 
+	/* The same where there are several: writes them to fd, at most so many, and returns how many.  NULL: socket() is asked. */
+	unsigned (*sockets)(const struct conn *c, int *fd, unsigned most);
+
 	/*
 	 * Codes by which the back end says that it is not the right one any more (read-only, shutting down): connections made
 	 * until then are not used again.  In whatever way it says so: as a call's failure, or as the end of a connection.
 	 * NULL-terminated; NULL: none.
 	 */
 	const char *const *failover;
+
+	bool has_parts;			/* it gives results in parts, too */
+
+	/* May a channel have this name, which has no NUL and 1 to CHANNEL_NAME_MAX bytes?  Returns NULL; else one sentence.  NULL: the back end has no channels. */
+	const char *(*channel)(struct span name);
+
+	/*
+	 * Down a connection that a hub has: ask it.  conn_answers_hub follows, in the order in which was asked, not from within hear() itself;
+	 * and conn_hears for each message.  Returns WEFT_OK; else the connection is of no use, and conn_is_dead follows.
+	 * NULL where channel is.
+	 */
+	enum weft_rc (*hear)(struct conn *c, enum hear what, struct span channel);
 };
 
 /* ---- what drivers tell the pool ---- */
@@ -187,6 +230,14 @@ void conn_took(struct conn *c, struct call *call, void *slot);
 void conn_gave(struct conn *c);
 
 /*
+ * A call in c's pipeline was lost, with one of several servers behind c.
+ *
+ * rc       how it would end: WEFT_NOT_SENT or WEFT_UNKNOWN
+ * Returns  true when it may be sent again by the driver, in the same pipeline: as the pool does when all of a connection is lost
+ */
+bool conn_may_resend(struct conn *c, struct call *call, enum weft_rc rc);
+
+/*
  * A call is done, and the rest of its reply goes to the asker bit by bit (a stream): it is owed, and wanted, for as long as the asker
  * likes, and never overdue.  conn_read_ends before conn_gave.
  */
@@ -203,9 +254,23 @@ conn_read_ends(struct conn *c)
 	c->wanted--;
 }
 
+/*
+ * The oldest question of the hub's is answered, or refused with the back end's code and text.  c is still there afterwards.
+ *
+ * channel  what the answer names; at NULL: it names none
+ * Returns  false when that is no answer to what was asked: the connection is of no use
+ */
+bool conn_answers_hub(struct conn *c, enum hear what, struct span channel);
+bool conn_refuses_hub(struct conn *c, const char *code, const char *text);
+
+/* A message has come.  text.at NULL: one that was too large.  c is still there afterwards. */
+void conn_hears(struct conn *c, struct span channel, struct span text);
+
 /* ---- the drivers that are built in ---- */
 
 extern const struct driver driver_redis;
+extern const struct driver driver_redis_cluster;
+extern const struct driver driver_redis_sentinel;
 extern const struct driver driver_postgres;
 extern const struct driver driver_mariadb;
 extern const struct driver driver_sqlite;
@@ -213,6 +278,9 @@ extern const struct driver driver_http;
 
 /* Returns the driver for a scheme; NULL when there is none, or this build is without it. */
 const struct driver *driver_find(const char *scheme);
+
+/* Returns a sentence for a scheme that is known and cannot be served; NULL: nothing is known of it. */
+const char *driver_why_not(const char *scheme);
 
 /* Writes the schemes of this build, "redis redis+unix postgresql …", to out. */
 void driver_list(char *out, size_t size);

@@ -60,9 +60,11 @@ mariadb_on_turn_end(void *arg)
 	if (d->dead) {
 		why = d->why;
 		conn_is_dead(d->conn, why.code[0] == '\0' ? NULL : why.code, "%s", why.text);
+	} else if (d->goes_on) {
+		mariadb_go_on(d);
 	} else if (d->owed && !d->begun) {
 		mariadb_begin(d);
-	} else if (!d->owed && (d->washing || d->pinging)) {
+	} else if (!d->owed && !d->left && (d->washing || d->pinging)) {
 		mariadb_own_begin(d);
 	}
 }
@@ -199,6 +201,8 @@ mariadb_send(struct conn *c, struct call *call)
 			call_explain(call, WEFT_NOT_SENT, d->why.code, "the connection that was lent is gone: %s", d->why.text);
 		return WEFT_NOT_SENT;
 	}
+	if (call->part == CALL_GOES_ON || d->paused)
+		return mariadb_part_ask(d, call);
 	rc = mariadb_values_check(d, call);
 	if (rc == WEFT_OK && d->fallen)
 		rc = mariadb_look_fallen(d, call);
@@ -210,6 +214,8 @@ mariadb_send(struct conn *c, struct call *call)
 	d->call = call;
 	d->owed = true;
 	d->begun = d->sent = d->retried = false;
+	d->in_parts = call->part == CALL_OPENS;
+	d->given = 0;
 	loop_after_turn(d->loop, &d->task);
 	conn_took(c, call, d);
 	return WEFT_OK;
@@ -234,6 +240,11 @@ mariadb_give(struct mariadb *d)
 	if (d->dead || d->cancel != NULL)
 		return;
 	mariadb_cancel_end(d);
+	if (d->left) {
+		d->left = false;
+		mariadb_own_later(d);
+		return;
+	}
 	if (!d->owed) {
 		mariadb_own_end(d);
 		return;
@@ -291,4 +302,5 @@ const struct driver driver_mariadb = {
 	 * its borrower may have asked for; but where nobody can have, it is the server's setting, and a 1290 is made of it.  Source: the server's errmsg-utf8.txt.
 	 */
 	.failover = (const char *const[]){ "1047", "1053", "1290", "1836", "1927", NULL },
+	.has_parts = true,
 };

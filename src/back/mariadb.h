@@ -12,6 +12,7 @@
  *	mariadb_step.c    one step of the library's after the other
  *	mariadb_run.c     which step is next: prepare, execute, fetch; how a statement ends
  *	mariadb_take.c    values of rows to text
+ *	mariadb_stream.c  rows that are given in parts
  *	mariadb_lease.c   connections that are lent, and how they are made as they were; transactions; signs of life
  *	mariadb_cancel.c  statements that nobody waits for any more
  *	mariadb_text.c    pure: what the server's lexer sees in a statement
@@ -19,7 +20,8 @@
  * Invariants.  A connection has at most one call, from conn_took to conn_gave (`owed`); `call` is NULL once the
  * asker has left.  Between the two, and while it is washed or asked for a sign of life, one step at a time (`op`) is under way in the library, which runs it
  * on a stack of its own and suspends it where it would wait; it is never abandoned there, but brought to its end
- * with an error before the connection is freed.  A connection that broke (`dead`) does nothing more; the
+ * with an error before the connection is freed.  While rows are given in parts and nobody asks for the next (`paused`), nothing is owed, and the
+ * fetching stands still.  A connection that broke (`dead`) does nothing more; the
  * pool is told at the end of the turn, so nothing here ends the connection under its caller
  * but conn_gave and conn_is_ready, which are the last thing that is done.
  */
@@ -35,6 +37,7 @@
 #include "back/rows_draft.h"
 #include "back/stmts.h"
 #include "loop/loop.h"
+#include "loop/resolve.h"
 #include "loop/thread.h"
 
 enum {
@@ -64,7 +67,7 @@ enum {
 
 /* Where a pool's URL leads. */
 struct mariadb_place {
-	char host[256];			/* empty: over the socket */
+	char host[512];			/* empty: over the socket */
 	unsigned port;
 	char socket[108];		/* empty: the library's default */
 	char user[64], password[128], database[256];
@@ -104,12 +107,16 @@ struct mariadb_dial {
 	struct thread_job job;
 	struct mariadb *d;		/* NULL: closed meanwhile; the loop's */
 	struct mariadb_place place;
+	struct resolve *resolving;	/* its name; the loop's.  No thread has it yet */
+	unsigned addresses;		/* of that name; 0: the library finds out where place is */
+	char at[RESOLVE_MAX][INET6_ADDRSTRLEN];
 	unsigned long victim;		/* the connection whose statement is to be killed; 0: none */
 	char wanted[MARIADB_IDENTITY];	/* with a victim: its server */
 	usec until;			/* then it gives up by itself */
 
 	atomic_bool unwanted;		/* give up */
 	atomic_int fd;			/* a duplicate of the socket, to shut it down by; -1: none yet */
+	bool published;			/* it is that of this attempt */
 	struct mariadb_ear ear;
 	void (*done)(struct mariadb_dial *k);
 
@@ -205,6 +212,14 @@ struct mariadb {
 	unsigned slice_rows;
 	size_t slice_bytes;
 
+	/* of a statement whose rows are given in parts */
+	bool in_parts;
+	bool paused;			/* nobody asks for the next one */
+	bool goes_on;			/* it has been asked for, or left: from the end of the turn on */
+	bool left;			/* it is only to come to its end */
+	int waits;			/* while paused and suspended: what for */
+	size_t given;			/* rows, so far */
+
 	struct mariadb_dial *cancel;	/* on a thread now */
 	struct timer *timer;		/* of the draining */
 	bool draining;			/* from the asker's leaving until the reply has come */
@@ -262,6 +277,9 @@ void mariadb_begin(struct mariadb *d);
 
 /* Begin with the step that is set, of no call's.  The same. */
 void mariadb_begin_own(struct mariadb *d);
+
+/* Go on with rows that were paused.  The same. */
+void mariadb_go_on(struct mariadb *d);
 
 /* The watch's callback of a connection that is ready, and the timer's of a slice. */
 void mariadb_on_event(void *arg, int what);
@@ -340,6 +358,20 @@ void mariadb_take_names(struct rows_draft *draft, MYSQL_STMT *s);
  * row      where the value begins, to be set behind it; NULL for NULL
  */
 void mariadb_take_value(void *arg, unsigned column, unsigned char **row);
+
+/* ---- mariadb_stream.c ---- */
+
+/* Returns true when the rows in the draft are to be given: they are a part, or the next is waited for (waits: for what; 0: it is not). */
+bool mariadb_part_is_due(const struct mariadb *d, int waits);
+
+/* Give them, and pause.  The last thing to do: it may close the connection. */
+void mariadb_part_give(struct mariadb *d, int waits);
+
+/* The driver's send() of a call that asks for the next part. */
+enum weft_rc mariadb_part_ask(struct mariadb *d, struct call *call);
+
+/* Nobody will ask for the rest of what is paused: it is cancelled, and what comes is thrown away. */
+void mariadb_part_leave(struct mariadb *d);
 
 /* ---- mariadb_cancel.c ---- */
 

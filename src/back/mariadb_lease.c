@@ -127,6 +127,11 @@ mariadb_clean(struct conn *c)
 	if (d->dead || d->stale || mariadb_is_spoilt(d))
 		return CONN_SPOILT;
 	d->fallen = false;
+	if (d->paused) {
+		mariadb_part_leave(d);
+		d->washing = true;
+		return d->dead ? CONN_SPOILT : CONN_WASHING;
+	}
 	if (!d->owed && !d->tainted && !d->unsure && !c->in_transaction)
 		return CONN_CLEAN;
 	d->washing = true;

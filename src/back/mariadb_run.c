@@ -35,6 +35,7 @@ mariadb_settle(struct mariadb *d)
 	d->op = MARIADB_NOTHING;
 	d->stmt = NULL;
 	d->entry = NULL;
+	d->in_parts = false;
 	rows_draft_shrink(&d->draft);
 	if (d->text.text.size > 65536)
 		mariadb_text_fini(&d->text);
@@ -66,8 +67,9 @@ mariadb_succeed(struct mariadb *d)
 	mariadb_see_transaction(d);
 	if (call != NULL) {
 		if (d->drafted && d->stmt->changes)
-			d->draft.affected = (long long)d->draft.count;
+			d->draft.affected = (long long)(d->given + d->draft.count);
 		call->rows = rows_draft_make(&d->draft, call->arena);
+		call->last = true;
 		if (call->rows != NULL)
 			mariadb_finish(d, WEFT_OK, NULL, NULL);
 		else
@@ -290,6 +292,9 @@ mariadb_on_fetched(struct mariadb *d)
 	}
 	if (d->call != NULL && !d->drafted)
 		d->draft.count++;
+	/* What is given in parts may be of any length, and each row of it as long as a result. */
+	if (d->in_parts)
+		d->ear.most = d->ear.heard + MARIADB_RESULT_MAX;
 	if (!rows_draft_is_full(&d->draft))
 		return;
 	mariadb_finish(d, WEFT_TOO_LARGE, NULL, "the result is too large");

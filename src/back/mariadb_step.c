@@ -115,17 +115,27 @@ mariadb_slice_is_over(struct mariadb *d)
 	return d->op == MARIADB_FETCHING && (++d->slice_rows > MARIADB_SLICE || d->ear.heard - d->slice_bytes > MARIADB_SLICE_BYTES);
 }
 
+/* Watch for what the library waits for, or for anything that comes unasked. */
+static void
+mariadb_await(struct mariadb *d, int waits)
+{
+	int want = (waits & MYSQL_WAIT_READ ? WATCH_READ : 0) | (waits & MYSQL_WAIT_WRITE ? WATCH_WRITE : 0);
+
+	if (d->watch == NULL || watch_want(d->watch, want == 0 ? WATCH_READ : want) != 0)
+		mariadb_die(d, NULL, "the server has closed the connection");
+}
+
 /* From a step that waits for nothing to one that does, or to the end of the statement.  waits: what the one under way waits for. */
 static void
 mariadb_go(struct mariadb *d, int waits)
 {
-	int want;
-
 	d->slice_rows = 0;
 	d->slice_bytes = d->ear.heard;
 	while (waits == 0 && !d->dead) {
 		mariadb_run_on(d);
 		if (d->dead || d->op == MARIADB_NOTHING)
+			break;
+		if (mariadb_part_is_due(d, 0))
 			break;
 		if (d->watch != NULL && mariadb_slice_is_over(d)) {
 			(void)watch_want(d->watch, 0);
@@ -134,13 +144,24 @@ mariadb_go(struct mariadb *d, int waits)
 		}
 		waits = mariadb_step(d, 0);
 	}
-	if (d->dead)
+	if (!d->dead && mariadb_part_is_due(d, waits)) {
+		mariadb_part_give(d, waits);
 		return;
-	want = (waits & MYSQL_WAIT_READ ? WATCH_READ : 0) | (waits & MYSQL_WAIT_WRITE ? WATCH_WRITE : 0);
-	if (d->watch == NULL || watch_want(d->watch, want == 0 ? WATCH_READ : want) != 0)
-		mariadb_die(d, NULL, "the server has closed the connection");
-	else if (d->op == MARIADB_NOTHING)
+	}
+	if (!d->dead)
+		mariadb_await(d, waits);
+	if (!d->dead && d->op == MARIADB_NOTHING)
 		mariadb_give(d);
+}
+
+void
+mariadb_go_on(struct mariadb *d)
+{
+	d->goes_on = false;
+	if (d->suspended)
+		mariadb_await(d, d->waits);
+	else
+		mariadb_go(d, mariadb_step(d, 0));
 }
 
 void

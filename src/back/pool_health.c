@@ -132,7 +132,7 @@ void
 pool_miss(struct pool *p, const struct call *c, enum weft_rc rc)
 {
 	/* A connection that is lent may wait for something. */
-	if (rc == WEFT_TIMEOUT && p->driver->shares_slow && c->lease == NULL &&
+	if (rc == WEFT_TIMEOUT && p->driver->shares_slow && !p->driver->is_many && c->lease == NULL &&
 	    loop_lately(p->loop) - c->conn->busy_since >= POOL_CHECK)
 		pool_is_ill(p, POOL_ILL_CALL);
 }
@@ -175,7 +175,9 @@ pool_heed(struct pool *p, const char *code)
 bool
 pool_may_repeat(struct pool *p)
 {
-	if (p->again > 0 && (p->again + 1) * POOL_BUDGET > p->live) {
+	unsigned live = p->live > 0 ? p->live : p->queued + p->inflight;
+
+	if (p->again > 0 && (p->again + 1) * POOL_BUDGET > live) {
 		p->stat.over_budget++;
 		return false;
 	}

@@ -26,6 +26,7 @@
 #include "back/pool.h"
 #include "back/url.h"
 
+struct hub;
 struct timer;
 
 TAILQ_HEAD(call_list, call);
@@ -42,16 +43,17 @@ struct pool_pace {
 struct pool {
 	struct loop *loop;
 	const struct driver *driver;
+	void *driver_data;		/* the driver's own */
 	struct pool_conf conf;		/* defaults filled in; name and url are below */
 	char name[64];
 	char text[1024];		/* the URL as given: only here and in url is the password */
-	char place[480];		/* the URL without its password */
+	char place[736];		/* the URL without its password */
 	struct back_url url;
 
 	struct call_list queue;		/* first come, first served; deadlines rise, but for those of calls taken back */
 	unsigned queued;
 	unsigned places;		/* of these, those who will have a connection each: lease.h */
-	struct call *taken;		/* the last call taken back from the connection that is being closed */
+	struct call *taken;		/* the last call taken back from the connection that is being closed; NULL: none, or none is being closed */
 
 	struct conn_list list[CONN_STATES];	/* by state; that of READY is empty */
 	struct conn_list *owing;	/* READY ones, by replies owed: 0 (idle) to depth; the latest used first */
@@ -65,6 +67,9 @@ struct pool {
 	struct timer *timer;
 	usec armed;			/* when it will fire */
 	bool closing;
+
+	struct hub *hub;		/* of its subscriptions; NULL: there never were any */
+	unsigned hearing;		/* connections that it has: 1 at most */
 
 	/* permits: slots are at most permits and giving, but for a moment after a recall */
 	unsigned permits;
@@ -86,7 +91,7 @@ struct pool {
 	usec ask_at;			/* nor before this, should a call come */
 	unsigned generation;		/* of connections; grows when all of them are to go */
 	usec failed_over;		/* when that was last because the back end said so; 0: never */
-	unsigned live;			/* calls under way when the connection that is being closed was lost */
+	unsigned live;			/* calls under way when the connection that is being closed was lost; 0: none is being closed */
 	unsigned again;			/* of the calls under way, those that were sent once before */
 	uint64_t random;
 	char reason[200];		/* why the last connection was lost or could not be made */
@@ -199,11 +204,11 @@ void pool_drop_all(struct pool *p);
 
 /* ---- pool_gone.c ---- */
 
-/* Returns a descriptor to see the back end's end of c by, once c is closed; -1: there is nothing to see. */
-int pool_gone_hold(const struct conn *c);
+/* Remember the sockets of c, which is about to be closed, to see the back end's end of them by. */
+void pool_gone_hold(struct conn *c);
 
-/* c has been closed: it is gone, and freed, when its back end has closed fd, which is the pool's now. */
-void pool_gone_await(struct conn *c, int fd);
+/* c has been closed: it is gone, and freed, when its back end has closed these. */
+void pool_gone_await(struct conn *c);
 
 /* Free it without waiting any longer. */
 void pool_gone_end(struct conn *c);

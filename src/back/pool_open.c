@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "back/driver.h"
+#include "back/hub.h"
 #include "back/pool_impl.h"
 #include "base/must.h"
 #include "loop/loop.h"
@@ -39,6 +40,8 @@ pool_parse(const struct pool_conf *conf, struct back_url *url, const struct driv
 		*d = driver_find(url->scheme);
 	if (*d == NULL) {
 		snprintf(why, sizeof why, "no driver for %s:// in this build", url->scheme);
+		if (driver_why_not(url->scheme) != NULL)
+			return pool_bad(error, size, conf->name, driver_why_not(url->scheme));
 		return pool_bad(error, size, conf->name, why);
 	}
 	if ((*d)->check != NULL && (*d)->check(url, why, sizeof why) != WEFT_OK)
@@ -125,6 +128,12 @@ pool_open_driver(struct loop *l, const struct pool_conf *conf, const struct driv
 	p->url = url;
 	pool_set_defaults(p, conf);
 	back_url_describe(&url, p->place, sizeof p->place);
+	p->driver_data = d->new_data == NULL ? NULL : d->new_data(p);
+	if (d->new_data != NULL && p->driver_data == NULL) {
+		pool_bad(error, size, conf->name, "out of memory");
+		pool_close(&p);
+		return NULL;
+	}
 	pool_grow(p);
 	return p;
 }
@@ -145,13 +154,22 @@ pool_close(struct pool **pp)
 		return;
 	p->closing = true;
 	snprintf(p->reason, sizeof p->reason, "the pool is closing");
+	hub_free(&p->hub);
 	pool_fail_queue(p, WEFT_CANCELED);
 	pool_drop_all(p);
 	must(TAILQ_EMPTY(&p->queue) && p->inflight == 0 && p->slots == 0);
+	if (p->driver_data != NULL)
+		p->driver->free_data(p->driver_data);
 	timer_free(&p->timer);
 	free(p->owing);
 	explicit_bzero(p, sizeof *p);	/* the password */
 	free(p);
+}
+
+void
+pool_end_subscriptions(struct pool *p)
+{
+	hub_stop(p->hub);
 }
 
 /* ---- what is known of it ---- */
@@ -169,6 +187,13 @@ enum call_kind
 pool_kind(const struct pool *p)
 {
 	return p->driver->kind;
+}
+
+bool
+pool_can_lend(const struct pool *p)
+{
+	/* No function asks anything of a connection to an HTTP service; and what would a second request on it have in common with the first? */
+	return p->driver->kind != CALL_HTTP && !p->driver->is_many;
 }
 
 const char *
@@ -201,21 +226,33 @@ pool_loop(const struct pool *p)
 	return p->loop;
 }
 
+void *
+pool_driver_data(const struct pool *p)
+{
+	return p->driver_data;
+}
+
 void
 pool_stat(const struct pool *p, struct pool_stat *out)
 {
 	unsigned idle = 0;
+	struct hub_stat hub;
 	struct conn *c;
 
 	TAILQ_FOREACH(c, &p->owing[0], link)
 		idle++;
 	*out = p->stat;
 	out->permits = p->permits;
-	out->open = pool_usable(p) + p->count[CONN_CHECKING] + p->count[CONN_LEAVING];
+	out->lent = p->count[CONN_LENT] + p->count[CONN_CLEANING];
+	out->open = p->count[CONN_READY] + out->lent + p->count[CONN_CHECKING] + p->count[CONN_LEAVING];
 	out->connecting = p->count[CONN_CONNECTING];
 	out->busy = out->open - idle;
-	out->lent = p->count[CONN_LENT] + p->count[CONN_CLEANING];
 	out->leaving = p->count[CONN_LEAVING];
 	out->queued = p->queued;
 	out->down = p->down;
+	hub_stat(p->hub, &hub);
+	out->channels = hub.channels;
+	out->subscriptions = hub.subscriptions;
+	out->messages = hub.messages;
+	out->gaps = hub.gaps;
 }

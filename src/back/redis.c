@@ -12,18 +12,17 @@
  * who was, looks in redis_settle() what has become of the connection, and tells the pool.
  *
  * Before a connection is ready it has said AUTH, SELECT and PING, and the server has agreed: one
- * that is loading, hangs or wants a password is found out here and not by a request.
+ * that is loading, hangs or wants a password is found out here and not by a request.  Where sentinels know the
+ * server, the same connection asks one of them first (redis_seek.c).  Of a cluster there is one for each node (redis_cluster.c).
  */
 #include "back/redis_impl.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "back/pool.h"
 #include "back/reply.h"
@@ -46,7 +45,7 @@ redis_detach(struct redis *r)
 	r->connected = false;
 }
 
-static void
+void
 redis_free(struct redis *r)
 {
 	redis_detach(r);
@@ -57,8 +56,7 @@ redis_free(struct redis *r)
 	free(r);
 }
 
-/* Doomed, and seen to at the end of the turn. */
-static void
+void
 redis_doom_later(struct redis *r, const char *text)
 {
 	redis_doom(r, NULL, "%s", text);
@@ -76,6 +74,13 @@ redis_doom_of_hiredis(struct redis *r)
 /* ---- the setup ---- */
 
 void
+redis_forget_setup(struct redis *r)
+{
+	arena_fini(&r->setup_arena);
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, r->memory);
+}
+
+void
 redis_send_own(struct redis *r, size_t argc, const struct span *argv)
 {
 	struct span command;
@@ -84,8 +89,17 @@ redis_send_own(struct redis *r, size_t argc, const struct span *argv)
 		redis_doom(r, NULL, "out of memory");
 		return;
 	}
-	redis_push(r, NULL, command.len);
+	redis_push(r, NULL, command.len)->own = REDIS_OWN_SETUP;
 	r->setup++;
+}
+
+void
+redis_send_auth(struct redis *r, const char *user, const char *password)
+{
+	if (password[0] != '\0' && user[0] != '\0')
+		redis_send_own(r, 3, (struct span[]){ SPAN("AUTH"), span_str(user), span_str(password) });
+	else if (password[0] != '\0')
+		redis_send_own(r, 2, (struct span[]){ SPAN("AUTH"), span_str(password) });
 }
 
 static void
@@ -94,10 +108,17 @@ redis_begin_setup(struct redis *r)
 	const struct back_url *u = pool_url(r->conn->pool);
 	char number[16];
 
-	if (u->password[0] != '\0' && u->user[0] != '\0')
-		redis_send_own(r, 3, (struct span[]){ SPAN("AUTH"), span_str(u->user), span_str(u->password) });
-	else if (u->password[0] != '\0')
-		redis_send_own(r, 2, (struct span[]){ SPAN("AUTH"), span_str(u->password) });
+	if (r->seek != NULL && redis_seek_asks(r->seek)) {
+		redis_seek_send(r);
+		return;
+	}
+	redis_send_auth(r, u->user, u->password);
+	if (r->cluster != NULL) {
+		redis_node_begin_setup(r);
+		return;
+	}
+	if (r->seek != NULL)
+		redis_send_own(r, 1, (struct span[]){ SPAN("ROLE") });
 	snprintf(number, sizeof number, "%u", r->database);
 	if (r->database != 0)
 		redis_send_own(r, 2, (struct span[]){ SPAN("SELECT"), span_str(number) });
@@ -106,24 +127,17 @@ redis_begin_setup(struct redis *r)
 
 /* ---- connecting ---- */
 
-static bool
-redis_is_unix(const struct back_url *u)
-{
-	return strcmp(u->scheme, "redis+unix") == 0;
-}
-
 /* Begin to connect to one address; writable will it be when it is connected, or cannot be.  What fails at once is reported at the end of the turn. */
 static void
 redis_connect(struct redis *r, const char *address)
 {
-	const struct back_url *u = pool_url(r->conn->pool);
-
 	r->doomed = 0;
+	r->code[0] = '\0';
 	r->head = r->count = r->setup = 0;
 	r->given = r->written = 0;
 	buf_clear(&r->out);
-	r->context = address == NULL ? redisConnectUnixNonBlock(u->path) :
-	    redisConnectNonBlock(address, u->port == 0 ? REDIS_PORT : (int)u->port);
+	r->context = address == NULL ? redisConnectUnixNonBlock(pool_url(r->conn->pool)->path) :
+	    redisConnectNonBlock(address, (int)r->port);
 	if (r->context == NULL || r->context->err != 0) {
 		redis_doom_later(r, r->context == NULL ? "out of memory" : r->context->errstr);
 		return;
@@ -151,7 +165,7 @@ redis_on_resolved(void *arg, const struct resolved *found)
 	r->resolving = NULL;
 	r->address = found->count == 0 ? NULL : calloc(found->count, sizeof *r->address);
 	if (r->address == NULL) {
-		redis_doom(r, NULL, "%s: %s", pool_url(r->conn->pool)->host,
+		redis_doom(r, NULL, "%s: %s", r->host,
 		    found->error != 0 ? gai_strerror(found->error) : "no address");
 		loop_after_turn(pool_loop(r->conn->pool), &r->task);
 		return;
@@ -160,6 +174,28 @@ redis_on_resolved(void *arg, const struct resolved *found)
 	for (unsigned i = 0; i < found->count; i++)
 		memcpy(r->address[i], found->address[i].text, sizeof r->address[i]);
 	redis_connect_next(r);
+}
+
+void
+redis_dial(struct redis *r, const char *host, unsigned port)
+{
+	struct resolve *resolving;
+
+	loop_task_cancel(pool_loop(r->conn->pool), &r->task);
+	redis_detach(r);
+	if (r->resolving != NULL)
+		resolve_cancel(&r->resolving);
+	free(r->address);
+	r->address = NULL;
+	r->naddress = r->tried = 0;
+	r->doomed = 0;
+	r->host = host;
+	r->port = port == 0 ? REDIS_PORT : port;
+	redis_forget_setup(r);
+	/* What is a number is connected to before this returns. */
+	resolving = resolve_start(pool_loop(r->conn->pool), r->host, r->port, redis_on_resolved, r);
+	if (resolving != NULL)
+		r->resolving = resolving;
 }
 
 /* Writable for the first time. */
@@ -234,14 +270,13 @@ redis_is_in_reply(const redisReader *reader)
 static void
 redis_check_reader(struct redis *r, const redisReader *reader)
 {
-	if (redis_is_in_reply(reader) && !redis_owes_reply(r))
+	if (redis_is_in_reply(reader) && !r->hearing && !redis_owes_reply(r))
 		redis_doom(r, NULL, "bytes came that nobody had asked for");
 	if (reader->len > REDIS_BUFFER)
 		redis_doom(r, NULL, "a reply is larger than %d MB", REDIS_BUFFER >> 20);
 }
 
-/* Nobody is at work in here any more: has the connection come to its end, is r itself to go? */
-static void
+void
 redis_settle(struct redis *r)
 {
 	if (r->inside > 0)
@@ -252,10 +287,14 @@ redis_settle(struct redis *r)
 	}
 	if (r->context != NULL && !r->doomed)
 		redis_check_reader(r, r->context->reader);
+	if (r->seek != NULL && redis_seek_settle(r))
+		return;
 	if (!r->doomed)
 		return;
-	if (r->conn->state == CONN_CONNECTING && r->tried < r->naddress && r->code[0] == '\0')
+	if (!r->is_up && r->tried < r->naddress && r->code[0] == '\0')
 		redis_connect_next(r);
+	else if (r->cluster != NULL)
+		redis_node_is_dead(r);
 	else
 		conn_is_dead(r->conn, r->code, "%s", r->text);
 }
@@ -291,94 +330,73 @@ redis_on_turn_end(void *arg)
 
 /* ---- what the pool asks ---- */
 
-/* The database's number: "/2" behind a host, "?db=2" behind a socket's path. */
-static bool
-redis_database(const struct back_url *u, unsigned *out)
+struct redis *
+redis_new(struct conn *c)
 {
-	const char *text = redis_is_unix(u) ? u->query : u->path;
-	const char *prefix = redis_is_unix(u) ? "db=" : "/";
-	size_t n = strlen(prefix);
+	struct redis *r = calloc(1, sizeof *r);
 
-	*out = 0;
-	if (text[0] == '\0' || strcmp(text, "/") == 0)
-		return true;
-	if (strncmp(text, prefix, n) != 0 || text[n] == '\0' || strlen(text + n) > 5)
-		return false;
-	for (text += n; isdigit((unsigned char)*text); text++)
-		*out = *out * 10 + (unsigned)(*text - '0');
-	return *text == '\0';
-}
-
-static enum weft_rc
-redis_check(const struct back_url *u, char *error, size_t size)
-{
-	const char *why = NULL;
-	unsigned database;
-
-	if (redis_is_unix(u) && (u->path[0] != '/' || u->host[0] != '\0'))
-		why = "redis+unix: needs the socket's path, like redis+unix:///run/redis.sock";
-	else if (redis_is_unix(u) && strlen(u->path) >= sizeof((struct sockaddr_un *)0)->sun_path)
-		why = "the socket's path is too long";
-	else if (!redis_is_unix(u) && u->host[0] == '\0')
-		why = "redis: needs a host, like redis://127.0.0.1:6379";
-	else if (!redis_is_unix(u) && u->query[0] != '\0')
-		why = "redis: takes no parameters behind '?'";
-	else if (u->user[0] != '\0' && u->password[0] == '\0')
-		why = "redis: a user needs a password; a password alone is written :password@";
-	else if (!redis_database(u, &database))
-		why = redis_is_unix(u) ? "the database is written ?db=2" : "the database is written /2";
-	if (why == NULL)
-		return WEFT_OK;
-	snprintf(error, size, "%s", why);
-	return WEFT_INVALID;
+	if (r == NULL)
+		return NULL;
+	r->conn = c;
+	r->task = (struct loop_task){ .fn = redis_on_turn_end, .arg = r };
+	r->memory = REDIS_SETUP_MEMORY;
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, r->memory);
+	buf_init(&r->out, SIZE_MAX / 2);
+	TAILQ_INIT(&r->waiting);
+	return r;
 }
 
 static enum weft_rc
 redis_open(struct conn *c)
 {
 	const struct back_url *u = pool_url(c->pool);
-	struct loop *l = pool_loop(c->pool);
-	struct redis *r = calloc(1, sizeof *r);
-	struct resolve *resolving;
+	struct redis *r = redis_new(c);
 
 	if (r == NULL)
 		return WEFT_SYSTEM;
-	r->conn = c;
-	c->driver_data = r;
-	r->task = (struct loop_task){ .fn = redis_on_turn_end, .arg = r };
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, REDIS_SETUP_MEMORY);
-	buf_init(&r->out, SIZE_MAX / 2);
-	redis_database(u, &r->database);
-	if (redis_is_unix(u)) {
-		redis_connect(r, NULL);
-		return WEFT_OK;
+	redis_url_database(u, &r->database);
+	if (c->driver == &driver_redis_sentinel && !redis_seek_begin(r)) {
+		redis_free(r);
+		return WEFT_SYSTEM;
 	}
-	resolving = resolve_start(l, u->host, u->port == 0 ? REDIS_PORT : u->port, redis_on_resolved, r);
-	if (resolving != NULL)
-		r->resolving = resolving;
+	c->driver_data = r;
+	if (r->seek != NULL)
+		redis_seek_next(r);
+	else if (redis_url_is_unix(u))
+		redis_connect(r, NULL);
+	else
+		redis_dial(r, u->host, u->port);
 	return WEFT_OK;
+}
+
+struct redis_slot *
+redis_put(struct redis *r, struct call *call)
+{
+	if (buf_add(&r->out, call->redis) != WEFT_OK) {
+		redis_doom_later(r, "out of memory");
+		return NULL;
+	}
+	/* What the kernel did not take before goes first, when it is writable. */
+	if (sdslen(r->context->obuf) == 0)
+		loop_after_turn(pool_loop(r->conn->pool), &r->task);
+	return redis_push(r, call, call->redis.len);
 }
 
 static enum weft_rc
 redis_send(struct conn *c, struct call *call)
 {
 	struct redis *r = c->driver_data;
+	struct redis_slot *slot;
 	const char *why;
 
 	if ((call->lease == NULL ? redis_command_check(call->redis, &why) : redis_lease_check(r, call, &why)) != WEFT_OK) {
 		call_explain(call, WEFT_INVALID, NULL, "%s", why);
 		return WEFT_INVALID;
 	}
-	if (r->doomed)
+	slot = r->doomed ? NULL : redis_put(r, call);
+	if (slot == NULL)
 		return WEFT_NOT_SENT;
-	if (buf_add(&r->out, call->redis) != WEFT_OK) {
-		redis_doom_later(r, "out of memory");
-		return WEFT_NOT_SENT;
-	}
-	/* What the kernel did not take before goes first, when it is writable. */
-	if (sdslen(r->context->obuf) == 0)
-		loop_after_turn(pool_loop(c->pool), &r->task);
-	conn_took(c, call, redis_push(r, call, call->redis.len));
+	conn_took(c, call, slot);
 	return WEFT_OK;
 }
 
@@ -400,14 +418,13 @@ redis_ping(struct conn *c)
 	static const struct span ping = SPAN("*1\r\n$4\r\nPING\r\n");
 	struct redis *r = c->driver_data;
 
-	/* What it held is over, and there may be many such answers in the life of a connection. */
-	arena_fini(&r->setup_arena);
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, 4096);
+	/* There may be many such answers in the life of a connection. */
+	redis_forget_setup(r);
 	if (r->doomed || buf_add(&r->out, ping) != WEFT_OK) {
 		redis_doom_later(r, "out of memory");
 		return;
 	}
-	redis_push(r, NULL, ping.len);
+	redis_push(r, NULL, ping.len)->own = REDIS_OWN_SETUP;
 	r->setup++;
 	loop_after_turn(pool_loop(c->pool), &r->task);
 }
@@ -420,14 +437,11 @@ redis_socket(const struct conn *c)
 	return r->context == NULL ? -1 : r->context->fd;
 }
 
-static void
-redis_close(struct conn *c)
+void
+redis_end(struct redis *r)
 {
-	struct redis *r = c->driver_data;
-	struct loop *l = pool_loop(c->pool);
-
-	c->driver_data = NULL;
-	loop_task_cancel(l, &r->task);
+	loop_task_cancel(pool_loop(r->conn->pool), &r->task);
+	redis_seek_end(r, REDIS_SEEK_VAIN);
 	if (r->resolving != NULL)
 		resolve_cancel(&r->resolving);
 	if (r->watch != NULL)
@@ -444,16 +458,25 @@ redis_close(struct conn *c)
 	redis_settle(r);
 }
 
-static const char *const redis_schemes[] = { "redis", "redis+unix", NULL };
+static void
+redis_close(struct conn *c)
+{
+	struct redis *r = c->driver_data;
+
+	c->driver_data = NULL;
+	redis_end(r);
+}
+
+static const char *const redis_failover[] = { "READONLY", "LOADING", "MASTERDOWN", NULL };
 
 const struct driver driver_redis = {
 	.name = "Redis",
-	.schemes = redis_schemes,
+	.schemes = (const char *const[]){ "redis", "redis+unix", NULL },
 	.kind = CALL_REDIS,
 	.why = WAIT_REDIS,
 	.depth = REDIS_DEPTH,
 	.shares_slow = true,
-	.check = redis_check,
+	.check = redis_url_check,
 	.open = redis_open,
 	.send = redis_send,
 	.abandon = redis_abandon,
@@ -461,5 +484,29 @@ const struct driver driver_redis = {
 	.close = redis_close,
 	.ping = redis_ping,
 	.socket = redis_socket,
-	.failover = (const char *const[]){ "READONLY", "LOADING", "MASTERDOWN", NULL },
+	.failover = redis_failover,
+	.channel = redis_channel,
+	.hear = redis_hear,
+};
+
+const struct driver driver_redis_sentinel = {
+	.name = "Redis",
+	.schemes = (const char *const[]){ "redis+sentinel", NULL },
+	.kind = CALL_REDIS,
+	.why = WAIT_REDIS,
+	.depth = REDIS_DEPTH,
+	.shares_slow = true,
+	.check = redis_url_check_sentinel,
+	.new_data = redis_seek_new_data,
+	.free_data = free,
+	.open = redis_open,
+	.send = redis_send,
+	.abandon = redis_abandon,
+	.clean = redis_clean,
+	.close = redis_close,
+	.ping = redis_ping,
+	.socket = redis_socket,
+	.failover = redis_failover,
+	.channel = redis_channel,
+	.hear = redis_hear,
 };

@@ -76,25 +76,26 @@ redis_doom(struct redis *r, const char *code, const char *fmt, ...)
 
 /* ---- replies, while hiredis reads them ---- */
 
-/* Stands for every part of a reply that is skipped; hiredis wants a pointer. */
-static struct weft_reply redis_skipped;
+struct weft_reply redis_skipped;
 
 /* The arena for the reply that is being read; NULL: skip it. */
 static struct arena *
 redis_arena(struct redis *r)
 {
-	struct call *call = redis_first(r)->call;
+	const struct redis_slot *s = redis_first(r);
 
-	if (r->setup > 0)
+	if (r->hearing)
 		return &r->setup_arena;
-	return call == NULL ? NULL : call->arena;
+	if (s->call != NULL)
+		return s->call->arena;
+	return s->own == REDIS_OWN_SETUP || s->own == REDIS_OWN_MAP ? &r->setup_arena : NULL;
 }
 
 /* May this part of a reply be taken at all?  If not, hiredis ends the connection. */
 static bool
 redis_may_build(struct redis *r, const redisReadTask *task)
 {
-	if (task->parent != NULL || redis_owes_reply(r))
+	if (task->parent != NULL || r->hearing || redis_owes_reply(r))
 		return true;
 	redis_doom(r, NULL, "a reply came that nobody had asked for");
 	return false;
@@ -106,9 +107,11 @@ redis_built(struct redis *r, const redisReadTask *task, struct weft_reply *reply
 {
 	struct redis_slot *s = redis_first(r);
 
-	if (reply == NULL) {
-		if (r->setup > 0) {
-			redis_doom(r, NULL, "the answer to AUTH, SELECT or PING is too long");
+	if (reply == NULL && r->hearing && task->parent != NULL) {
+		reply = &redis_skipped;
+	} else if (reply == NULL) {
+		if (s->call == NULL || r->hearing) {
+			redis_doom(r, NULL, "an answer to what the server itself has asked is too long");
 			return NULL;
 		}
 		r->spoilt |= s->call->effect != REDIS_PLAIN;
@@ -160,8 +163,8 @@ redis_build_array(const redisReadTask *task, int count)
 
 	if (!redis_may_build(r, task))
 		return NULL;
-	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS ||
-	    r->context->reader->ridx >= REDIS_NESTING) {
+	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > (r->hearing ? REDIS_HEARD : REDIS_ELEMENTS) ||
+	    r->context->reader->ridx >= (r->hearing ? 1 : REDIS_NESTING)) {
 		redis_doom(r, NULL, "an array in a reply is too long or nested too deep");
 		return NULL;
 	}
@@ -249,6 +252,10 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 
 	redis_pop(r);
 	r->setup--;
+	if (r->seek != NULL && redis_seek_on_reply(r, reply))
+		return;
+	if (r->cluster != NULL && redis_node_on_reply(r, reply))
+		return;
 	if (reply->kind == REPLY_ERROR)
 		reply_error_code(reply, code, sizeof code);
 	if (r->conn->state == CONN_CLEANING && !reply_is_ok(reply))
@@ -259,7 +266,25 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	/* PING is the last; what comes behind its answer would be a reply nobody asked for. */
 	if (r->setup > 0 || r->doomed)
 		return;
-	conn_is_ready(r->conn);
+	redis_seek_end(r, REDIS_SEEK_FOUND);
+	r->is_up = true;
+	if (r->cluster != NULL)
+		redis_node_is_ready(r);
+	else
+		conn_is_ready(r->conn);
+}
+
+/* A reply to what the driver asked for itself. */
+static void
+redis_on_own_reply(struct redis *r, enum redis_own own, const struct weft_reply *reply)
+{
+	if (own == REDIS_OWN_SETUP) {
+		redis_on_setup_reply(r, reply);
+		return;
+	}
+	redis_pop(r);
+	if (own == REDIS_OWN_MAP)
+		redis_node_on_map(r, reply);
 }
 
 /* EXEC or DISCARD has ended what MULTI began; that some command could not be queued makes it end, too. */
@@ -309,14 +334,20 @@ redis_finish(struct call *call, struct weft_reply *reply)
 void
 redis_on_reply(struct redis *r, struct weft_reply *reply)
 {
-	struct call *call;
+	const struct redis_slot *s = redis_first(r);
+	struct call *call = s->call;
 
-	if (r->setup > 0) {
-		redis_on_setup_reply(r, reply);
+	if (r->hearing) {
+		redis_on_heard(r, reply);
 		return;
 	}
-	call = redis_first(r)->call;
+	if (s->own != REDIS_OWN_NONE) {
+		redis_on_own_reply(r, s->own, reply);
+		return;
+	}
 	redis_pop(r);
+	if (r->cluster != NULL && redis_node_passes_on(r, call, reply))
+		return;
 	if (call != NULL) {
 		if (call->effect != REDIS_PLAIN)
 			redis_learn(r, call->effect, reply);

@@ -137,13 +137,12 @@ back_url_user(struct span *s, struct back_url *out, char *error, size_t size)
 	return WEFT_OK;
 }
 
+/* host[:port], all of s */
 static enum weft_rc
-back_url_authority(struct span s, struct back_url *out, char *error, size_t size)
+back_url_host(struct span s, char *out, size_t room, unsigned *port, char *error, size_t size)
 {
 	struct span host;
 
-	if (back_url_user(&s, out, error, size) != WEFT_OK)
-		return WEFT_INVALID;
 	if (s.len > 0 && s.at[0] == '[') {
 		s = span_skip(s, 1);
 		host = back_url_until(&s, "]");
@@ -152,11 +151,64 @@ back_url_authority(struct span s, struct back_url *out, char *error, size_t size
 		s = span_skip(s, 1);
 	} else
 		host = back_url_until(&s, ":");
-	if (!back_url_decode(host, out->host, sizeof out->host))
+	if (!back_url_decode(host, out, room))
 		return back_url_bad(error, size, "the host in the URL is malformed or too long");
-	if (s.len > 0 && (s.at[0] != ':' || !back_url_port(span_skip(s, 1), &out->port)))
+	if (s.len > 0 && (s.at[0] != ':' || !back_url_port(span_skip(s, 1), port)))
 		return back_url_bad(error, size, "the port in the URL is not a number from 1 to 65535");
 	return WEFT_OK;
+}
+
+/* Does this scheme name several servers? */
+static bool
+back_url_is_many(const char *scheme)
+{
+	return strcmp(scheme, "redis+sentinel") == 0 || strcmp(scheme, "redis+cluster") == 0;
+}
+
+/* May it? */
+static bool
+back_url_may_be_many(const char *scheme)
+{
+	return strcmp(scheme, "postgresql") == 0 || strcmp(scheme, "postgres") == 0;
+}
+
+/* host[:port],host[:port],…: kept as they are, if all can be taken apart. */
+static enum weft_rc
+back_url_hosts(struct span s, struct back_url *out, char *error, size_t size)
+{
+	struct span all = s;
+	bool more = true;
+
+	while (more) {
+		struct span one = back_url_until(&s, ",");
+		struct back_place place = { .port = 0 };
+
+		more = s.len > 0;
+		s = span_skip(s, more);
+		if (back_url_host(one, place.host, sizeof place.host, &place.port, error, size) != WEFT_OK)
+			return WEFT_INVALID;
+		if (place.host[0] == '\0' && (more || all.len > one.len))
+			return back_url_bad(error, size, "the hosts in the URL have an empty one among them");
+	}
+	if (!back_url_copy(all, out->host, sizeof out->host))
+		return back_url_bad(error, size, "the hosts in the URL are malformed or too long");
+	return WEFT_OK;
+}
+
+static enum weft_rc
+back_url_authority(struct span s, struct back_url *out, char *error, size_t size)
+{
+	if (back_url_user(&s, out, error, size) != WEFT_OK)
+		return WEFT_INVALID;
+	if (back_url_is_many(out->scheme) || (back_url_may_be_many(out->scheme) && s.len > 0 && memchr(s.at, ',', s.len) != NULL))
+		return back_url_hosts(s, out, error, size);
+	return back_url_host(s, out->host, sizeof((struct back_place *)0)->host, &out->port, error, size);
+}
+
+bool
+back_url_is_list(const struct back_url *u)
+{
+	return back_url_is_many(u->scheme) || strchr(u->host, ',') != NULL;
 }
 
 enum weft_rc
@@ -187,6 +239,23 @@ back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 	if (rest.len > 0)
 		return back_url_bad(error, size, "the URL has a fragment ('#'), which means nothing here");
 	return WEFT_OK;
+}
+
+bool
+back_url_place(const struct back_url *u, unsigned index, struct back_place *out)
+{
+	struct span rest = span_str(u->host);
+	char error[100];
+
+	*out = (struct back_place){ .port = 0 };
+	while (rest.len > 0) {
+		struct span one = back_url_until(&rest, ",");
+
+		rest = span_skip(rest, rest.len > 0);
+		if (index-- == 0)
+			return back_url_host(one, out->host, sizeof out->host, &out->port, error, sizeof error) == WEFT_OK;
+	}
+	return false;
 }
 
 /* ---- parameters ---- */
@@ -298,7 +367,7 @@ back_url_describe(const struct back_url *u, char *out, size_t size)
 	back_url_put(&t, has_authority || u->path[0] == '/' ? "%.*s://" : "%.*s:", span_str(u->scheme));
 	if (u->user[0] != '\0' && !is_http)
 		back_url_put(&t, "%.*s@", span_str(u->user));
-	back_url_put(&t, strchr(u->host, ':') != NULL ? "[%.*s]" : "%.*s", span_str(u->host));
+	back_url_put(&t, strchr(u->host, ':') != NULL && !back_url_is_list(u) ? "[%.*s]" : "%.*s", span_str(u->host));
 	if (u->port != 0) {
 		snprintf(port, sizeof port, "%u", u->port);
 		back_url_put(&t, ":%.*s", span_str(port));

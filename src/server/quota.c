@@ -24,7 +24,7 @@ struct quota {
 struct quota_pool {
 	struct quota *quota;
 	char name[64];
-	char place[512];		/* its URL without the password, which may change */
+	char place[768];		/* its URL without the password, which may change */
 	unsigned users;
 	unsigned max;
 	unsigned held;			/* by all its parts */

@@ -16,7 +16,8 @@ static void
 check(const struct back_url *u)
 {
 	static const char *const known[] = { "a", NULL };
-	char whole[1024], cut[64], value[16];
+	char whole[2048], cut[64], value[16];
+	struct back_place place;
 	int found;
 
 	check_part(u->scheme, sizeof u->scheme);
@@ -25,6 +26,10 @@ check(const struct back_url *u)
 	check_part(u->host, sizeof u->host);
 	check_part(u->path, sizeof u->path);
 	check_part(u->query, sizeof u->query);
+	for (unsigned i = 0; back_url_place(u, i, &place); i++) {
+		must(i <= sizeof u->host && place.port <= 65535);
+		check_part(place.host, sizeof place.host);
+	}
 	found = back_url_param(u, "a", value, sizeof value);
 	must(found >= -1 && found <= 1);
 	if (found >= 0)

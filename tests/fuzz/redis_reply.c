@@ -8,6 +8,7 @@
 #include "back/redis_impl.h"
 #include "back/reply.h"
 #include "fuzz.h"
+#include "redis_rest.h"
 
 enum { CALLS = 5, ARENA = 1 << 16 };
 
@@ -31,6 +32,12 @@ void
 conn_gave(struct conn *c)
 {
 	must(c == NULL);
+}
+
+void
+redis_on_heard(struct redis *r, const struct weft_reply *reply)
+{
+	must(r == NULL && reply == NULL);
 }
 
 /* Returns a number that follows from the tree. */

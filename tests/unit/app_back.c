@@ -112,6 +112,33 @@ hands_values_on(void **state)
 	ends_with(r, &a, 200, "answered");
 }
 
+static int
+ask_sql_of_many(struct weft_request *rq)
+{
+	static struct weft_value many[WEFT_SQL_VALUES_MAX];
+
+	for (int i = 0; i < WEFT_SQL_VALUES_MAX; i++)
+		many[i] = WEFT_INT(i);
+	back_rc = weft_sql_values(rq, "db", NULL, "SELECT 1", many, WEFT_SQL_VALUES_MAX);
+	return back_rc == WEFT_OK ? weft_puts(rq, "answered") : weft_fail(rq);
+}
+
+static void
+hands_many_values_on(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+	const struct call *c;
+
+	begin(r, &a, ask_sql_of_many);
+	c = fake.conn[conn_of(CALL_SQL)]->pipe[0];
+	assert_int_equal(c->nvalues, WEFT_SQL_VALUES_MAX);
+	for (int i = 0; i < WEFT_SQL_VALUES_MAX; i++)
+		assert_int_equal(c->values[i].as.integer, i);
+	fake_reply(conn_of(CALL_SQL));
+	ends_with(r, &a, 200, "answered");
+}
+
 /* The client is told the pool and what kind of failure, not the server, its text, or its URL. */
 static void
 failures_name_the_pool(void **state)
@@ -246,7 +273,7 @@ a_childs_failure_names_the_pool(void **state)
 static int
 ask_wrong(struct weft_request *rq)
 {
-	struct weft_value many[WEFT_SQL_PARAMS_MAX + 1] = { { .type = 0 } };
+	static struct weft_value many[WEFT_SQL_VALUES_MAX + 1];
 	struct weft_reply *reply = (struct weft_reply *)1;
 	struct weft_call *c;
 
@@ -261,7 +288,7 @@ ask_wrong(struct weft_request *rq)
 	assert_string_equal(weft_fault_text(rq), "pool cache takes no SQL");
 	assert_int_equal(weft_redis(rq, "cache", NULL, "GET %y", 1), WEFT_INVALID);
 	assert_non_null(strstr(weft_fault_text(rq), "GET %y"));
-	assert_int_equal(weft_sql_values(rq, "db", NULL, "SELECT 1", many, WEFT_SQL_PARAMS_MAX + 1), WEFT_INVALID);
+	assert_int_equal(weft_sql_values(rq, "db", NULL, "SELECT 1", many, WEFT_SQL_VALUES_MAX + 1), WEFT_INVALID);
 	assert_non_null(strstr(weft_fault_text(rq), "too many parameters"));
 	c = weft_sql_start(rq, "none", "SELECT 1");
 	assert_non_null(c);
@@ -501,6 +528,7 @@ script_asked(struct rig *r, const char *words, const char *answer)
 static void
 scripts_are_sent_by_their_hash(void **state)
 {
+	static const char eval[] = "*6\r\n$4\r\nEVAL\r\n$14\r\nreturn KEYS[1]\r\n$1\r\n1\r\n$1\r\nk\r\n$1\r\n7\r\n$3\r\nx y\r\n";
 	static const char evalsha[] = "*6\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n1\r\n$1\r\nk\r\n$1\r\n7\r\n$3\r\nx y\r\n";
 	struct rig *r = *state;
 	struct answer a;
@@ -517,14 +545,12 @@ scripts_are_sent_by_their_hash(void **state)
 	begin(r, &a, run_script);
 	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
 	rig_settle(r);
-	script_asked(r, "LOAD", "abc");
-	script_asked(r, evalsha, "three");
+	script_asked(r, eval, "three");
 	ends_with(r, &a, 200, "three");
 	/* Once, not for ever. */
 	begin(r, &a, run_script);
 	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
 	rig_settle(r);
-	script_asked(r, "LOAD", "abc");
 	fake_error(conn_of(CALL_REDIS), "NOSCRIPT", FAKE_GOES_ON);
 	rig_finish(r, &a);
 	assert_int_equal(answer_status(&a), 500);
@@ -566,6 +592,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BACK_TEST(hands_values_on),
+		BACK_TEST(hands_many_values_on),
 		BACK_TEST(failures_name_the_pool),
 		BACK_TEST(refusals_name_the_pool),
 		BACK_TEST(lateness_names_the_pool),

@@ -626,6 +626,7 @@ stubborn_body(void *arg)
 	kit_lease_do(&l, "BEGIN");
 	kit_lease_do(&l, "UPDATE account SET amount = 0 WHERE id = 4");
 	assert_int_equal(kill(maria.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(maria.pid, NULL, WUNTRACED), maria.pid);	/* all of its threads */
 	kit_spawn(wake_body, NULL);
 	kit_give(&l);
 	kit_says(k, "SELECT SUM(amount) FROM account", "1000");

@@ -197,7 +197,7 @@ settings_are_checked(void **state)
 	} bad[] = { { "redis://", "host" }, { "redis:///2", "host" }, { "redis://h/x", "database" }, { "redis://h/1/2", "database" },
 		{ "redis://h/999999", "database" }, { "redis://h/-1", "database" }, { "redis://h?db=1", "parameters" },
 		{ "redis://u@h", "password" }, { "redis+unix://h/s", "path" }, { "redis+unix:s", "path" },
-		{ "redis+unix:///s?db=", "database" }, { "redis+unix:///s?x=1", "database" } };
+		{ "rediss://h", "no TLS" }, { "redis+unix:///s?db=", "database" }, { "redis+unix:///s?x=1", "database" } };
 	struct pool_conf conf = { .name = "cache" };
 	char error[200], url[300];
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Real Redis, PostgreSQL and MariaDB servers, shared by all scenarios that want them; and an HTTP service to wait for."""
+import contextlib
 import ctypes
 import glob
 import http.server
@@ -24,6 +25,13 @@ def pause_all(pids):
         os.kill(pid, signal.SIGSTOP)
     for pid in pids:
         wait_until(lambda pid=pid: state_of(pid) == "T", f"process {pid} stands still", 10, 0.001)
+
+
+def signal_those_left(pids, number):
+    """Some may have ended since they were counted."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def state_of(pid):
@@ -111,8 +119,7 @@ class Postgres:
         data = self.place.path("data")
         is_new = not os.path.exists(data)
         if is_new:
-            self.run(os.path.join(self.bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-N",
-                     "-E", "UTF8", "--no-locale")
+            self.make(data)
         # SIGINT is its fast shutdown: it waits for no client.
         self.process = self.place.spawn("postgres", [
             os.path.join(self.bin, "postgres"), "-D", data, "-k", self.folder, "-p", str(self.port),
@@ -120,9 +127,15 @@ class Postgres:
             "-c", "shared_buffers=32MB"], how=signal.SIGINT)
         wait_until(self.is_up, "postgres answers", 20)
         if is_new:
-            self.query("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
-                       f"INSERT INTO world SELECT i, i * 7 % 10007 FROM generate_series(1, {ROWS}) i;")
+            self.fill()
         return self
+
+    def make(self, data):
+        self.run(os.path.join(self.bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
+
+    def fill(self):
+        self.query("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
+                   f"INSERT INTO world SELECT i, i * 7 % 10007 FROM generate_series(1, {ROWS}) i;")
 
     def is_up(self):
         argv = [os.path.join(self.bin, "pg_isready"), "-q", "-h", self.folder, "-p", str(self.port)]
@@ -138,10 +151,6 @@ class Postgres:
             self.query(f"CREATE DATABASE {database}")
         self.query("SET client_min_messages = warning; " + text, database)
         return self.url_of(database)
-
-    def make_user(self, name, most):
-        """Who may read, with so many connections."""
-        self.query(f"DROP ROLE IF EXISTS {name}; CREATE ROLE {name} LOGIN CONNECTION LIMIT {most}; GRANT SELECT ON world TO {name}")
 
     def end_connections(self, database, number):
         """Of weft's, by lot."""
@@ -159,18 +168,13 @@ class Postgres:
 
     def go_on(self):
         if self.process is not None and self.process.is_alive():
-            for pid in self.children() + [self.process.pid]:
-                os.kill(pid, signal.SIGCONT)
+            signal_those_left(self.children() + [self.process.pid], signal.SIGCONT)
 
     def kill(self):
         """kill -9 of all of it, as when a machine goes: the postmaster and its children."""
         children = self.children()
         self.process.kill()
-        for pid in children:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        signal_those_left(children, signal.SIGKILL)
         # Its successor refuses to start while one of them lives.
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), "postgres is gone")
 
@@ -181,6 +185,24 @@ class Postgres:
     def stop(self):
         self.go_on()
         self.place.stop_all()
+
+
+class Standby(Postgres):
+    """A copy of another one that follows it, until it is promoted."""
+
+    def __init__(self, folder, primary):
+        super().__init__(folder)
+        self.primary = primary
+
+    def make(self, data):
+        self.run(os.path.join(self.bin, "pg_basebackup"), "-D", data, "-h", self.primary.folder, "-p", str(self.primary.port),
+                 "-U", "postgres", "-R", "-X", "stream", "-c", "fast")
+
+    def fill(self):
+        """It has what the primary has."""
+
+    def promote(self):
+        self.run(os.path.join(self.bin, "pg_ctl"), "-D", self.place.path("data"), "-w", "promote")
 
 
 class MariaDB:
@@ -245,11 +267,6 @@ class MariaDB:
         self.query(text, database)
         return self.url_of(database)
 
-    def make_user(self, name, most):
-        """Who may read, with so many connections."""
-        self.query(f"CREATE OR REPLACE USER {name}@localhost WITH MAX_USER_CONNECTIONS {most};"
-                   f"GRANT SELECT, EXECUTE ON weft.* TO {name}@localhost")
-
     def end_connections(self, database, number):
         """Of weft's, by lot."""
         for pid in self.query(f"SELECT id FROM information_schema.processlist WHERE db = '{database}' AND id <> CONNECTION_ID() "
@@ -306,6 +323,8 @@ class Answering(http.server.BaseHTTPRequestHandler):
         else:
             self.say(404, b"no such thing")
 
+    do_POST = do_GET        # without a body
+
     def say(self, status, body):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -350,6 +369,14 @@ class Service:
     def is_up(self):
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        pause_all([self.pid])
+
+    def go_on(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill(self):
         if self.pid:
