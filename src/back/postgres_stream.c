@@ -52,8 +52,10 @@ static void
 postgres_stream_add_names(struct rows_draft *part, const PGresult *r)
 {
 	part->columns = (unsigned)PQnfields(r);
-	for (unsigned j = 0; j < part->columns; j++)
+	for (unsigned j = 0; j < part->columns; j++) {
 		rows_draft_add(part, span_str(PQfname(r, (int)j)));
+		rows_draft_add_kind(part, postgres_kind(r, (int)j));
+	}
 }
 
 static void

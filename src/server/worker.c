@@ -31,6 +31,7 @@
 #include "server/share.h"
 
 enum {
+	WORKER_FILES = 2048,		/* besides the connections of clients: to back ends, of programs, the worker's own */
 	WORKER_END_SECONDS = 10,
 	WORKER_STALL_MS_MAX = 3600000,
 	WORKER_ACCEPTS = 1	/* in a turn, where there are other workers: they may be about to wake, and what was accepted is counted first */
@@ -324,6 +325,7 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 	struct setup_permits permits = { &keeper, w, s->granted };
 	struct fiber_conf fibers = { .stack_size = s->config->limit.stack };
 
+	setup_room(s->config->limit.connections + WORKER_FILES);
 	w->loop = loop_new(&fibers);
 	w->link = w->loop == NULL ? NULL : link_new(w->loop, sock, &ops, w);
 	w->drain_timer = w->loop == NULL ? NULL : timer_new(w->loop, worker_on_drain_timer, w);

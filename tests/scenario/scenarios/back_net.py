@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Names, connections and handshakes that hang; latency and clients who leave; too many who come at once."""
 import os
+import re
 import signal
 import socket
 import time
@@ -210,6 +211,9 @@ def crowd_before_a_stopped_worker(stage, address, patience, **options):
 def more_come_than_the_backlog_holds(stage):
     """While the worker stands still: as many wait as the kernel keeps, the others are told at once; nobody who waited is lost."""
     stage.serve("", "requests = 10000  connections = 10000")
+    with open(f"/proc/{stage.weft.worker()}/status") as file:
+        room = int(re.search(r"^FDSize:\s+(\d+)", file.read(), re.M).group(1))
+    check(room >= 10000, f"the kernel has room for {room} descriptors, and will hold the worker up to make more")
     with open("/proc/sys/net/core/somaxconn") as file:
         backlog = min(4096, int(file.read()))
     results, over = crowd_before_a_stopped_worker(stage, "", 1.0 * stage.relax)

@@ -352,7 +352,8 @@ def nginx_passes_events_on_at_once(stage):
 def a_long_poll_is_answered_when_something_is_said(stage):
     sock = stage.ask("GET /app/live/next/news HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     wait_until(lambda: sum(worker["pools"][0]["subscriptions"] for worker in stage.weft.workers()) == 1, "it waits", 5 * stage.relax)
-    time.sleep(0.2)
+    wait_until(lambda: re.search(r"/live/next/news +█?r*m+ +live ", stage.weft.verb("timeline", "-w", 200).stdout),
+               "the timeline shows what it waits for", 5 * stage.relax)
     stage.side.publish([("news", "now")])
     text = read_until(sock, b"now")
     check(b" 200 " in text, f"it is answered {text!r}")

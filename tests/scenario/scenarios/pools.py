@@ -97,15 +97,16 @@ def fewer_connections_than_workers_are_shared_in_turns(stage):
 @scenario(Back, limit=60)
 def a_long_statement_survives_a_reload(stage):
     """An old worker keeps the connection that it needs; the new ones share what is left, and get the rest when it is done."""
-    url = limited_role(stage, "four", 4)
+    url = limited_role(stage, "six", 6)
     before = refusals(stage)
-    weft = stage.serve(f'pool "db" {{ url = "{url}"  max = 4  min = 4 }}', workers=2)
+    # Whichever worker gets the three, half of all are its.
+    weft = stage.serve(f'pool "db" {{ url = "{url}"  max = 6  min = 6 }}', workers=2)
     stage.answers(ROW)
     found = []
     waits = [threading.Thread(target=lambda: found.append(weft.ask("op=held&ms=2500", limit=20.0))) for _ in range(3)]
     for wait in waits:
         wait.start()
-    seen = Seen(stage, "usename = 'four' AND state = 'active'")
+    seen = Seen(stage, "usename = 'six' AND state = 'active'")
     wait_until(lambda: len(seen.pids()) == 3, "three wait", 5 * stage.relax)
     done = weft.verb("reload")
     check(done.returncode == 0, f"weft reload: {done.stdout}")
@@ -114,7 +115,7 @@ def a_long_statement_survives_a_reload(stage):
     for wait in waits:
         wait.join()
     check(all(reply.code == 200 for reply in found), f"those that waited are answered {[reply.code for reply in found]}")
-    wait_until(lambda: len(weft.workers()) == 2 and permits(weft) == 4, "the new workers have all of it", 5 * stage.relax, 0.05)
+    wait_until(lambda: len(weft.workers()) == 2 and permits(weft) == 6, "the new workers have all of it", 5 * stage.relax, 0.05)
     check(refusals(stage) == before, f"PostgreSQL refused {refusals(stage) - before} connections")
 
 
@@ -257,6 +258,28 @@ def a_database_that_turns_read_only_is_left(stage):
     check(stage.database.query("SELECT count(*) FROM ledger") == "1", "a refused write is there")
     print(f"# {stage.pool('db')['failovers']} failovers")
     check(stage.pool("db")["down"] == 0 and stage.pool("db")["breaks"] == 0, f"{stage.pool('db')}")
+
+
+@scenario(Back, "redis")
+def a_redis_that_has_become_a_replica_is_left(stage):
+    """Who writes is told so, once; reads go on; and all connections are others afterwards."""
+    weft = stage.serve('pool "cache" { url = "@REDIS@"  max = 4  min = 4  backoff = "1s" }')
+    stage.answers(stage.kind.quick)
+    wait_until(lambda: stage.pool()["open"] == 4, "the pool is full", 5 * stage.relax)
+    connects = stage.pool()["connects"]
+    readers = Askers(weft, stage.kind.quick, "readers", k=4, r=400)
+    stage.redis.ask("REPLICAOF", "127.0.0.1", "1")
+    try:
+        told = ask(weft, stage.kind.slow(1), n=2)
+        check_all(told, 500, "who takes from a list")
+        check(weft.process.log_text().count('fault="READONLY') == 2, "nobody says why")
+        wait_until(lambda: stage.pool()["open"] == 4 and stage.pool()["connects"] >= connects + 4, "the connections are others", 3 * stage.relax)
+        check(stage.pool()["failovers"] == 1, f"{stage.pool()}")
+    finally:
+        stage.redis.ask("REPLICAOF", "NO", "ONE")
+    check_all(ask(weft, stage.kind.slow(1), name="later", n=1), 200, "who takes from a list later")
+    check_all(readers.end(), 200, "who only reads")
+    check(stage.pool()["breaks"] == 0, f"{stage.pool()}")
 
 
 # ---- what is sent twice ----
