@@ -8,7 +8,7 @@
  * an error, who waits behind gets its own text or an error, who comes after gets its own text;
  * the memory stays, and the loop goes on.
  */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
@@ -400,6 +400,28 @@ play_lie_to_borrower(const char *name)
 	pool_close(&play.kit.pool);
 }
 
+/* One lie to who reads rows in parts. */
+static void
+play_lie_to_reader(const char *name)
+{
+	const struct value lie = KIT_TEXT("lie");
+	struct kit_lease l;
+	struct kit_ask a;
+
+	play_pool(1, "");
+	kit_lend(&play.kit, &l);
+	arena_init(&a.arena, NULL, 0, 0);
+	kit_part_start(&l, &a, SQL, &lie, 1);
+	while (call_wait(&a.call, KIT_SOON) == WEFT_OK && !a.call.last)
+		kit_part_start(&l, &a, NULL, NULL, 0);
+	if (a.call.rc == WEFT_OK)
+		fail_msg("%s is believed by a reader", name);
+	kit_end(&a);
+	kit_give(&l);
+	play_ask_well("after");
+	pool_close(&play.kit.pool);
+}
+
 /* One lie, on a pool of its own with one connection: one before, one that is lied to, one behind in the pipeline, one after. */
 static void
 play_lie(const char *name)
@@ -422,6 +444,7 @@ play_lie(const char *name)
 		fail_msg("%s: %llu connections lost", name, play_losses());
 	pool_close(&play.kit.pool);
 	play_lie_to_borrower(name);
+	play_lie_to_reader(name);
 	buf_clear(&play.lie);
 	play.last = play.whole = false;
 }
@@ -497,6 +520,45 @@ b55_a_row_that_is_not_as_described_is_an_error(void **state)
 {
 	(void)state;
 	kit_run(&play.kit, rows_body, NULL);
+}
+
+/* What follows some rows that are as they should be. */
+static void
+among_rows_body(void *arg)
+{
+	static const struct {
+		const char *name;
+		char type;
+		struct span body;
+	} lies[] = {
+		{ "a row of two columns", 'D', SPAN("\0\2\0\0\0\1x\0\0\0\1y") },
+		{ "another description", 'T', SPAN("\0\1" PG_COLUMN) },
+		{ "a description of two columns", 'T', SPAN("\0\2" PG_COLUMN PG_COLUMN) },
+		{ "a description of none", 'T', SPAN("\0\0") },
+		{ "the command's end", 'C', SPAN("SELECT 3\0") },
+	};
+	const struct span row[] = { SPAN("\0\1\0\0\0\1x"), SPAN("\0\2\0\0\0\1x\0\0\0\1y") };
+
+	/* Not: being ready.  libpq forgets the row that it has then, and to free it. */
+	(void)arg;
+	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+		for (size_t then = 0; then < 2; then++) {
+			pg_put_row(&play.lie, "x");
+			pg_put(&play.lie, 'D', row[0]);
+			pg_put(&play.lie, lies[i].type, lies[i].body);
+			pg_put(&play.lie, 'D', row[then]);
+			pg_put(&play.lie, 'D', row[then]);
+			pg_put_end(&play.lie);
+			play_lie_to_reader(lies[i].name);
+			buf_clear(&play.lie);
+		}
+}
+
+static void
+what_is_no_row_among_rows_is_an_error(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, among_rows_body, NULL);
 }
 
 static void
@@ -1201,6 +1263,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(b55_what_is_no_answer_is_an_error),
 		T(b55_a_row_that_is_not_as_described_is_an_error),
+		T(what_is_no_row_among_rows_is_an_error),
 		T(b55_lengths_that_cannot_be_are_errors),
 		T(what_cannot_be_cleaned_is_closed),
 		T(b55_an_error_without_a_message_is_told_all_the_same),
