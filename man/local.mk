@@ -50,7 +50,8 @@ MAN_ALIASES = \
 	WEFT_INT=weft_sql WEFT_REAL=weft_sql WEFT_BYTES=weft_sql WEFT_NULL_VALUE=weft_sql \
 	WEFT_SQL_PARAMS_MAX=weft_sql WEFT_SQL_VALUES_MAX=weft_sql weft_rows=weft_sql weft_rows_count=weft_sql weft_rows_columns=weft_sql \
 	weft_rows_affected=weft_sql weft_rows_name=weft_sql weft_rows_text=weft_sql weft_rows_bytes=weft_sql \
-	weft_rows_int=weft_sql weft_rows_real=weft_sql weft_rows_is_null=weft_sql \
+	weft_rows_int=weft_sql weft_rows_real=weft_sql weft_rows_is_null=weft_sql weft_rows_type=weft_sql weft_type=weft_sql WEFT_TYPE_NULL=weft_sql \
+	WEFT_TYPE_INT=weft_sql WEFT_TYPE_REAL=weft_sql WEFT_TYPE_TEXT=weft_sql WEFT_TYPE_BYTES=weft_sql \
 	weft_sql_open_values=weft_sql_open weft_sql_open_n=weft_sql_open weft_lease_sql_open=weft_sql_open \
 	weft_lease_sql_open_values=weft_sql_open weft_lease_sql_open_n=weft_sql_open weft_stream=weft_sql_open \
 	weft_sql_head=weft_sql_open weft_sql_next=weft_sql_open weft_sql_close=weft_sql_open \

@@ -261,9 +261,11 @@ probe_rows(struct weft_request *rq)
 	    WEFT_INT(probe_number(rq, "n"))) != WEFT_OK)
 		return weft_fail(rq);
 	while ((rc = weft_sql_next(rq, stream, &rows)) == WEFT_OK && rows != NULL)
-		for (size_t i = 0; i < weft_rows_count(rows); i++)
-			if (weft_printf(rq, "%s %s\n", weft_rows_text(rows, i, 0), weft_rows_text(rows, i, 1)) != WEFT_OK)
-				return weft_fail(rq);
+		for (size_t i = 0; i < weft_rows_count(rows); i++) {
+			rc = weft_printf(rq, "%s %s\n", weft_rows_text(rows, i, 0), weft_rows_text(rows, i, 1));
+			if (rc != WEFT_OK)
+				return rc;
+		}
 	return rc == WEFT_OK ? WEFT_OK : weft_fail(rq);
 }
 

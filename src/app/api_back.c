@@ -203,17 +203,17 @@ static void
 api_value(struct value *to, const struct weft_value *v)
 {
 	switch (v->type) {
-	case 1:
+	case WEFT_TYPE_INT:
 		to->kind = VALUE_INT;
 		to->as.integer = v->integer;
 		break;
-	case 2:
+	case WEFT_TYPE_REAL:
 		to->kind = VALUE_REAL;
 		to->as.real = v->real;
 		break;
-	case 3:
-	case 4:
-		to->kind = v->type == 3 ? VALUE_TEXT : VALUE_BYTES;
+	case WEFT_TYPE_TEXT:
+	case WEFT_TYPE_BYTES:
+		to->kind = v->type == WEFT_TYPE_TEXT ? VALUE_TEXT : VALUE_BYTES;
 		to->as.bytes = (struct span){ v->bytes, v->len };
 		break;
 	default:
@@ -391,6 +391,14 @@ weft_rows_real(const struct weft_rows *rows, size_t row, unsigned column)
 	const char *text = weft_rows_text(rows, row, column);
 
 	return text == NULL ? 0 : strtod(text, NULL);
+}
+
+enum weft_type
+weft_rows_type(const struct weft_rows *rows, size_t row, unsigned column)
+{
+	_Static_assert((int)WEFT_TYPE_NULL == VALUE_NULL && (int)WEFT_TYPE_INT == VALUE_INT && (int)WEFT_TYPE_REAL == VALUE_REAL &&
+	    (int)WEFT_TYPE_TEXT == VALUE_TEXT && (int)WEFT_TYPE_BYTES == VALUE_BYTES, "types are kinds");
+	return (enum weft_type)rows_kind(rows, row, column);
 }
 
 int

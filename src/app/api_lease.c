@@ -77,8 +77,7 @@ weft_lend(struct weft_request *rq, const char *pool, struct weft_lease **lease)
 	*lease = NULL;
 	if (p == NULL)
 		return WEFT_INVALID;
-	/* No function asks anything of one; and what would a second request on it have in common with the first? */
-	if (pool_kind(p) == CALL_HTTP)
+	if (!pool_can_lend(p))
 		return fail_note(rq, WEFT_INVALID, 0, "pool %s lends no connections", pool);
 	*lease = api_lease_new(rq, p, &fault);
 	return *lease != NULL ? WEFT_OK : fail_note_fault(rq, &fault, pool_name(p));

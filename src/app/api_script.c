@@ -3,8 +3,9 @@
  * The exported API: scripts of Redis, sent by their hash.
  *
  * The hash is what Redis itself has answered to SCRIPT LOAD; it is the same for a text in all pools, so one table serves a
- * worker.  Where the server does not know the script (it is new, another one, or was told to flush) it has not been run: it is loaded,
- * and asked for once more.  A text that is too long to be kept is loaded each time.
+ * worker.  Where the server does not know the script (it is new, another one, or was told to flush) it has not been run: it is sent
+ * as a text, which lets the server know it too; with its keys, so that in a cluster it gets to the same node.  A text that is
+ * too long to be kept is loaded each time.
  */
 #include <weft/weft.h>
 
@@ -24,7 +25,7 @@ struct api_script {
 	struct weft_request *rq;
 	const char *pool, *text;
 	const char *hash;		/* NULL: not known */
-	struct weft_value *word;	/* EVALSHA, the hash, the number of keys, keys, arguments */
+	struct weft_value *word;	/* EVALSHA or EVAL, the hash or the text, the number of keys, keys, arguments */
 	size_t nwords;
 };
 
@@ -79,24 +80,24 @@ api_script_load(struct api_script *s, struct weft_call *c)
 }
 
 static enum weft_rc
-api_script_run(struct api_script *s, struct weft_call *c)
+api_script_run(struct api_script *s, struct weft_call *c, const char *how, const char *what)
 {
-	s->word[1] = WEFT_TEXT(s->hash);
+	s->word[0] = WEFT_TEXT(how);
+	s->word[1] = WEFT_TEXT(what);
 	return api_redis_ask(c, s->rq, s->pool, s->word, s->nwords);
 }
 
 static enum weft_rc
 api_script_ask(struct api_script *s, struct weft_call *c)
 {
-	bool loaded = s->hash == NULL;
 	enum weft_rc rc;
 
-	if (loaded && api_script_load(s, c) != WEFT_OK)
+	if (s->hash == NULL && api_script_load(s, c) != WEFT_OK)
 		return c->call.rc;
-	rc = api_script_run(s, c);
-	if (rc != WEFT_REFUSED || loaded || strcmp(c->fault.code, "NOSCRIPT") != 0)
+	rc = api_script_run(s, c, "EVALSHA", s->hash);
+	if (rc != WEFT_REFUSED || strcmp(c->fault.code, "NOSCRIPT") != 0)
 		return rc;
-	return api_script_load(s, c) != WEFT_OK ? c->call.rc : api_script_run(s, c);
+	return api_script_run(s, c, "EVAL", s->text);
 }
 
 int
@@ -112,7 +113,6 @@ weft_redis_script(struct weft_request *rq, const char *pool, struct weft_reply *
 	s.word = fits ? arena_alloc(&rq->rq.arena, s.nwords * sizeof *s.word) : NULL;
 	if (s.word == NULL)
 		return fail_note(rq, WEFT_SYSTEM, 0, "no memory for a script's keys and arguments");
-	s.word[0] = WEFT_TEXT("EVALSHA");
 	s.word[2] = WEFT_INT((long long)nkeys);
 	if (nkeys > 0)
 		memcpy(s.word + 3, key, nkeys * sizeof *key);

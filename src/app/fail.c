@@ -61,7 +61,8 @@ fail_keep_late(struct weft_request *rq, const char *pool)
 	if (rq->late == NULL || (rq->late->wait.why != WAIT_NONE && rq->late->wait.why != WAIT_FIBER))
 		return rq->late;
 	rq->late->wait = wait;
-	rq->late->pool = wait.why == WAIT_POOL || wait.why == WAIT_REDIS || wait.why == WAIT_SQL || wait.why == WAIT_HTTP ? pool : NULL;
+	rq->late->pool = wait.why == WAIT_POOL || wait.why == WAIT_REDIS || wait.why == WAIT_SQL || wait.why == WAIT_HTTP ||
+	    wait.why == WAIT_MESSAGE ? pool : NULL;
 	return rq->late;
 }
 
@@ -149,17 +150,16 @@ fail_answer_for(struct weft_request *rq)
 static void
 fail_look(struct weft_request *rq, const char *pool)
 {
-	const struct app_late *late;
+	const struct app_late *late = fail_keep_late(rq, rq->fault_rc == WEFT_TIMEOUT || rq->fault_rc == WEFT_CANCELED ? pool : NULL);
 	struct fiber_late now;
 
-	if (rq->fault_rc != WEFT_TIMEOUT && rq->fault_rc != WEFT_CANCELED)
-		return;
-	late = fail_keep_late(rq, pool);
-	if (late == NULL || late->is_answered || !fiber_is_late(fiber_self(), &now) || !now.is_obstinate)
+	if (late == NULL)
 		return;
 	/* The request itself may be in a section that is held from its deadline, and wait for this fiber there. */
-	if (fiber_is_late(rq->rq.fiber, &now))
+	if (!late->is_answered && fiber_is_late(fiber_self(), &now) && now.is_obstinate && fiber_is_late(rq->rq.fiber, &now))
 		fail_answer_for(rq);
+	/* Not all that fails then has tried to wait: who only looks at it again and again is slowed down all the same. */
+	(void)!fiber_may_wait(WAIT_SLEEP);
 }
 
 void

@@ -57,7 +57,8 @@ struct call {
 	unsigned char was_first;	/* the pool's: it was sent down an idle connection */
 	unsigned char patient;		/* the driver's, before conn_took, on a connection that is lent: what it waits for is not the
 					   back end but others, so call_timeout does not apply */
-	unsigned char effect;		/* the driver's: what it does to a connection that is lent */
+	unsigned char effect;		/* the driver's: what it does to a connection that is lent; of a cluster, where it is */
+	unsigned char hops, tries;	/* the driver's: how often it was passed on, and put off, by the nodes of a cluster */
 	unsigned char part;		/* enum call_part: what is wanted of the result (driver.h) */
 	bool last;			/* what came back is the result's last part */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
@@ -69,7 +70,7 @@ struct call {
 	struct arena *arena;		/* where the result is built; the asker's */
 	usec asked;			/* when it was submitted: the time of that turn (loop_lately) */
 	usec deadline;			/* absolute: while queued the queue's, once sent the call's */
-	TAILQ_ENTRY(call) link;		/* the pool's queue, while CALL_QUEUED */
+	TAILQ_ENTRY(call) link;		/* the pool's queue, while CALL_QUEUED; then the driver's */
 
 	/* What is asked; all borrowed from the asker until the call is done or abandoned. */
 	const char *sql;		/* CALL_SQL: one statement, terminated, parameters $1, $2 … */

@@ -348,7 +348,7 @@ subscription_take(struct subscription *s, struct span *text)
 enum weft_rc
 subscription_next(struct subscription *s, struct span *text, usec until)
 {
-	enum weft_rc rc = fiber_check();
+	enum weft_rc rc = fiber_may_wait(WAIT_MESSAGE);
 
 	message_unref(s->held);
 	s->held = NULL;

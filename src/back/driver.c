@@ -11,6 +11,7 @@ static const struct driver *const driver_table[] = {
 #ifdef HAVE_REDIS
 	&driver_redis,
 	&driver_redis_sentinel,
+	&driver_redis_cluster,
 #endif
 #ifdef HAVE_POSTGRES
 	&driver_postgres,

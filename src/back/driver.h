@@ -61,8 +61,8 @@
 #include "base/span.h"
 #include "fiber/why.h"
 
+struct gone;
 struct loop;
-struct watch;
 
 enum conn_state {
 	CONN_CONNECTING,
@@ -106,8 +106,7 @@ struct conn {
 	usec used;			/* when it last became idle, or began to be cleaned or checked, or was closed */
 	usec expires;			/* when it is old */
 	unsigned generation;		/* the pool's, when it was opened: of another one it is to go */
-	struct watch *watch;		/* while CONN_GONE: the pool waits there for the back end's end of it */
-	int fd;
+	struct gone *gone;		/* while CONN_GONE: where the pool waits for the back end's end of it */
 	TAILQ_ENTRY(conn) link;		/* the pool's */
 };
 
@@ -119,6 +118,9 @@ struct driver {
 	unsigned depth;			/* calls that may be owed on one connection at once; 1: no pipelining */
 	bool shares_slow;		/* true: a call may be sent behind one that has been running for long (Redis);
 					   false: it rather waits in the pool's queue (SQL) */
+
+	bool is_many;			/* behind a connection are several servers: that one says nothing tells nothing of the others,
+					   and there is none to lend */
 
 	/* Check a URL for what only the driver knows.  Returns WEFT_OK, or WEFT_INVALID with one sentence in error. */
 	enum weft_rc (*check)(const struct back_url *url, char *error, size_t size);
@@ -182,6 +184,9 @@ struct driver {
 	   it too, and then only opens another in its place.  NULL: what is closed is gone. */
 	int (*socket)(const struct conn *c);
 
+	/* The same where there are several: writes them to fd, at most so many, and returns how many.  NULL: socket() is asked. */
+	unsigned (*sockets)(const struct conn *c, int *fd, unsigned most);
+
 	/*
 	 * Codes by which the back end says that it is not the right one any more (read-only, shutting down): connections made
 	 * until then are not used again.  In whatever way it says so: as a call's failure, or as the end of a connection.
@@ -225,6 +230,14 @@ void conn_took(struct conn *c, struct call *call, void *slot);
 void conn_gave(struct conn *c);
 
 /*
+ * A call in c's pipeline was lost, with one of several servers behind c.
+ *
+ * rc       how it would end: WEFT_NOT_SENT or WEFT_UNKNOWN
+ * Returns  true when it may be sent again by the driver, in the same pipeline: as the pool does when all of a connection is lost
+ */
+bool conn_may_resend(struct conn *c, struct call *call, enum weft_rc rc);
+
+/*
  * A call is done, and the rest of its reply goes to the asker bit by bit (a stream): it is owed, and wanted, for as long as the asker
  * likes, and never overdue.  conn_read_ends before conn_gave.
  */
@@ -256,6 +269,7 @@ void conn_hears(struct conn *c, struct span channel, struct span text);
 /* ---- the drivers that are built in ---- */
 
 extern const struct driver driver_redis;
+extern const struct driver driver_redis_cluster;
 extern const struct driver driver_redis_sentinel;
 extern const struct driver driver_postgres;
 extern const struct driver driver_mariadb;

@@ -20,7 +20,9 @@ libback_la_SOURCES = \
 	src/back/pool_pace.c \
 	src/back/pool_permit.c \
 	src/back/pool_time.c \
+	src/back/redis_key.c src/back/redis_key.h \
 	src/back/redis_rule.c \
+	src/back/redis_slots.c src/back/redis_slots.h \
 	src/back/reply.c src/back/reply.h \
 	src/back/rows.c src/back/rows.h \
 	src/back/rows_draft.c src/back/rows_draft.h \
@@ -31,7 +33,8 @@ if HAVE_REDIS
 libback_la_CPPFLAGS += $(REDIS_CFLAGS)
 libback_la_LIBADD += $(REDIS_LIBS)
 libback_la_SOURCES += src/back/redis.c src/back/redis_impl.h \
-	src/back/redis_hear.c src/back/redis_lease.c src/back/redis_reply.c src/back/redis_seek.c src/back/redis_url.c
+	src/back/redis_cluster.c src/back/redis_cluster.h \
+	src/back/redis_hear.c src/back/redis_lease.c src/back/redis_node.c src/back/redis_reply.c src/back/redis_seek.c src/back/redis_url.c
 endif
 if HAVE_POSTGRES
 libback_la_CPPFLAGS += $(POSTGRES_CFLAGS)

@@ -59,8 +59,9 @@ pool_enqueue_again(struct pool *p, struct call *c)
 		fiber_wake(c->waiter);	/* what it waits for, and until when, has changed */
 }
 
-bool
-pool_take_back(struct pool *p, struct call *c, enum weft_rc rc)
+/* May it be sent a second time?  Then it is counted. */
+static bool
+pool_may_resend(struct pool *p, struct call *c, enum weft_rc rc)
 {
 	if (p == NULL || c->state != CALL_SENT || c->retried != CALL_FIRST || c->lease != NULL || p->down || p->closing)
 		return false;
@@ -68,6 +69,21 @@ pool_take_back(struct pool *p, struct call *c, enum weft_rc rc)
 		return false;
 	p->stat.unsent += rc == WEFT_NOT_SENT;
 	c->retried = rc == WEFT_NOT_SENT ? CALL_UNSENT : CALL_AGAIN;
+	return true;
+}
+
+bool
+conn_may_resend(struct conn *c, struct call *call, enum weft_rc rc)
+{
+	c->pool->live = c->pool->queued + c->pool->inflight;
+	return pool_may_resend(c->pool, call, rc);
+}
+
+bool
+pool_take_back(struct pool *p, struct call *c, enum weft_rc rc)
+{
+	if (!pool_may_resend(p, c, rc))
+		return false;
 	pool_unwant(c->conn);
 	c->conn = NULL;
 	c->slot = NULL;

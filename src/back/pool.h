@@ -138,6 +138,9 @@ void pool_end_subscriptions(struct pool *p);
 /* Returns what kind of call it takes. */
 enum call_kind pool_kind(const struct pool *p);
 
+/* Returns whether it has connections that can be lent. */
+bool pool_can_lend(const struct pool *p);
+
 /* Returns the statement that begins a transaction; NULL: its back end has none. */
 const char *pool_begin_sql(const struct pool *p);
 

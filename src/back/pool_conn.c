@@ -187,12 +187,12 @@ pool_grow(struct pool *p)
 void
 pool_bury(struct pool *p, struct conn *c)
 {
-	int fd = p->closing || c->state == CONN_GONE ? -1 : pool_gone_hold(c);
-
 	if (c->state == CONN_GONE) {
 		pool_gone_end(c);
 		return;
 	}
+	if (!p->closing)
+		pool_gone_hold(c);
 	if (c->lease != NULL)
 		lease_lost(c->lease);
 	pool_move(p, c, CONN_GONE);
@@ -203,7 +203,7 @@ pool_bury(struct pool *p, struct conn *c)
 	p->live = 0;
 	p->inflight -= c->inflight;
 	c->inflight = 0;
-	pool_gone_await(c, fd);
+	pool_gone_await(c);
 }
 
 void

@@ -6,6 +6,7 @@
  *
  * So the socket is kept open, as a copy from before the driver closes it, and shut down for writing; when the back end closes its side,
  * by an end or a reset, it is done.  Within POOL_GRACE at most, or a back end that hangs would keep its places for ever.
+ * Where there are several servers behind a connection it is done when all have closed theirs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +19,51 @@
 #include "back/pool_impl.h"
 #include "loop/loop.h"
 
-int
-pool_gone_hold(const struct conn *c)
-{
-	int fd = c->driver->socket == NULL ? -1 : c->driver->socket(c);
+enum { POOL_SOCKETS = 64 };	/* of one connection, at most so many are waited for */
 
-	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+/* One socket of a connection that is gone. */
+struct gone {
+	struct gone *next;
+	struct conn *conn;
+	struct watch *watch;
+	int fd;
+};
+
+void
+pool_gone_hold(struct conn *c)
+{
+	const struct driver *d = c->driver;
+	int fd[POOL_SOCKETS];
+	unsigned n = 0;
+
+	if (d->sockets != NULL)
+		n = d->sockets(c, fd, POOL_SOCKETS);
+	else if (d->socket != NULL)
+		fd[n++] = d->socket(c);
+	while (n-- > 0) {
+		struct gone *g = fd[n] < 0 ? NULL : calloc(1, sizeof *g);
+
+		if (g == NULL)
+			continue;
+		*g = (struct gone){ .next = c->gone, .conn = c, .fd = fcntl(fd[n], F_DUPFD_CLOEXEC, 3) };
+		c->gone = g;
+	}
+}
+
+/* Take one out. */
+static void
+pool_gone_drop(struct gone *g)
+{
+	struct gone **at = &g->conn->gone;
+
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	if (g->watch != NULL)
+		watch_free(&g->watch);
+	if (g->fd >= 0)
+		close(g->fd);
+	free(g);
 }
 
 void
@@ -34,20 +74,18 @@ pool_gone_end(struct conn *c)
 	TAILQ_REMOVE(&p->list[CONN_GONE], c, link);
 	p->count[CONN_GONE]--;
 	p->slots--;
-	if (c->watch != NULL)
-		watch_free(&c->watch);
-	if (c->fd >= 0)
-		close(c->fd);
+	while (c->gone != NULL)
+		pool_gone_drop(c->gone);
 	free(c);
 	pool_settle(p);
 }
 
 /* What it still says is not for anybody.  Returns true when it has nothing more to say. */
 static bool
-pool_gone_is_over(const struct conn *c)
+pool_gone_is_over(const struct gone *g)
 {
 	char last[1024];
-	ssize_t n = recv(c->fd, last, sizeof last, MSG_DONTWAIT);
+	ssize_t n = recv(g->fd, last, sizeof last, MSG_DONTWAIT);
 
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
@@ -55,30 +93,42 @@ pool_gone_is_over(const struct conn *c)
 static void
 pool_gone_on_ready(void *arg, int what)
 {
-	struct conn *c = arg;
+	struct gone *g = arg;
+	struct conn *c = g->conn;
 	struct pool *p = c->pool;
 
 	(void)what;
-	if (!pool_gone_is_over(c))
+	if (!pool_gone_is_over(g))
+		return;
+	pool_gone_drop(g);
+	if (c->gone != NULL)
 		return;
 	pool_gone_end(c);
 	pool_grow(p);
 }
 
+/* Returns false when there is nothing to wait for. */
+static bool
+pool_gone_watch(struct gone *g)
+{
+	shutdown(g->fd, SHUT_WR);
+	if (!pool_gone_is_over(g))
+		g->watch = watch_new(g->conn->pool->loop, g->fd, pool_gone_on_ready, g);
+	return g->watch != NULL && watch_want(g->watch, WATCH_READ) == 0;
+}
+
 void
-pool_gone_await(struct conn *c, int fd)
+pool_gone_await(struct conn *c)
 {
 	struct pool *p = c->pool;
+	struct gone *next;
 
-	c->fd = fd;
-	if (fd < 0) {
-		pool_gone_end(c);
-		return;
+	for (struct gone *g = c->gone; g != NULL; g = next) {
+		next = g->next;
+		if (!pool_gone_watch(g))
+			pool_gone_drop(g);
 	}
-	shutdown(fd, SHUT_WR);
-	if (!pool_gone_is_over(c))
-		c->watch = watch_new(p->loop, fd, pool_gone_on_ready, c);
-	if (c->watch == NULL || watch_want(c->watch, WATCH_READ) != 0) {
+	if (c->gone == NULL) {
 		pool_gone_end(c);
 		return;
 	}

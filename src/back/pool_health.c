@@ -132,7 +132,7 @@ void
 pool_miss(struct pool *p, const struct call *c, enum weft_rc rc)
 {
 	/* A connection that is lent may wait for something. */
-	if (rc == WEFT_TIMEOUT && p->driver->shares_slow && c->lease == NULL &&
+	if (rc == WEFT_TIMEOUT && p->driver->shares_slow && !p->driver->is_many && c->lease == NULL &&
 	    loop_lately(p->loop) - c->conn->busy_since >= POOL_CHECK)
 		pool_is_ill(p, POOL_ILL_CALL);
 }

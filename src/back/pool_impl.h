@@ -204,11 +204,11 @@ void pool_drop_all(struct pool *p);
 
 /* ---- pool_gone.c ---- */
 
-/* Returns a descriptor to see the back end's end of c by, once c is closed; -1: there is nothing to see. */
-int pool_gone_hold(const struct conn *c);
+/* Remember the sockets of c, which is about to be closed, to see the back end's end of them by. */
+void pool_gone_hold(struct conn *c);
 
-/* c has been closed: it is gone, and freed, when its back end has closed fd, which is the pool's now. */
-void pool_gone_await(struct conn *c, int fd);
+/* c has been closed: it is gone, and freed, when its back end has closed these. */
+void pool_gone_await(struct conn *c);
 
 /* Free it without waiting any longer. */
 void pool_gone_end(struct conn *c);

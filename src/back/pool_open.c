@@ -189,6 +189,13 @@ pool_kind(const struct pool *p)
 	return p->driver->kind;
 }
 
+bool
+pool_can_lend(const struct pool *p)
+{
+	/* No function asks anything of a connection to an HTTP service; and what would a second request on it have in common with the first? */
+	return p->driver->kind != CALL_HTTP && !p->driver->is_many;
+}
+
 const char *
 pool_begin_sql(const struct pool *p)
 {

@@ -48,6 +48,12 @@ enum {
 	POSTGRES_STEPS = 256,			/* reads and writes of a start-up, which takes a dozen */
 	POSTGRES_READ = 16384,			/* libpq's buffer */
 	POSTGRES_OID_BYTEA = 17,
+	POSTGRES_OID_INT8 = 20,
+	POSTGRES_OID_INT2 = 21,
+	POSTGRES_OID_INT4 = 23,
+	POSTGRES_OID_OID = 26,
+	POSTGRES_OID_FLOAT4 = 700,
+	POSTGRES_OID_FLOAT8 = 701,
 };
 
 /* How long an abandoned statement may go on once its cancel has been asked for. */
@@ -246,6 +252,9 @@ void postgres_take_all(struct postgres *d);
 
 /* Returns how many rows the statement changed. */
 long long postgres_affected(PGresult *r);
+
+/* Returns what a column is. */
+enum value_kind postgres_kind(const PGresult *r, int column);
 
 /* Decode a bytea as the server writes it; to may be at, and has room for len + 1 bytes.  Returns its length. */
 size_t postgres_copy_bytea(char *to, const char *at, size_t len);

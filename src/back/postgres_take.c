@@ -60,6 +60,25 @@ postgres_rows_size(const PGresult *r, int rows, int columns)
 	return size;
 }
 
+enum value_kind
+postgres_kind(const PGresult *r, int column)
+{
+	switch (PQftype(r, column)) {
+	case POSTGRES_OID_INT2:
+	case POSTGRES_OID_INT4:
+	case POSTGRES_OID_INT8:
+	case POSTGRES_OID_OID:
+		return VALUE_INT;
+	case POSTGRES_OID_FLOAT4:
+	case POSTGRES_OID_FLOAT8:
+		return VALUE_REAL;
+	case POSTGRES_OID_BYTEA:
+		return VALUE_BYTES;
+	default:
+		return VALUE_TEXT;
+	}
+}
+
 static char *
 postgres_names_copy(struct weft_rows *out, const PGresult *r, char *to)
 {
@@ -67,6 +86,7 @@ postgres_names_copy(struct weft_rows *out, const PGresult *r, char *to)
 		const char *name = PQfname(r, (int)j);
 		size_t size = strlen(name) + 1;
 
+		out->kind[j] = (unsigned char)postgres_kind(r, (int)j);
 		out->name[j] = memcpy(to, name, size);
 		to += size;
 	}

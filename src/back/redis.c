@@ -13,7 +13,7 @@
  *
  * Before a connection is ready it has said AUTH, SELECT and PING, and the server has agreed: one
  * that is loading, hangs or wants a password is found out here and not by a request.  Where sentinels know the
- * server, the same connection asks one of them first (redis_seek.c).
+ * server, the same connection asks one of them first (redis_seek.c).  Of a cluster there is one for each node (redis_cluster.c).
  */
 #include "back/redis_impl.h"
 
@@ -45,7 +45,7 @@ redis_detach(struct redis *r)
 	r->connected = false;
 }
 
-static void
+void
 redis_free(struct redis *r)
 {
 	redis_detach(r);
@@ -56,8 +56,7 @@ redis_free(struct redis *r)
 	free(r);
 }
 
-/* Doomed, and seen to at the end of the turn. */
-static void
+void
 redis_doom_later(struct redis *r, const char *text)
 {
 	redis_doom(r, NULL, "%s", text);
@@ -75,6 +74,13 @@ redis_doom_of_hiredis(struct redis *r)
 /* ---- the setup ---- */
 
 void
+redis_forget_setup(struct redis *r)
+{
+	arena_fini(&r->setup_arena);
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, r->memory);
+}
+
+void
 redis_send_own(struct redis *r, size_t argc, const struct span *argv)
 {
 	struct span command;
@@ -83,7 +89,7 @@ redis_send_own(struct redis *r, size_t argc, const struct span *argv)
 		redis_doom(r, NULL, "out of memory");
 		return;
 	}
-	redis_push(r, NULL, command.len);
+	redis_push(r, NULL, command.len)->own = REDIS_OWN_SETUP;
 	r->setup++;
 }
 
@@ -107,6 +113,10 @@ redis_begin_setup(struct redis *r)
 		return;
 	}
 	redis_send_auth(r, u->user, u->password);
+	if (r->cluster != NULL) {
+		redis_node_begin_setup(r);
+		return;
+	}
 	if (r->seek != NULL)
 		redis_send_own(r, 1, (struct span[]){ SPAN("ROLE") });
 	snprintf(number, sizeof number, "%u", r->database);
@@ -181,8 +191,7 @@ redis_dial(struct redis *r, const char *host, unsigned port)
 	r->doomed = 0;
 	r->host = host;
 	r->port = port == 0 ? REDIS_PORT : port;
-	arena_fini(&r->setup_arena);
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, REDIS_SETUP_MEMORY);
+	redis_forget_setup(r);
 	/* What is a number is connected to before this returns. */
 	resolving = resolve_start(pool_loop(r->conn->pool), r->host, r->port, redis_on_resolved, r);
 	if (resolving != NULL)
@@ -282,8 +291,10 @@ redis_settle(struct redis *r)
 		return;
 	if (!r->doomed)
 		return;
-	if (r->conn->state == CONN_CONNECTING && r->tried < r->naddress && r->code[0] == '\0')
+	if (!r->is_up && r->tried < r->naddress && r->code[0] == '\0')
 		redis_connect_next(r);
+	else if (r->cluster != NULL)
+		redis_node_is_dead(r);
 	else
 		conn_is_dead(r->conn, r->code, "%s", r->text);
 }
@@ -319,18 +330,30 @@ redis_on_turn_end(void *arg)
 
 /* ---- what the pool asks ---- */
 
+struct redis *
+redis_new(struct conn *c)
+{
+	struct redis *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return NULL;
+	r->conn = c;
+	r->task = (struct loop_task){ .fn = redis_on_turn_end, .arg = r };
+	r->memory = REDIS_SETUP_MEMORY;
+	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, r->memory);
+	buf_init(&r->out, SIZE_MAX / 2);
+	TAILQ_INIT(&r->waiting);
+	return r;
+}
+
 static enum weft_rc
 redis_open(struct conn *c)
 {
 	const struct back_url *u = pool_url(c->pool);
-	struct redis *r = calloc(1, sizeof *r);
+	struct redis *r = redis_new(c);
 
 	if (r == NULL)
 		return WEFT_SYSTEM;
-	r->conn = c;
-	r->task = (struct loop_task){ .fn = redis_on_turn_end, .arg = r };
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, REDIS_SETUP_MEMORY);
-	buf_init(&r->out, SIZE_MAX / 2);
 	redis_url_database(u, &r->database);
 	if (c->driver == &driver_redis_sentinel && !redis_seek_begin(r)) {
 		redis_free(r);
@@ -346,26 +369,34 @@ redis_open(struct conn *c)
 	return WEFT_OK;
 }
 
+struct redis_slot *
+redis_put(struct redis *r, struct call *call)
+{
+	if (buf_add(&r->out, call->redis) != WEFT_OK) {
+		redis_doom_later(r, "out of memory");
+		return NULL;
+	}
+	/* What the kernel did not take before goes first, when it is writable. */
+	if (sdslen(r->context->obuf) == 0)
+		loop_after_turn(pool_loop(r->conn->pool), &r->task);
+	return redis_push(r, call, call->redis.len);
+}
+
 static enum weft_rc
 redis_send(struct conn *c, struct call *call)
 {
 	struct redis *r = c->driver_data;
+	struct redis_slot *slot;
 	const char *why;
 
 	if ((call->lease == NULL ? redis_command_check(call->redis, &why) : redis_lease_check(r, call, &why)) != WEFT_OK) {
 		call_explain(call, WEFT_INVALID, NULL, "%s", why);
 		return WEFT_INVALID;
 	}
-	if (r->doomed)
+	slot = r->doomed ? NULL : redis_put(r, call);
+	if (slot == NULL)
 		return WEFT_NOT_SENT;
-	if (buf_add(&r->out, call->redis) != WEFT_OK) {
-		redis_doom_later(r, "out of memory");
-		return WEFT_NOT_SENT;
-	}
-	/* What the kernel did not take before goes first, when it is writable. */
-	if (sdslen(r->context->obuf) == 0)
-		loop_after_turn(pool_loop(c->pool), &r->task);
-	conn_took(c, call, redis_push(r, call, call->redis.len));
+	conn_took(c, call, slot);
 	return WEFT_OK;
 }
 
@@ -387,14 +418,13 @@ redis_ping(struct conn *c)
 	static const struct span ping = SPAN("*1\r\n$4\r\nPING\r\n");
 	struct redis *r = c->driver_data;
 
-	/* What it held is over, and there may be many such answers in the life of a connection. */
-	arena_fini(&r->setup_arena);
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, 4096);
+	/* There may be many such answers in the life of a connection. */
+	redis_forget_setup(r);
 	if (r->doomed || buf_add(&r->out, ping) != WEFT_OK) {
 		redis_doom_later(r, "out of memory");
 		return;
 	}
-	redis_push(r, NULL, ping.len);
+	redis_push(r, NULL, ping.len)->own = REDIS_OWN_SETUP;
 	r->setup++;
 	loop_after_turn(pool_loop(c->pool), &r->task);
 }
@@ -407,14 +437,10 @@ redis_socket(const struct conn *c)
 	return r->context == NULL ? -1 : r->context->fd;
 }
 
-static void
-redis_close(struct conn *c)
+void
+redis_end(struct redis *r)
 {
-	struct redis *r = c->driver_data;
-	struct loop *l = pool_loop(c->pool);
-
-	c->driver_data = NULL;
-	loop_task_cancel(l, &r->task);
+	loop_task_cancel(pool_loop(r->conn->pool), &r->task);
 	redis_seek_end(r, REDIS_SEEK_VAIN);
 	if (r->resolving != NULL)
 		resolve_cancel(&r->resolving);
@@ -430,6 +456,15 @@ redis_close(struct conn *c)
 	r->doomed = 1;
 	r->conn = NULL;
 	redis_settle(r);
+}
+
+static void
+redis_close(struct conn *c)
+{
+	struct redis *r = c->driver_data;
+
+	c->driver_data = NULL;
+	redis_end(r);
 }
 
 static const char *const redis_failover[] = { "READONLY", "LOADING", "MASTERDOWN", NULL };

@@ -4,8 +4,8 @@
 
 /*
  * One connection to Redis, shared by redis.c (its life, the driver), redis_url.c (what its URL says), redis_seek.c (which
- * server it is to), redis_reply.c (what comes back), redis_lease.c (what a borrower may do to it) and redis_hear.c (channels).
- * Nobody else includes it.
+ * server it is to), redis_cluster.c and redis_node.c (several of them), redis_reply.c (what comes back), redis_lease.c (what
+ * a borrower may do to it) and redis_hear.c (channels).  Nobody else includes it.
  */
 
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include <hiredis/sds.h>
 
 #include "back/driver.h"
+#include "back/redis_slots.h"
 #include "back/reply.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -37,10 +38,21 @@ enum {
 	REDIS_PLACES = 16,			/* of a URL */
 };
 
+/* What a command is that is no call. */
+enum redis_own {
+	REDIS_OWN_NONE,		/* a call, abandoned or not */
+	REDIS_OWN_SETUP,	/* AUTH and its like */
+	REDIS_OWN_ASKING,	/* of a call's that was passed on; nobody wants the answer */
+	REDIS_OWN_MAP,		/* CLUSTER SLOTS */
+};
+
 struct redis_slot {
-	struct call *call;	/* NULL: abandoned, or one of the setup's */
+	struct call *call;	/* NULL: abandoned, or the driver's own */
+	enum redis_own own;
 	uint64_t begin, end;	/* where its bytes stand in all that was ever given to this connection */
 };
+
+TAILQ_HEAD(redis_calls, call);
 
 struct redis {
 	struct conn *conn;	/* NULL: the pool has closed it, from within */
@@ -50,6 +62,18 @@ struct redis {
 	struct loop_task task;	/* send, or report what cannot be reported at once */
 	unsigned inside;	/* functions that are at work with it */
 	bool connected;
+	bool is_up;		/* the setup is over */
+
+	/* to a node of a cluster */
+	struct redis_cluster *cluster;		/* NULL: of none */
+	int number;				/* the node's; SLOTS_NOWHERE: not known yet */
+	struct redis_calls waiting;		/* until it is up */
+	usec late;				/* when it should be up */
+	usec heard;				/* when there last was a reply, or nothing was owed */
+	unsigned misses;			/* calls given up since it last said something */
+	bool was_up;				/* it was idle for long, and is asked for a sign of life */
+	bool is_asked;				/* CLUSTER SLOTS is under way */
+	char id[48];				/* the node's, in the beginning */
 
 	struct redis_seek *seek;	/* while a sentinel is asked, and until the server is known to be the master */
 	const char *host;		/* what is being connected to; not of a unix socket */
@@ -61,6 +85,7 @@ struct redis {
 	unsigned setup;		/* replies of AUTH, ROLE, SELECT and PING that are owed; later, of what makes the connection as it was */
 	unsigned database;
 	struct arena setup_arena;
+	size_t memory;		/* its limit */
 	char setup_room[1024];
 
 	/* What a borrower has left behind; a transaction is in conn->in_transaction. */
@@ -84,6 +109,7 @@ struct redis {
 /* The drivers' check(). */
 enum weft_rc redis_url_check(const struct back_url *u, char *error, size_t size);
 enum weft_rc redis_url_check_sentinel(const struct back_url *u, char *error, size_t size);
+enum weft_rc redis_url_check_cluster(const struct back_url *u, char *error, size_t size);
 
 bool redis_url_is_unix(const struct back_url *u);
 
@@ -92,6 +118,9 @@ bool redis_url_database(const struct back_url *u, unsigned *out);
 
 /* Returns the name of the master that sentinels are asked for: len 0: none.  Valid as long as u. */
 struct span redis_url_master(const struct back_url *u);
+
+/* Write "host:port" to out, with this port where the place has none. */
+void redis_url_name(const struct back_place *place, unsigned port, char *out, size_t size);
 
 /* ---- redis_seek.c ---- */
 
@@ -121,13 +150,51 @@ bool redis_seek_on_reply(struct redis *r, const struct weft_reply *reply);
 /* Nobody is at work with r: what comes next?  Returns false when that is not for here to say. */
 bool redis_seek_settle(struct redis *r);
 
+/* ---- redis_node.c ---- */
+
+/* Gather what a node is told or asked at first. */
+void redis_node_begin_setup(struct redis *r);
+
+/* A reply of the setup.  Returns false when there is nothing in it about clusters. */
+bool redis_node_on_reply(struct redis *r, const struct weft_reply *reply);
+
+/* The setup is over. */
+void redis_node_is_ready(struct redis *r);
+
+/* It is doomed, and nobody is at work with it: ends it, and sees to its calls. */
+void redis_node_is_dead(struct redis *r);
+
+/* The answer to CLUSTER SLOTS, when it was asked again. */
+void redis_node_on_map(struct redis *r, const struct weft_reply *reply);
+
+/* A call's reply, call NULL: abandoned.  Returns true when the node sends it elsewhere, and it is on its way there. */
+bool redis_node_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply);
+
 /* ---- redis.c ---- */
+
+/* Returns one that is not connected yet; NULL: no memory. */
+struct redis *redis_new(struct conn *c);
+
+/* Free it; nobody may be at work with it. */
+void redis_free(struct redis *r);
+
+/* Finish the calls in the ring, oldest first, and close; free it as soon as nobody is at work with it. */
+void redis_end(struct redis *r);
+
+/* Gather a call, and put it in the ring.  Returns its slot; NULL: there is no memory, and the connection is doomed. */
+struct redis_slot *redis_put(struct redis *r, struct call *call);
+
+/* Doomed, and seen to at the end of the turn. */
+void redis_doom_later(struct redis *r, const char *text);
 
 /* Begin anew, with a connection to another place.  host is valid until the next one, or until r is ready.  Nobody may be at work with r. */
 void redis_dial(struct redis *r, const char *host, unsigned port);
 
 /* Nobody is at work in here any more: has the connection come to its end, is r itself to go? */
 void redis_settle(struct redis *r);
+
+/* The driver's own commands and their replies are over: free their memory. */
+void redis_forget_setup(struct redis *r);
 
 /* Gather AUTH, where there is a password. */
 void redis_send_auth(struct redis *r, const char *user, const char *password);

@@ -33,8 +33,7 @@ redis_wash(struct redis *r)
 {
 	char number[16];
 
-	arena_fini(&r->setup_arena);
-	arena_init(&r->setup_arena, r->setup_room, sizeof r->setup_room, REDIS_SETUP_MEMORY);
+	redis_forget_setup(r);
 	if (r->conn->in_transaction)
 		redis_send_own(r, 1, (struct span[]){ SPAN("DISCARD") });
 	else if (r->watching)

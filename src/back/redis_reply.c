@@ -82,11 +82,13 @@ struct weft_reply redis_skipped;
 static struct arena *
 redis_arena(struct redis *r)
 {
-	struct call *call = redis_first(r)->call;
+	const struct redis_slot *s = redis_first(r);
 
-	if (r->setup > 0 || r->hearing)
+	if (r->hearing)
 		return &r->setup_arena;
-	return call == NULL ? NULL : call->arena;
+	if (s->call != NULL)
+		return s->call->arena;
+	return s->own == REDIS_OWN_SETUP || s->own == REDIS_OWN_MAP ? &r->setup_arena : NULL;
 }
 
 /* May this part of a reply be taken at all?  If not, hiredis ends the connection. */
@@ -108,7 +110,7 @@ redis_built(struct redis *r, const redisReadTask *task, struct weft_reply *reply
 	if (reply == NULL && r->hearing && task->parent != NULL) {
 		reply = &redis_skipped;
 	} else if (reply == NULL) {
-		if (r->setup > 0 || r->hearing) {
+		if (s->call == NULL || r->hearing) {
 			redis_doom(r, NULL, "an answer to what the server itself has asked is too long");
 			return NULL;
 		}
@@ -252,6 +254,8 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	r->setup--;
 	if (r->seek != NULL && redis_seek_on_reply(r, reply))
 		return;
+	if (r->cluster != NULL && redis_node_on_reply(r, reply))
+		return;
 	if (reply->kind == REPLY_ERROR)
 		reply_error_code(reply, code, sizeof code);
 	if (r->conn->state == CONN_CLEANING && !reply_is_ok(reply))
@@ -263,7 +267,24 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 	if (r->setup > 0 || r->doomed)
 		return;
 	redis_seek_end(r, REDIS_SEEK_FOUND);
-	conn_is_ready(r->conn);
+	r->is_up = true;
+	if (r->cluster != NULL)
+		redis_node_is_ready(r);
+	else
+		conn_is_ready(r->conn);
+}
+
+/* A reply to what the driver asked for itself. */
+static void
+redis_on_own_reply(struct redis *r, enum redis_own own, const struct weft_reply *reply)
+{
+	if (own == REDIS_OWN_SETUP) {
+		redis_on_setup_reply(r, reply);
+		return;
+	}
+	redis_pop(r);
+	if (own == REDIS_OWN_MAP)
+		redis_node_on_map(r, reply);
 }
 
 /* EXEC or DISCARD has ended what MULTI began; that some command could not be queued makes it end, too. */
@@ -313,18 +334,20 @@ redis_finish(struct call *call, struct weft_reply *reply)
 void
 redis_on_reply(struct redis *r, struct weft_reply *reply)
 {
-	struct call *call;
+	const struct redis_slot *s = redis_first(r);
+	struct call *call = s->call;
 
 	if (r->hearing) {
 		redis_on_heard(r, reply);
 		return;
 	}
-	if (r->setup > 0) {
-		redis_on_setup_reply(r, reply);
+	if (s->own != REDIS_OWN_NONE) {
+		redis_on_own_reply(r, s->own, reply);
 		return;
 	}
-	call = redis_first(r)->call;
 	redis_pop(r);
+	if (r->cluster != NULL && redis_node_passes_on(r, call, reply))
+		return;
 	if (call != NULL) {
 		if (call->effect != REDIS_PLAIN)
 			redis_learn(r, call->effect, reply);

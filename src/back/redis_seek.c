@@ -79,12 +79,6 @@ redis_seek_move(struct redis_sentinels *all, unsigned char which, enum redis_see
 	all->order[how == REDIS_SEEK_FOUND ? 0 : all->count - 1] = which;
 }
 
-static void
-redis_seek_name(const struct back_place *place, unsigned port, char *out, size_t size)
-{
-	snprintf(out, size, strchr(place->host, ':') == NULL ? "%s:%u" : "[%s]:%u", place->host, place->port == 0 ? port : place->port);
-}
-
 /* ---- beginning and end ---- */
 
 static void
@@ -126,7 +120,7 @@ redis_seek_tell_master(struct redis *r)
 	struct redis_seek *s = r->seek;
 	char name[sizeof s->all->master];
 
-	redis_seek_name(&s->master, REDIS_PORT, name, sizeof name);
+	redis_url_name(&s->master, REDIS_PORT, name, sizeof name);
 	if (strcmp(name, s->all->master) == 0)
 		return;
 	memcpy(s->all->master, name, sizeof name);
@@ -171,7 +165,7 @@ redis_seek_next(struct redis *r)
 	s->step = REDIS_SEEK_ASKS;
 	s->is_master = false;
 	must(back_url_place(pool_url(p), s->todo[s->next++], &s->sentinel));
-	redis_seek_name(&s->sentinel, REDIS_SENTINEL_PORT, s->name, sizeof s->name);
+	redis_url_name(&s->sentinel, REDIS_SENTINEL_PORT, s->name, sizeof s->name);
 	timer_set(s->timer, clock_add(loop_now(l), pool_settings(p)->connect_timeout / (s->all->count + 1)));
 	redis_dial(r, s->sentinel.host, s->sentinel.port == 0 ? REDIS_SENTINEL_PORT : s->sentinel.port);
 }
@@ -272,7 +266,7 @@ redis_seek_note(struct redis *r)
 	bool is_told = r->code[0] != '\0' || s->step == REDIS_SEEK_TRIES;
 	char name[300];
 
-	redis_seek_name(&s->master, REDIS_PORT, name, sizeof name);
+	redis_url_name(&s->master, REDIS_PORT, name, sizeof name);
 	if (is_told || !s->was_told) {
 		snprintf(s->code, sizeof s->code, "%s", r->code);
 		if (s->step == REDIS_SEEK_TRIES)

@@ -50,6 +50,12 @@ redis_url_database(const struct back_url *u, unsigned *out)
 	return *text == '\0';
 }
 
+void
+redis_url_name(const struct back_place *place, unsigned port, char *out, size_t size)
+{
+	snprintf(out, size, strchr(place->host, ':') == NULL ? "%s:%u" : "[%s]:%u", place->host, place->port == 0 ? port : place->port);
+}
+
 static enum weft_rc
 redis_url_bad(char *error, size_t size, const char *why)
 {
@@ -119,5 +125,22 @@ redis_url_check_sentinel(const struct back_url *u, char *error, size_t size)
 		why = "redis+sentinel: takes at most 16 sentinels";
 	else
 		why = redis_url_sentinel_fault(u);
+	return redis_url_bad(error, size, why != NULL ? why : redis_url_fault(u));
+}
+
+enum weft_rc
+redis_url_check_cluster(const struct back_url *u, char *error, size_t size)
+{
+	struct back_place beyond;
+	const char *why = NULL;
+
+	if (u->host[0] == '\0')
+		why = "redis+cluster: needs some of the nodes, like redis+cluster://10.0.0.1:6379,10.0.0.2:6379";
+	else if (back_url_place(u, REDIS_PLACES, &beyond))
+		why = "redis+cluster: takes at most 16 nodes to begin with; it finds the others";
+	else if (u->path[0] != '\0' && strcmp(u->path, "/") != 0)
+		why = "redis+cluster: a cluster has no databases with numbers, so nothing stands behind the nodes";
+	else if (u->query[0] != '\0')
+		why = "redis+cluster: takes no parameters behind '?'";
 	return redis_url_bad(error, size, why != NULL ? why : redis_url_fault(u));
 }

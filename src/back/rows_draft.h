@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "back/call.h"
 #include "back/rows.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -25,6 +26,7 @@ struct rows_draft {
 	long long affected;
 	struct buf bytes;		/* names, then values, each with a NUL behind it */
 	struct buf cells;		/* of the names, then row after row: where it is in bytes */
+	struct buf kinds;		/* of each column, or of each value */
 };
 
 /* Begin empty; neither the bytes nor what says where they are may take more than limit. */
@@ -44,6 +46,9 @@ void rows_draft_drop(struct rows_draft *r);
 
 /* Add a name or a value; .at is NULL for NULL.  What does not fit is remembered: rows_draft_is_full. */
 void rows_draft_add(struct rows_draft *r, struct span s);
+
+/* Add what the next column is; or, where there was none for any column, the next value.  What does not fit is remembered, too. */
+void rows_draft_add_kind(struct rows_draft *r, enum value_kind kind);
 
 /* Returns true when something did not fit: the result is not whole. */
 bool rows_draft_is_full(const struct rows_draft *r);

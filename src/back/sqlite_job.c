@@ -276,10 +276,14 @@ sqlite_bind(struct sqlite *d, sqlite3_stmt *s)
 static void
 sqlite_add_value(struct rows_draft *r, sqlite3_stmt *s, int column)
 {
+	static const enum value_kind kinds[] = { [SQLITE_INTEGER] = VALUE_INT, [SQLITE_FLOAT] = VALUE_REAL, [SQLITE_TEXT] = VALUE_TEXT,
+		[SQLITE_BLOB] = VALUE_BYTES, [SQLITE_NULL] = VALUE_NULL };
+	int type = sqlite3_column_type(s, column);
 	char number[SQL_REAL_MAX];
 	const char *at;
 
-	switch (sqlite3_column_type(s, column)) {
+	rows_draft_add_kind(r, kinds[type]);
+	switch (type) {
 	case SQLITE_INTEGER:
 		rows_draft_add(r, (struct span){ number, sql_integer(sqlite3_column_int64(s, column), number) });
 		break;

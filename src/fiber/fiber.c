@@ -32,7 +32,8 @@ enum {
 	FIBER_ROOM_NEAR = 256,		/* bytes: of a room up to that more is lost by packing than gained */
 
 	FIBER_PATIENCE = 10000,		/* microseconds in which an owner who has been told may try other waits */
-	FIBER_PENALTY = 10000		/* microseconds that each one takes from then on */
+	FIBER_PENALTY = 1000,		/* microseconds that the first one takes after that; each takes twice as long as the one before … */
+	FIBER_PENALTY_MAX = 16000	/* … up to that */
 };
 
 void
@@ -198,9 +199,10 @@ fiber_refuse(struct fiber *f, enum wait_why why)
 	if (now - f->late_since < FIBER_PATIENCE)
 		return rc;
 	/* Told before, and waits again, maybe for ever: others have to run meanwhile. */
+	f->penalty = f->penalty == 0 ? FIBER_PENALTY : f->penalty < FIBER_PENALTY_MAX ? f->penalty * 2 : FIBER_PENALTY_MAX;
 	f->late.is_obstinate = true;
 	f->shields++;
-	if (fiber_wait(why, now + FIBER_PENALTY) == WEFT_OK)
+	if (fiber_wait(why, now + f->penalty) == WEFT_OK)
 		rc = WEFT_OK;
 	f->shields--;
 	return rc;
@@ -355,7 +357,7 @@ fiber_release(void)
 		return;
 	f->held_until = 0;
 	/* What it was told before the section is told anew. */
-	f->late_since = 0;
+	f->late_since = f->penalty = 0;
 }
 
 void

@@ -302,9 +302,12 @@ response_make_room(struct response *rs, size_t len)
 static enum weft_rc
 response_check(const struct response *rs)
 {
-	if (rs->failed != WEFT_OK)
-		return rs->failed;
-	return rs->ops == NULL ? WEFT_CANCELED : WEFT_OK;
+	enum weft_rc rc = rs->failed != WEFT_OK ? rs->failed : rs->ops == NULL ? WEFT_CANCELED : WEFT_OK;
+
+	/* Who writes on and on, and never asks whether it works, holds up nobody. */
+	if (rc != WEFT_OK && fiber_self() != NULL)
+		(void)!fiber_may_wait(WAIT_CLIENT);
+	return rc;
 }
 
 enum weft_rc

@@ -14,7 +14,7 @@ TESTS += \
 	tests/fuzz/html_replay \
 	tests/fuzz/urlencoded_replay
 EXTRA_DIST += script/fuzz tests/fuzz/seeds
-FUZZ_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz.h
+FUZZ_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz.h tests/fuzz/redis_rest.h
 FUZZ_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS='"$(abs_top_srcdir)/tests/fuzz/seeds"'
 
 tests_fuzz_cgi_head_replay_SOURCES = tests/fuzz/cgi_head.c $(FUZZ_SOURCES)
@@ -60,6 +60,7 @@ check_PROGRAMS += \
 	tests/fuzz/link_replay \
 	tests/fuzz/mariadb_text_replay \
 	tests/fuzz/redis_command_replay \
+	tests/fuzz/redis_slots_replay \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
 	tests/fuzz/timeline_replay
@@ -75,6 +76,7 @@ TESTS += \
 	tests/fuzz/link_replay \
 	tests/fuzz/mariadb_text_replay \
 	tests/fuzz/redis_command_replay \
+	tests/fuzz/redis_slots_replay \
 	tests/fuzz/request_replay \
 	tests/fuzz/sqltext_replay \
 	tests/fuzz/timeline_replay
@@ -121,9 +123,13 @@ tests_fuzz_mariadb_text_replay_SOURCES = tests/fuzz/mariadb_text.c src/back/mari
 tests_fuzz_mariadb_text_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"mariadb_text"'
 tests_fuzz_mariadb_text_replay_LDADD = libbase.la
 
-tests_fuzz_redis_command_replay_SOURCES = tests/fuzz/redis_command.c src/back/redis_rule.c src/back/reply.c $(FUZZ_SOURCES)
+tests_fuzz_redis_command_replay_SOURCES = tests/fuzz/redis_command.c src/back/redis_key.c src/back/redis_rule.c src/back/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_command_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"redis_command"'
 tests_fuzz_redis_command_replay_LDADD = libbase.la
+
+tests_fuzz_redis_slots_replay_SOURCES = tests/fuzz/redis_slots.c src/back/redis_slots.c src/back/redis_key.c src/back/reply.c $(FUZZ_SOURCES)
+tests_fuzz_redis_slots_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"redis_slots"'
+tests_fuzz_redis_slots_replay_LDADD = libbase.la
 
 tests_fuzz_request_replay_SOURCES = tests/fuzz/request.c $(FUZZ_SOURCES)
 tests_fuzz_request_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"request"'

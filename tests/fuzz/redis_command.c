@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Three uses of one input.  As bytes: what passes the check is one whole command, and none that a shared
- * connection must not carry.  As words, between NULs: the command made of them is taken apart to the same words.  As a
+ * connection must not carry, and its keys are in a slot that there is.  As words, between NULs: the command made of them is taken apart to the same words.  As a
  * format: it is refused, or makes as many words as it has.
  */
-// sources: src/back/redis_rule.c src/back/reply.c
+// sources: src/back/redis_key.c src/back/redis_rule.c src/back/reply.c
 #include <stdio.h>
 #include <strings.h>
 
+#include "back/redis_key.h"
 #include "back/reply.h"
 #include "fuzz.h"
 
@@ -58,12 +59,14 @@ check_bytes(struct span in)
 		"WATCH", "QUIT", "RESET", "HELLO", "SYNC", "WAIT", "DISCARD" };
 	struct span word[WORDS];
 	const char *why = NULL;
+	int slot;
 
 	if (redis_command_check(in, &why) != WEFT_OK) {
 		must(why != NULL && why[0] != '\0');
 		return;
 	}
 	must(model_split(in, word, WORDS) > 0);
+	must(redis_key_find(in, &slot, &why) != WEFT_OK || (slot >= REDIS_NO_SLOT && slot < REDIS_SLOTS));
 	for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
 		must(!is_word(word[0], never[i]));
 }

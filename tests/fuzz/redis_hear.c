@@ -9,6 +9,7 @@
 #include "back/redis_impl.h"
 #include "back/reply.h"
 #include "fuzz.h"
+#include "redis_rest.h"
 
 enum { ANSWERS = 4 };
 
@@ -61,19 +62,6 @@ void
 call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, ...)
 {
 	must(c == NULL && rc == WEFT_OK && code == fmt);
-}
-
-bool
-redis_seek_on_reply(struct redis *d, const struct weft_reply *reply)
-{
-	must(d == NULL);
-	return false;
-}
-
-void
-redis_seek_end(struct redis *d, enum redis_seek_end how)
-{
-	must(d == NULL);
 }
 
 void

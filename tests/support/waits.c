@@ -128,6 +128,41 @@ waits_all(struct weft_request *rq)
 }
 
 static int
+waits_rows(struct weft_request *rq)
+{
+	struct weft_stream *stream;
+	struct weft_rows *rows;
+	int rc = weft_sql_open(rq, "db", &stream, "SELECT pg_sleep(0.02) FROM generate_series(1, 1000)");
+
+	while (rc == WEFT_OK)
+		rc = weft_sql_next(rq, stream, &rows);
+	return rc;
+}
+
+static int
+waits_message(struct weft_request *rq)
+{
+	struct weft_subscription *sub;
+	const char *text;
+	int rc = weft_subscribe(rq, "cache", &sub, "waits");
+
+	return rc != WEFT_OK ? rc : weft_message(rq, sub, &text, NULL, -1);
+}
+
+/* Never waits in vain but once. */
+static int
+waits_look(struct weft_request *rq)
+{
+	static const char text[] = "SELECT pg_sleep(3)";
+	struct weft_call *call = weft_sql_start(rq, "db", text);
+	int rc;
+
+	while ((rc = weft_wait(rq, call)) != WEFT_OK && strcmp(weft_param(rq, "how"), "forever") == 0 && weft_flush(rq) != WEFT_CANCELED)
+		;
+	return rc;
+}
+
+static int
 waits_child(struct weft_request *rq, void *arg)
 {
 	(void)arg;
@@ -161,7 +196,7 @@ static const struct waits_for {
 	{ "sleep", waits_sleep }, { "body", waits_body }, { "fd", waits_fd }, { "offload", waits_offload },
 	{ "redis", waits_redis }, { "blpop", waits_blpop }, { "sql", waits_sql }, { "http", waits_http },
 	{ "queue", waits_queue }, { "lend", waits_lend }, { "all", waits_all }, { "spawn", waits_spawn },
-	{ "client", waits_client },
+	{ "client", waits_client }, { "rows", waits_rows }, { "message", waits_message }, { "look", waits_look },
 };
 
 static int

@@ -22,6 +22,7 @@ static struct {
 	struct weft_value value[SAME_VALUES];
 	size_t n;
 	int (*transaction)(struct weft_request *rq);
+	bool types;			/* say what values are, instead of the values */
 	char said[SAME_ANSWER];
 	size_t len;
 } same;
@@ -48,6 +49,10 @@ same_say_value(const struct weft_rows *rows, size_t row, unsigned column)
 	size_t len;
 	const char *bytes = weft_rows_bytes(rows, row, column, &len), *text = weft_rows_text(rows, row, column);
 
+	if (same.types) {
+		same_say(" %d", (int)weft_rows_type(rows, row, column));
+		return;
+	}
 	same_say(" [%d %zu ", weft_rows_is_null(rows, row, column), len);
 	for (size_t i = 0; i < len; i++)
 		same_say(bytes[i] >= ' ' && bytes[i] <= '~' ? "%c" : "\\%02x", (unsigned char)bytes[i]);
@@ -233,6 +238,21 @@ each_kind_of_value_is_the_same_everywhere(void **state)
 	SAME(r, "1 rows, 0 changed: num\n [0 23 2.2250738585072014e-308 2 2.2250738585072014e-308]", "SELECT num FROM same WHERE id = -4");
 }
 
+/* One row, and several; NULL has no type; and beyond them there is nothing. */
+static void
+types_are_the_same_everywhere(void **state)
+{
+	struct rig *r = *state;
+
+	same.types = true;
+	SAME(r, "1 rows, 0 changed: id big num name data day at\n 1 1 2 3 4 3 3", "SELECT id, big, num, name, data, day, at FROM same WHERE id = 1");
+	SAME(r, "4 rows, 0 changed: id big num name data\n 1 1 2 0 0\n 1 1 2 3 4\n 1 1 2 3 4\n 1 0 0 0 0",
+	    "SELECT id, big, num, name, data FROM same ORDER BY id");
+	SAME(r, "0 rows, 0 changed: id", "SELECT id FROM same WHERE id = 7");
+	same.types = false;
+	assert_int_equal(weft_rows_type(NULL, 0, 0), WEFT_TYPE_NULL);
+}
+
 static void
 each_kind_of_value_is_found_everywhere(void **state)
 {
@@ -328,6 +348,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_kind_of_value_is_the_same_everywhere, same_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(types_are_the_same_everywhere, same_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(each_kind_of_value_is_found_everywhere, same_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(counts_and_names_are_the_same_everywhere, same_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(failures_are_the_same_everywhere, same_setup, rig_teardown),

@@ -1,12 +1,13 @@
 # unit tests of src/back
 BACK_TESTS = tests/unit/back_call tests/unit/back_http_head tests/unit/back_hub tests/unit/back_httptext tests/unit/back_lease tests/unit/back_pool \
-	tests/unit/back_pool_health tests/unit/back_pool_life tests/unit/back_pool_permit tests/unit/back_url
+	tests/unit/back_pool_health tests/unit/back_pool_life tests/unit/back_pool_permit tests/unit/back_redis_key tests/unit/back_url
 BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
 BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
 BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
-BACK_TESTS += tests/unit/back_redis tests/unit/back_hub_liar tests/unit/back_hub_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis tests/unit/back_redis_sentinel
+BACK_TESTS += tests/unit/back_redis tests/unit/back_hub_liar tests/unit/back_hub_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis \
+	tests/unit/back_redis_cluster tests/unit/back_redis_sentinel
 endif
 if HAVE_CURL
 BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
@@ -35,6 +36,8 @@ tests_unit_back_pool_life_LDADD = $(UNIT_BACK)
 tests_unit_back_pool_permit_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_pool_permit_SOURCES = tests/unit/back_pool_permit.c $(BACK_POOL)
 tests_unit_back_pool_permit_LDADD = $(UNIT_BACK)
+tests_unit_back_redis_key_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_redis_key_LDADD = $(UNIT_BACK)
 tests_unit_back_url_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_url_LDADD = $(UNIT_BACK)
 tests_unit_back_http_head_CPPFLAGS = $(BACK_CPPFLAGS)
@@ -57,6 +60,9 @@ tests_unit_back_hostile_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_hostile_redis_SOURCES = tests/unit/back_hostile_redis.c $(BACK_SUPPORT) $(BACK_LIAR)
 tests_unit_back_hostile_redis_LDADD = $(UNIT_BACK)
 BACK_MANY = tests/unit/back_redis_many.c tests/unit/back_redis_many.h $(BACK_SUPPORT) $(BACK_LIAR)
+tests_unit_back_redis_cluster_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_redis_cluster_SOURCES = tests/unit/back_redis_cluster.c $(BACK_MANY)
+tests_unit_back_redis_cluster_LDADD = $(UNIT_BACK)
 tests_unit_back_redis_sentinel_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_redis_sentinel_SOURCES = tests/unit/back_redis_sentinel.c $(BACK_MANY)
 tests_unit_back_redis_sentinel_LDADD = $(UNIT_BACK)

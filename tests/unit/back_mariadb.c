@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /* Against a real MariaDB of the test's own, in a folder that goes with it. */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include <math.h>
 
@@ -865,6 +865,7 @@ static void
 tls_body(void *arg)
 {
 	struct kit *k = arg;
+	struct kit_lease l;
 	struct kit_ask a;
 
 	kit_ask(k, &a, "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_cipher'");
@@ -882,6 +883,17 @@ tls_body(void *arg)
 	kit_start(k, &a, "SELECT SLEEP(10)", NULL, 0);
 	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
 	kit_end(&a);
+	kit_lend(k, &l);
+	for (int i = 0; i < 30; i++) {
+		struct value v = KIT_INT(i * 37);
+
+		arena_init(&a.arena, NULL, 0, 0);
+		kit_part_start(&l, &a, "SELECT seq AS i, REPEAT('x', $1) FROM seq_1_to_5000", &v, 1);
+		call_wait(&a.call, KIT_SOON);
+		assert_int_equal(kit_part_count(&l, &a, "i"), 5000);
+		kit_end(&a);
+	}
+	kit_give(&l);
 	sizes_body(k);
 	tokens_body(k);
 }

@@ -319,9 +319,12 @@ WEFT_API struct weft_reply *weft_reply_at(const struct weft_reply *reply, size_t
 
 /* ---- SQL (weft_sql(3)) ------------------------------------------------------ */
 
+/* What a value is: one that is sent, and one that comes back. */
+enum weft_type { WEFT_TYPE_NULL, WEFT_TYPE_INT, WEFT_TYPE_REAL, WEFT_TYPE_TEXT, WEFT_TYPE_BYTES };
+
 /* A typed parameter of a statement, or a word of a command; made by the macros below.  Never pasted into the text. */
 struct weft_value {
-	int type;			/* 0 NULL, 1 int, 2 real, 3 text, 4 bytes */
+	int type;			/* enum weft_type */
 	long long integer;
 	double real;
 	const void *bytes;
@@ -395,6 +398,12 @@ WEFT_API long long weft_rows_int(const struct weft_rows *rows, size_t row, unsig
 
 /* Returns a value as a number; 0 for NULL and what is none. */
 WEFT_API double weft_rows_real(const struct weft_rows *rows, size_t row, unsigned column);
+
+/*
+ * Returns what a value is; WEFT_TYPE_NULL for SQL's NULL and out of range.  Of PostgreSQL and MariaDB by the type of its column, where what
+ * is neither a whole number, a floating one nor bytes is text: exact decimals, dates, truth values of PostgreSQL.  Of SQLite by itself.
+ */
+WEFT_API enum weft_type weft_rows_type(const struct weft_rows *rows, size_t row, unsigned column);
 
 /* Returns 1 for SQL's NULL and out of range, else 0. */
 WEFT_API int weft_rows_is_null(const struct weft_rows *rows, size_t row, unsigned column);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Exports: many rows, part by part, to clients that take them slowly."""
+import sqlite3
 import time
 
 from lib import fcgi
@@ -43,10 +44,9 @@ def nobody_is_left(stage):
     return stage.database.query("SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT i,%'") == "0"
 
 
-def exports_to_slow_clients_take_little_memory(stage):
-    """A hundred of them at once, of 67 MB each, and nobody else notices."""
-    make_numbers(stage)
-    weft = stage.serve(POOL, "timeout = \"120s\"")
+def check_slow_clients(stage, pool, bound=512):
+    """bound   KiB for each, with its connection to the database"""
+    weft = stage.serve(pool, 'timeout = "120s"')
     stage.answers("op=rows&n=3")
     pid = weft.worker()
     before = measure.settle(pid)
@@ -69,21 +69,25 @@ def exports_to_slow_clients_take_little_memory(stage):
     print(f"# {READERS} exports: {most / READERS / measure.KIB:.0f} KiB each; each has read {got / READERS / 1000:.0f} kB")
     check(got > READERS * PIECE, "nobody got anything")
     if stage.relax == 1:
-        check(most < READERS * 512 * measure.KIB, f"{most / measure.MIB:.0f} MiB for {READERS} exports")
+        check(most < READERS * bound * measure.KIB, f"{most / measure.MIB:.0f} MiB for {READERS} exports")
     left = time.monotonic()
     for conn in conns:
         conn.close()
     stage.wait_idle(10.0)
-    wait_until(lambda: nobody_is_left(stage), "the statements are over", 10 * stage.relax)
     print(f"# all over {ms(time.monotonic() - left)} after the clients had left")
     reply = weft.ask("op=rows&n=1000")
     check(reply.code == 200 and reply.body == lines(1000), "the next export is not what it should be")
 
 
-def an_export_is_whole(stage):
-    """However slowly, and in whatever pieces it is read."""
+def exports_to_slow_clients_take_little_memory(stage):
+    """A hundred of them at once, of 67 MB each, and nobody else notices."""
     make_numbers(stage)
-    weft = stage.serve(POOL)
+    check_slow_clients(stage, POOL)
+    wait_until(lambda: nobody_is_left(stage), "the statements are over", 10 * stage.relax)
+
+
+def check_whole(stage, pool):
+    weft = stage.serve(pool)
     for count in (1, 255, 256, 257, 5000, stage.much(200000, 1000000)):
         reply = weft.ask(f"op=rows&n={count}", 30 * stage.relax)
         check(reply.code == 200 and reply.body == lines(count), f"{count} rows: answered {reply.code}, {len(reply.body)} bytes")
@@ -94,6 +98,12 @@ def an_export_is_whole(stage):
     check(reply.body == lines(50000), f"{len(reply.body)} bytes after a rest")
     check(stage.pool("db")["losses"] == 0, "connections were given up")
     stage.wait_idle()
+
+
+def an_export_is_whole(stage):
+    """However slowly, and in whatever pieces it is read."""
+    make_numbers(stage)
+    check_whole(stage, POOL)
 
 
 def an_export_ends_with_its_database(stage):
@@ -149,3 +159,26 @@ for database in ("postgres", "mariadb"):
     for function in (exports_to_slow_clients_take_little_memory, an_export_is_whole, an_export_ends_with_its_database,
                      an_export_has_a_deadline, rows_are_cut_at_each_byte, rows_have_a_flipped_bit):
         scenario(Back, database, limit=120)(function)
+
+
+# ---- SQLite ----
+
+def make_file(stage):
+    """Returns a pool of as many connections to a file."""
+    path = stage.place.path("numbers.sqlite")
+    db = sqlite3.connect(path)
+    db.execute("CREATE VIEW number AS WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g "
+               f"WHERE i < {ROWS}) SELECT i FROM g")
+    db.close()
+    return POOL.replace("@DB@", "sqlite:" + path)
+
+
+@scenario(Back, limit=60)
+def an_export_of_sqlite_is_whole(stage):
+    check_whole(stage, make_file(stage))
+
+
+@scenario(Back, limit=120)
+def exports_of_sqlite_to_slow_clients_take_little_memory(stage):
+    # Its own cache is in it.
+    check_slow_clients(stage, make_file(stage), bound=1024)

@@ -33,7 +33,8 @@ WAITS = [("sleep", "", "sleep", None), ("body", "", "client", None), ("fd", "", 
          ("offload", "", "thread", None), ("redis", "", "redis", "cache"), ("blpop", "", "redis", "cache"),
          ("sql", "pool=db", "sql", "db"), ("sql", "pool=maria", "sql", "maria"), ("sql", "pool=lite", "sql", "lite"),
          ("http", "", "http", "service"), ("queue", "", "queue", "one"), ("lend", "", "queue", "one"),
-         ("all", "", "sql", "db"), ("spawn", "pool=db", "sql", "db")]
+         ("all", "", "sql", "db"), ("spawn", "pool=db", "sql", "db"),
+         ("rows", "", "sql", "db"), ("message", "", "message", None), ("look", "", "sql", "db")]
 ENDS = ["fail", "code", "write", "again", "forever"]
 LINE = re.compile(r'request failed status=(\d+) route="waits: \* /app/waits/:what/:how" fault="[^"]*" '
                   r"waited=(\S+)(?: pool=(\S+))? for=(\d+)ms")
@@ -69,6 +70,8 @@ class Waiting(Stage):
     def before(self, what):
         """Make sure that it has to be waited for.  Returns what ends that."""
         if what == "redis":
+            # With a connection that is there already.
+            wait_until(lambda: self.is_open("cache"), "the cache is there", 5 * self.relax)
             self.redis.ask("CLIENT", "PAUSE", "2000", "ALL")
             return lambda: self.redis.ask("CLIENT", "UNPAUSE")
         if what in ("queue", "lend"):
@@ -183,7 +186,7 @@ def leave(stage, query):
 
 def check_section(stage, pool, query):
     count = "SELECT count(*) FROM ledger WHERE token = {}"
-    base = {"db": 7000, "lite": 8000}[pool]
+    base = {"db": 7000, "lite": 8000, "maria": 9000}[pool]
     for n, shield in enumerate(("", "&shield=5000", "&shield=100")):
         token = base + n
         leave(stage, f"pool={pool}&token={token}{shield}")
@@ -200,6 +203,12 @@ def check_section(stage, pool, query):
 def a_section_is_finished_though_the_client_left_postgres(stage):
     """Committed and published within it, rolled back without it, and behind its bound."""
     check_section(stage, "db", stage.postgres.query)
+
+
+@scenario(Waiting)
+def a_section_is_finished_though_the_client_left_mariadb(stage):
+    stage.mariadb.query("CREATE TABLE IF NOT EXISTS ledger (token bigint NOT NULL) ENGINE = InnoDB")
+    check_section(stage, "maria", stage.mariadb.query)
 
 
 @scenario(Waiting)

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The connections to the nodes of a cluster: how they begin and end, and what nodes say of each other.
+ *
+ * The first is to any node that answers, the seed, which is asked for the map of slots and for its own name in it; then it is the
+ * connection to that node.  The others are made when a call is for them, which waits.  A map is asked for again, from any node,
+ * when a node has said MOVED or cannot be reached.
+ */
+#include "back/redis_cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "back/pool.h"
+#include "base/log.h"
+#include "base/must.h"
+
+#define REDIS_NODE_PAUSE (50 * USEC_PER_MSEC)	/* after an attempt that failed; doubled up to POOL_ASK */
+
+static usec
+redis_node_now(const struct redis_cluster *cl)
+{
+	return loop_now(pool_loop(cl->conn->pool));
+}
+
+static void
+redis_node_name(const struct redis *r, char *out, size_t size)
+{
+	const struct redis_cluster *cl = r->cluster;
+	const struct back_place *place = r->number >= 0 ? &cl->map->node[r->number]->place : &cl->seeds->place[cl->seeds->next - 1];
+
+	redis_url_name(place, REDIS_PORT, out, size);
+}
+
+/* It is no connection of the cluster's any more. */
+static void
+redis_node_unlink(struct redis *r)
+{
+	struct redis_cluster *cl = r->cluster;
+
+	if (cl->seed == r)
+		cl->seed = NULL;
+	if (r->number < 0)
+		return;
+	cl->map->node[r->number]->links--;
+	cl->node[r->number] = NULL;
+	cl->nodes--;
+}
+
+static void
+redis_node_link(struct redis *r, int number)
+{
+	struct redis_cluster *cl = r->cluster;
+
+	r->number = number;
+	cl->map->node[number]->links++;
+	cl->node[number] = r;
+	cl->nodes++;
+}
+
+static struct redis *
+redis_node_new(struct redis_cluster *cl)
+{
+	struct redis *r = redis_new(cl->conn);
+
+	if (r == NULL)
+		return NULL;
+	r->cluster = cl;
+	r->number = SLOTS_NOWHERE;
+	r->memory = REDIS_MAP_MEMORY;
+	return r;
+}
+
+/* ---- calls ---- */
+
+/* Ask for a sign of life; calls wait for it as for a connection that is being made. */
+static void
+redis_node_check(struct redis *r)
+{
+	r->is_up = false;
+	r->was_up = true;
+	r->tried = r->naddress;
+	r->late = clock_add(redis_node_now(r->cluster), POOL_CHECK);
+	redis_forget_setup(r);
+	redis_send_own(r, 1, (struct span[]){ SPAN("PING") });
+	loop_after_turn(pool_loop(r->conn->pool), &r->task);
+	redis_cluster_arm(r->cluster);
+}
+
+enum weft_rc
+redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct redis **out)
+{
+	const struct pool_conf *conf = pool_settings(cl->conn->pool);
+	struct slots_node *n = cl->map->node[number];
+	struct redis *r = cl->node[number];
+	char name[300];
+
+	*out = r;
+	if (r != NULL) {
+		/* The pool does not know how long a single node's was idle. */
+		if (r->is_up && !r->doomed && r->count == 0 && redis_node_now(cl) - r->heard >= conf->check_after)
+			redis_node_check(r);
+		return WEFT_OK;
+	}
+	if (redis_node_now(cl) < n->retry_at) {
+		redis_node_ask_map(cl);
+		redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
+		call_explain(call, WEFT_DOWN, NULL, "node %s: %s", name, n->why);
+		return WEFT_DOWN;
+	}
+	*out = r = redis_node_new(cl);
+	if (r == NULL) {
+		call_explain(call, WEFT_SYSTEM, NULL, "no memory for a connection to a node");
+		return WEFT_SYSTEM;
+	}
+	redis_node_link(r, number);
+	r->late = clock_add(redis_node_now(cl), conf->connect_timeout);
+	redis_cluster_arm(cl);
+	redis_dial(r, n->place.host, n->place.port);
+	return WEFT_OK;
+}
+
+/* Gather a command of the driver's own on a connection that is up. */
+static bool
+redis_node_put_own(struct redis *r, struct span command, enum redis_own own)
+{
+	if (buf_add(&r->out, command) != WEFT_OK) {
+		redis_doom_later(r, "out of memory");
+		return false;
+	}
+	redis_push(r, NULL, command.len)->own = own;
+	loop_after_turn(pool_loop(r->conn->pool), &r->task);
+	return true;
+}
+
+void
+redis_node_give(struct redis *r, struct call *call, enum redis_where where)
+{
+	static const struct span asking = SPAN("*1\r\n$6\r\nASKING\r\n");
+	struct redis_slot *slot = NULL;
+
+	if (r->is_up && !r->doomed && (where != REDIS_CALL_WAITS_TO_ASK || redis_node_put_own(r, asking, REDIS_OWN_ASKING))) {
+		if (r->count == 0)
+			r->heard = redis_node_now(r->cluster);
+		slot = redis_put(r, call);
+	}
+	call->slot = slot;
+	call->effect = REDIS_CALL_SENT;
+	if (slot != NULL)
+		return;
+	call->slot = r;
+	call->effect = (unsigned char)where;
+	TAILQ_INSERT_TAIL(&r->waiting, call, link);
+}
+
+void
+redis_node_miss(struct redis *r)
+{
+	const struct pool_conf *conf = pool_settings(r->conn->pool);
+	usec silent = redis_node_now(r->cluster) - r->heard;
+
+	if (silent < POOL_CHECK)
+		return;
+	r->misses++;
+	if (r->misses >= REDIS_MISSES || silent >= conf->call_timeout)
+		redis_doom_later(r, "it does not answer");
+}
+
+/* ---- the beginning ---- */
+
+bool
+redis_node_next_seed(struct redis_cluster *cl)
+{
+	const struct pool_conf *conf = pool_settings(cl->conn->pool);
+	const struct back_place *place = &cl->seeds->place[cl->seeds->next];
+
+	if (cl->seed == NULL)
+		cl->seed = redis_node_new(cl);
+	if (cl->seed == NULL)
+		return false;
+	cl->seeds->next++;
+	/* All of them a little before the pool would say less about it. */
+	cl->seed->late = clock_add(redis_node_now(cl), (conf->connect_timeout - conf->connect_timeout / 20) / cl->seeds->count);
+	redis_cluster_arm(cl);
+	redis_dial(cl->seed, place->host, place->port);
+	return true;
+}
+
+void
+redis_node_begin_setup(struct redis *r)
+{
+	if (r->number >= 0) {
+		redis_send_own(r, 1, (struct span[]){ SPAN("PING") });
+		return;
+	}
+	redis_send_own(r, 2, (struct span[]){ SPAN("CLUSTER"), SPAN("MYID") });
+	redis_send_own(r, 2, (struct span[]){ SPAN("CLUSTER"), SPAN("SLOTS") });
+}
+
+/* The map is there: so is the connection. */
+static void
+redis_node_begin(struct redis *r, int mine)
+{
+	struct redis_cluster *cl = r->cluster;
+
+	free(cl->seeds);
+	cl->seeds = NULL;
+	r->is_up = true;
+	r->heard = redis_node_now(cl);
+	if (mine >= 0) {
+		redis_node_link(r, mine);
+		r->host = cl->map->node[mine]->place.host;
+		cl->seed = NULL;
+	} else
+		redis_doom(r, NULL, "it is no master");	/* which is as good for asking */
+	conn_is_ready(cl->conn);
+}
+
+bool
+redis_node_on_reply(struct redis *r, const struct weft_reply *reply)
+{
+	struct redis_cluster *cl = r->cluster;
+	char code[sizeof r->code];
+	int mine;
+
+	if (r->number >= 0)
+		return false;
+	if (reply->kind == REPLY_ERROR) {
+		reply_error_code(reply, code, sizeof code);
+		redis_doom(r, code, "%s", reply->text.at);
+	} else if (r->setup == 1 && reply->kind == REPLY_TEXT)
+		snprintf(r->id, sizeof r->id, "%s", reply->text.at);
+	if (r->setup > 0 || r->doomed)
+		return true;
+	if (slots_take(cl->map, reply, r->host, span_str(r->id), &mine)) {
+		cl->map->asked = redis_node_now(cl);
+		redis_node_begin(r, mine);
+	} else
+		redis_doom(r, "CLUSTERDOWN", "it knows of no node that has slots");
+	return true;
+}
+
+void
+redis_node_is_ready(struct redis *r)
+{
+	struct slots_node *n = r->cluster->map->node[r->number];
+	char name[300];
+	struct call *call;
+
+	r->heard = redis_node_now(r->cluster);
+	if (n->why[0] != '\0') {
+		redis_node_name(r, name, sizeof name);
+		log_info("node back pool=%s node=%s", pool_name(r->conn->pool), name);
+	}
+	r->was_up = false;
+	n->fails = 0;
+	n->retry_at = 0;
+	n->why[0] = '\0';
+	while (!r->doomed && (call = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_give(r, call, call->effect);
+	}
+}
+
+/* ---- the end ---- */
+
+/* A seed is of no use: the next one. */
+static void
+redis_node_seed_is_dead(struct redis *r)
+{
+	struct redis_cluster *cl = r->cluster;
+	struct redis_seeds *s = cl->seeds;
+	char name[300];
+
+	if (s == NULL) {	/* it has done its part */
+		redis_node_close(r);
+		return;
+	}
+	if (s->code[0] == '\0') {
+		redis_node_name(r, name, sizeof name);
+		snprintf(s->code, sizeof s->code, "%s", r->code);
+		snprintf(s->text, sizeof s->text, "node %.200s: %s", name, r->text);
+	}
+	if (s->next < s->count)
+		redis_node_next_seed(cl);
+	else
+		conn_is_dead(cl->conn, s->code, "%s", s->text);
+}
+
+/* Remember that it failed: the next attempt only after a while. */
+static void
+redis_node_note(struct redis *r, const char *name)
+{
+	struct slots_node *n = r->cluster->map->node[r->number];
+	const struct pool_conf *conf = pool_settings(r->conn->pool);
+	usec pause = REDIS_NODE_PAUSE << (n->fails < 8 ? n->fails : 8);
+
+	if (n->why[0] == '\0')
+		log_warn("node lost pool=%s node=%s reason=\"%s\"", pool_name(r->conn->pool), name, r->text);
+	snprintf(n->why, sizeof n->why, "%.119s", r->text);
+	if (r->is_up || r->was_up)
+		return;
+	n->fails++;
+	n->retry_at = clock_add(redis_node_now(r->cluster), clock_min(pause, clock_min(POOL_ASK, conf->backoff)));
+}
+
+/* What it owes is lost: take out what may be sent again, and finish the others. */
+static void
+redis_node_lose_calls(struct redis *r, const char *name, struct redis_calls *again)
+{
+	struct redis_cluster *cl = r->cluster;
+	struct call *call;
+
+	redis_note_written(r);
+	for (; r->count > 0; redis_pop(r)) {
+		struct redis_slot s = *redis_first(r);
+		enum weft_rc rc = s.begin < r->written ? WEFT_UNKNOWN : WEFT_NOT_SENT;
+
+		if (s.own != REDIS_OWN_NONE)
+			continue;
+		if (s.call != NULL && conn_may_resend(cl->conn, s.call, rc)) {
+			TAILQ_INSERT_TAIL(again, s.call, link);
+			continue;
+		}
+		if (s.call != NULL)
+			call_finish(s.call, rc, r->code, "node %s: %s", name, r->text);
+		redis_cluster_owe(cl);
+	}
+	while ((call = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, call, link);
+		if ((r->is_up || r->was_up) && conn_may_resend(cl->conn, call, WEFT_NOT_SENT)) {
+			TAILQ_INSERT_TAIL(again, call, link);
+			continue;
+		}
+		call_finish(call, WEFT_DOWN, r->code, "node %s: %s", name, r->text);
+		redis_cluster_owe(cl);
+	}
+}
+
+void
+redis_node_is_dead(struct redis *r)
+{
+	struct redis_calls again = TAILQ_HEAD_INITIALIZER(again);
+	struct redis_cluster *cl = r->cluster;
+	struct call *call;
+	char name[300];
+
+	if (r == cl->seed) {
+		redis_node_seed_is_dead(r);
+		return;
+	}
+	redis_node_name(r, name, sizeof name);
+	redis_node_note(r, name);
+	if (r->is_up && cl->nodes == 1) {
+		conn_is_dead(cl->conn, r->code, "node %s: %s", name, r->text);
+		return;
+	}
+	redis_node_lose_calls(r, name, &again);
+	redis_node_unlink(r);
+	redis_end(r);
+	while ((call = TAILQ_FIRST(&again)) != NULL) {
+		TAILQ_REMOVE(&again, call, link);
+		redis_cluster_resend(cl, call);
+	}
+	redis_node_ask_map(cl);
+}
+
+void
+redis_node_close(struct redis *r)
+{
+	struct call *call;
+
+	redis_node_unlink(r);
+	while ((call = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, call, link);
+		call_finish(call, WEFT_NOT_SENT, NULL, NULL);
+	}
+	redis_end(r);
+}
+
+/* ---- what nodes say of each other ---- */
+
+void
+redis_node_ask_map(struct redis_cluster *cl)
+{
+	static const struct span command = SPAN("*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n");
+	usec now = redis_node_now(cl);
+
+	if (cl->map->asked != 0 && now - cl->map->asked < REDIS_MAP_PAUSE)
+		return;
+	for (unsigned i = 0; i < cl->map->count; i++) {
+		struct redis *r = cl->node[i];
+
+		if (r == NULL || !r->is_up || r->doomed || r->is_asked)
+			continue;
+		redis_forget_setup(r);
+		r->is_asked = redis_node_put_own(r, command, REDIS_OWN_MAP);
+		if (r->is_asked) {
+			cl->map->asked = now;
+			return;
+		}
+	}
+}
+
+void
+redis_node_on_map(struct redis *r, const struct weft_reply *reply)
+{
+	int mine;
+
+	r->is_asked = false;
+	r->heard = redis_node_now(r->cluster);
+	(void)slots_take(r->cluster->map, reply, r->host, SPAN(""), &mine);
+	redis_forget_setup(r);
+}
+
+/* Another node has the key, for good (MOVED), or this key already (ASK).  Returns WEFT_OK; else the call is explained, and fails with that. */
+static enum weft_rc
+redis_node_redirect(struct redis *r, struct call *call, struct span text, enum redis_where where)
+{
+	struct redis_cluster *cl = r->cluster;
+	struct back_place place;
+	struct redis *next;
+	enum weft_rc rc;
+	unsigned slot;
+	int number;
+
+	if (call->hops >= REDIS_HOPS || !slots_read_redirect(text, r->host, &slot, &place)) {
+		call_explain(call, WEFT_REFUSED, "MOVED", "passed on from node to node %u times, then: %.*s", call->hops, (int)text.len, text.at);
+		return WEFT_REFUSED;
+	}
+	call->hops++;
+	number = slots_find(cl->map, &place);
+	if (number < 0) {
+		call_explain(call, WEFT_SYSTEM, NULL, "the cluster has more than %d nodes", SLOTS_NODES);
+		return WEFT_SYSTEM;
+	}
+	if (where == REDIS_CALL_WAITS) {
+		cl->map->of[slot] = (int16_t)number;
+		cl->map->node[number]->has_slots = true;
+		redis_node_ask_map(cl);
+	}
+	rc = redis_node_get(cl, number, call, &next);
+	if (rc == WEFT_OK)
+		redis_node_give(next, call, where);
+	return rc;
+}
+
+bool
+redis_node_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply)
+{
+	char code[sizeof r->code];
+	enum weft_rc rc;
+
+	r->heard = redis_node_now(r->cluster);
+	r->misses = 0;
+	if (call == NULL || reply->kind != REPLY_ERROR)
+		return false;
+	reply_error_code(reply, code, sizeof code);
+	if (strcmp(code, "MOVED") == 0)
+		rc = redis_node_redirect(r, call, reply->text, REDIS_CALL_WAITS);
+	else if (strcmp(code, "ASK") == 0)
+		rc = redis_node_redirect(r, call, reply->text, REDIS_CALL_WAITS_TO_ASK);
+	else if (strcmp(code, "TRYAGAIN") == 0 && call->tries++ < REDIS_TRIES) {
+		call->hops = 0;
+		redis_cluster_put_off(r->cluster, call);
+		return true;
+	} else {
+		if (strcmp(code, "CLUSTERDOWN") == 0)
+			redis_node_ask_map(r->cluster);
+		return false;
+	}
+	if (rc != WEFT_OK) {
+		call_finish(call, rc, NULL, NULL);
+		conn_gave(r->conn);
+	}
+	return true;
+}
