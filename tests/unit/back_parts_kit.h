@@ -77,6 +77,20 @@ kit_part_fails(struct kit_lease *l, struct kit_ask *a, enum weft_rc rc, const ch
 	kit_assert_fault(a, rc, code);
 }
 
+/* Run until nothing is owed, nor washed any more; soon. */
+static inline void
+kit_settle(struct kit *k)
+{
+	usec late = clock_now() + 5 * USEC_PER_SEC;
+	struct pool_stat stat;
+
+	for (pool_stat(k->pool, &stat); stat.busy > 0; pool_stat(k->pool, &stat)) {
+		loop_turn(k->loop, 5 * USEC_PER_MSEC);
+		assert_true(clock_now() < late);
+	}
+	assert_int_equal(stat.lent, 0);
+}
+
 /* Returns the KiB that this process has in memory. */
 static inline long
 kit_memory(void)
