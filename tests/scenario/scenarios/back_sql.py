@@ -12,7 +12,6 @@ import time
 
 from lib import fcgi
 from lib.askers import Askers, ask, between, percentile, tally
-from lib.backends import ROWS
 from lib.place import check, wait_until
 from lib.suite import scenario
 from lib.weft import PROBE
