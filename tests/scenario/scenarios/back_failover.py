@@ -122,3 +122,17 @@ def a_first_host_that_does_not_answer_takes_half_the_time(stage):
             took = time.monotonic() - began
             print(f"# {pool}: {ms(took)}")
             check(least <= took <= most * stage.relax, f"{pool} took {ms(took)}")
+
+
+@scenario(Pair, limit=90)
+def a_first_name_that_nobody_looks_up_takes_half_the_time(stage):
+    """Its name server answers nothing; the second host is a socket."""
+    conf = stage.place.write("resolv.conf", "nameserver 127.0.0.1\n")
+    pool = (f'pool "db" {{ url = "postgresql:///postgres?host=back.example.org,{stage.first.folder}&port={stage.first.port}&user=postgres"'
+            f'  max = 4  queue_timeout = "5s" }}\n')
+    stage.weft = Weft(stage.place, BASIC + pool, launcher=[stage.place.words["SUPPORT"] + "/nowhere", conf]).start()
+    began = time.monotonic()
+    check(stage.weft.ask("op=sql&id=7").code == 200, "the second host does not serve")
+    took = time.monotonic() - began
+    print(f"# {ms(took)}")
+    check(took < 1.8 * stage.relax, f"it took {ms(took)}")
