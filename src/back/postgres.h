@@ -45,7 +45,7 @@ enum {
 	POSTGRES_VALUES = 65535,		/* of a statement; the protocol's limit */
 	POSTGRES_RESULT_MAX = 64 * 1024 * 1024,	/* bytes that a result may take on the wire */
 	POSTGRES_HOSTS = 16,			/* servers in a URL */
-	POSTGRES_STEPS = 256,			/* reads and writes of a start-up, which takes a dozen */
+	POSTGRES_START = 65536,			/* bytes that a server may say while it starts up, and as many turns */
 	POSTGRES_READ = 16384,			/* libpq's buffer */
 	POSTGRES_OID_BYTEA = 17,
 	POSTGRES_OID_INT8 = 20,
@@ -138,7 +138,7 @@ struct postgres {
 	PGconn *pg;			/* NULL while the name is looked up */
 	struct postgres_hosts *hosts;	/* NULL once it is connected, and where the URL leaves all to libpq */
 	struct resolve *resolve;
-	unsigned steps;			/* of the start-up */
+	size_t heard;			/* bytes while it starts up, and turns */
 	struct watch *watch;
 	struct loop_task task;		/* at the end of the turn: give to libpq and flush, or tell the pool of the death */
 	struct postgres_slots sent;	/* given to libpq, oldest first */

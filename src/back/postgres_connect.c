@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "back/pool.h"
 #include "base/log.h"
@@ -170,13 +171,24 @@ postgres_connect_watch(struct postgres *d, int what)
 		postgres_die(d, NULL, "its socket cannot be watched");
 }
 
+/* Count what the server has said and libpq will read now. */
+static size_t
+postgres_connect_heard(struct postgres *d)
+{
+	int n = 0;
+
+	if (ioctl(PQsocket(d->pg), FIONREAD, &n) == 0 && n > 0)
+		d->heard += (size_t)n;
+	return ++d->heard;
+}
+
 static void
 postgres_connect_step(struct postgres *d)
 {
 	/* Before libpq can close its socket and open another, maybe of the same number. */
 	watch_free(&d->watch);
 	/* libpq keeps what a server tells of itself, and one that does not come to an end would take all memory. */
-	if (++d->steps > POSTGRES_STEPS) {
+	if (postgres_connect_heard(d) > POSTGRES_START) {
 		postgres_try_failed(d, "its start-up does not come to an end");
 		return;
 	}

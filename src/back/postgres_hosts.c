@@ -207,7 +207,7 @@ postgres_try_failed(struct postgres *d, const char *why)
 	watch_free(&d->watch);
 	PQfinish(d->pg);
 	d->pg = NULL;
-	d->steps = 0;
+	d->heard = 0;
 	/* What a server has said that is passed over is not why the connection ends. */
 	d->why = (struct fault){ .rc = WEFT_OK };
 	postgres_hosts_next(d);
