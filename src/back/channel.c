@@ -13,6 +13,8 @@
 
 enum { CHANNEL_LOSSES = 2 };
 
+#define SUBSCRIPTION_AGAIN (10 * USEC_PER_MSEC)
+
 struct message {
 	STAILQ_ENTRY(message) link;
 	struct channel_room *room;
@@ -345,6 +347,16 @@ subscription_take(struct subscription *s, struct span *text)
 	return m->is_gap ? WEFT_GAP : WEFT_OK;
 }
 
+/* Whoever asks again and again though it is over holds up nobody. */
+static enum weft_rc
+subscription_tell_over(struct subscription *s)
+{
+	enum weft_rc rc = s->told ? fiber_sleep(SUBSCRIPTION_AGAIN) : WEFT_OK;
+
+	s->told = true;
+	return rc == WEFT_OK ? s->over : rc;
+}
+
 enum weft_rc
 subscription_next(struct subscription *s, struct span *text, usec until)
 {
@@ -356,8 +368,10 @@ subscription_next(struct subscription *s, struct span *text, usec until)
 	if (rc != WEFT_OK)
 		return rc;
 	while (!s->gap && s->next == NULL) {
-		if (s->over != WEFT_OK || rc != WEFT_OK)
-			return s->over != WEFT_OK ? s->over : rc;
+		if (s->over != WEFT_OK)
+			return subscription_tell_over(s);
+		if (rc != WEFT_OK)
+			return rc;
 		rc = subscription_wait(s, WAIT_MESSAGE, until);
 	}
 	if (s->gap) {

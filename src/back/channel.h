@@ -30,7 +30,6 @@ struct channel;
 struct fiber;
 struct hub;
 
-
 enum {
 	CHANNEL_NAME_MAX = 1024,
 	CHANNEL_MESSAGES = 256,			/* not read, of one subscription */
@@ -56,6 +55,7 @@ struct subscription {
 	unsigned losses;			/* connections lost while it waited to begin */
 	bool live;				/* it has begun */
 	bool gap;				/* it has lost the oldest, and was not told yet */
+	bool told;				/* that it is over */
 	LIST_ENTRY(subscription) link;
 };
 

@@ -29,6 +29,7 @@ struct ear {
 	struct fault fault;
 	enum weft_rc begun, rc;		/* of hub_subscribe; of what came last */
 	bool has_begun, is_done;
+	bool goes_on;			/* it does not mind the end */
 	char heard[100];
 };
 
@@ -47,7 +48,7 @@ ear_run(void *arg)
 			strcat(e->heard, "(gap)");
 		else if (e->rc == WEFT_OK)
 			strncat(e->heard, text.at, sizeof e->heard - strlen(e->heard) - 1);
-		else
+		else if (!e->goes_on)
 			break;
 	}
 	hub_unsubscribe(&e->s);
@@ -436,6 +437,26 @@ its_connection_does_not_hide_that_the_back_end_is_down(void **state)
 }
 
 static void
+who_does_not_mind_the_end_holds_up_nobody(void **state)
+{
+	struct ear a;
+
+	(void)state;
+	ear_start(&a, "c");
+	a.goes_on = true;
+	connect_all();
+	fake_answer(0, HEAR_BEGIN, "c");
+	back_run(loop);
+	pool_end_subscriptions(pool);
+	back_run(loop);
+	assert_int_equal(a.rc, WEFT_CANCELED);
+	assert_false(a.is_done);
+	a.goes_on = false;
+	pass(20 * USEC_PER_MSEC);
+	assert_true(a.is_done);
+}
+
+static void
 the_pool_may_be_closed_at_any_time(void **state)
 {
 	struct ear a;
@@ -465,6 +486,7 @@ main(void)
 		HUB_TEST(it_is_given_up_some_time_after_the_last),
 		HUB_TEST(after_a_failover_it_is_another_connection),
 		HUB_TEST(its_connection_does_not_hide_that_the_back_end_is_down),
+		HUB_TEST(who_does_not_mind_the_end_holds_up_nobody),
 		HUB_TEST(the_pool_may_be_closed_at_any_time),
 	};
 
