@@ -465,11 +465,12 @@ redis_node_passes_on(struct redis *r, struct call *call, const struct weft_reply
 		call->hops = 0;
 		redis_cluster_put_off(r->cluster, call);
 		return true;
-	} else {
-		if (strcmp(code, "CLUSTERDOWN") == 0)
-			redis_node_ask_map(r->cluster);
+	} else if (strcmp(code, "CLUSTERDOWN") == 0) {
+		redis_node_ask_map(r->cluster);
+		rc = WEFT_DOWN;
+		call_explain(call, rc, code, "%s", reply->text.at);
+	} else
 		return false;
-	}
 	if (rc != WEFT_OK) {
 		call_finish(call, rc, NULL, NULL);
 		conn_gave(r->conn);

@@ -639,7 +639,7 @@ errors_say_what_is_wrong(void **state)
 	snprintf(lie, sizeof lie, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
 	expect_fault("TRYAGAIN Multiple keys", WEFT_REFUSED);
 	snprintf(lie, sizeof lie, "-CLUSTERDOWN Hash slot not served\r\n");
-	expect_fault("CLUSTERDOWN Hash slot", WEFT_REFUSED);
+	expect_fault("CLUSTERDOWN Hash slot", WEFT_DOWN);
 	snprintf(lie, sizeof lie, "-MOVED nonsense\r\n");
 	expect_fault("MOVED nonsense", WEFT_REFUSED);
 	snprintf(map, sizeof map, "*1\r\n*3\r\n:0\r\n:99999\r\n*2\r\n$1\r\nh\r\n:1\r\n");
