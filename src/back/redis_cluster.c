@@ -276,7 +276,7 @@ redis_cluster_abandon(struct conn *c, struct call *call)
 	if (call->effect == REDIS_CALL_PUT_OFF)
 		TAILQ_REMOVE(&cl->put_off, call, link);
 	else
-		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_unwait(r, call);
 	redis_cluster_owe(cl);
 }
 

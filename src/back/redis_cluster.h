@@ -13,6 +13,7 @@ enum {
 	REDIS_HOPS = 5,				/* so often a call is passed on from node to node, MOVED or ASK */
 	REDIS_TRIES = 16,			/* and so often it is put off, TRYAGAIN */
 	REDIS_MISSES = 5,			/* calls given up in a row after which a silent node is given up */
+	REDIS_SHARE = REDIS_DEPTH / 4,		/* half of what a connection carries: more a silent node does not get */
 	REDIS_MAP_MEMORY = 4 << 20,		/* of an answer to CLUSTER SLOTS */
 	REDIS_SEEDS = 2 * REDIS_PLACES,
 };
@@ -74,6 +75,9 @@ enum weft_rc redis_node_get(struct redis_cluster *cl, int number, struct call *c
 
 /* Send a call that the pool has sent to a node, or let it wait until the node's connection is up. */
 void redis_node_give(struct redis *r, struct call *call, enum redis_where where);
+
+/* A call waits for it no more. */
+void redis_node_unwait(struct redis *r, struct call *call);
 
 /* A call that was sent to it has been given up. */
 void redis_node_miss(struct redis *r);

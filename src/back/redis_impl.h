@@ -66,6 +66,7 @@ struct redis {
 	struct redis_cluster *cluster;		/* NULL: of none */
 	int number;				/* the node's; SLOTS_NOWHERE: not known yet */
 	struct redis_calls waiting;		/* until it is up */
+	unsigned waits;				/* how many */
 	usec late;				/* when it should be up */
 	usec heard;				/* when there last was a reply, or nothing was owed */
 	unsigned misses;			/* calls given up since it last said something */

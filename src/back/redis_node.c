@@ -88,6 +88,15 @@ redis_node_check(struct redis *r)
 	redis_cluster_arm(r->cluster);
 }
 
+/* Has it failed, and is it not time for an attempt to connect; or is there one already which a call waits for? */
+static bool
+redis_node_is_down(const struct redis *r, const struct slots_node *n, usec now)
+{
+	if (r == NULL)
+		return now < n->retry_at;
+	return !r->is_up && n->fails > 1 && r->waits > 0;
+}
+
 enum weft_rc
 redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct redis **out)
 {
@@ -97,17 +106,21 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 	char name[300];
 
 	*out = r;
+	redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
+	if (redis_node_is_down(r, n, redis_node_now(cl))) {
+		redis_node_ask_map(cl);
+		call_explain(call, WEFT_DOWN, NULL, "node %s: %s", name, n->why);
+		return WEFT_DOWN;
+	}
+	if (r != NULL && r->count + r->waits >= REDIS_SHARE && redis_node_now(cl) - r->heard >= POOL_CHECK) {
+		call_explain(call, WEFT_BUSY, NULL, "node %s is silent and owes %u replies", name, r->count + r->waits);
+		return WEFT_BUSY;
+	}
 	if (r != NULL) {
 		/* The pool does not know how long a single node's was idle. */
 		if (r->is_up && !r->doomed && r->count == 0 && redis_node_now(cl) - r->heard >= conf->check_after)
 			redis_node_check(r);
 		return WEFT_OK;
-	}
-	if (redis_node_now(cl) < n->retry_at) {
-		redis_node_ask_map(cl);
-		redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
-		call_explain(call, WEFT_DOWN, NULL, "node %s: %s", name, n->why);
-		return WEFT_DOWN;
 	}
 	*out = r = redis_node_new(cl);
 	if (r == NULL) {
@@ -115,7 +128,8 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 		return WEFT_SYSTEM;
 	}
 	redis_node_link(r, number);
-	r->late = clock_add(redis_node_now(cl), conf->connect_timeout);
+	r->heard = redis_node_now(cl);
+	r->late = clock_add(r->heard, conf->connect_timeout);
 	redis_cluster_arm(cl);
 	redis_dial(r, n->place.host, n->place.port);
 	return WEFT_OK;
@@ -140,11 +154,10 @@ redis_node_give(struct redis *r, struct call *call, enum redis_where where)
 	static const struct span asking = SPAN("*1\r\n$6\r\nASKING\r\n");
 	struct redis_slot *slot = NULL;
 
-	if (r->is_up && !r->doomed && (where != REDIS_CALL_WAITS_TO_ASK || redis_node_put_own(r, asking, REDIS_OWN_ASKING))) {
-		if (r->count == 0)
-			r->heard = redis_node_now(r->cluster);
+	if (r->count == 0 && r->is_up)
+		r->heard = redis_node_now(r->cluster);
+	if (r->is_up && !r->doomed && (where != REDIS_CALL_WAITS_TO_ASK || redis_node_put_own(r, asking, REDIS_OWN_ASKING)))
 		slot = redis_put(r, call);
-	}
 	call->slot = slot;
 	call->effect = REDIS_CALL_SENT;
 	if (slot != NULL)
@@ -152,6 +165,14 @@ redis_node_give(struct redis *r, struct call *call, enum redis_where where)
 	call->slot = r;
 	call->effect = (unsigned char)where;
 	TAILQ_INSERT_TAIL(&r->waiting, call, link);
+	r->waits++;
+}
+
+void
+redis_node_unwait(struct redis *r, struct call *call)
+{
+	TAILQ_REMOVE(&r->waiting, call, link);
+	r->waits--;
 }
 
 void
@@ -258,7 +279,7 @@ redis_node_is_ready(struct redis *r)
 	n->retry_at = 0;
 	n->why[0] = '\0';
 	while (!r->doomed && (call = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_unwait(r, call);
 		redis_node_give(r, call, call->effect);
 	}
 }
@@ -328,7 +349,7 @@ redis_node_lose_calls(struct redis *r, const char *name, struct redis_calls *aga
 		redis_cluster_owe(cl);
 	}
 	while ((call = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_unwait(r, call);
 		if ((r->is_up || r->was_up) && conn_may_resend(cl->conn, call, WEFT_NOT_SENT)) {
 			TAILQ_INSERT_TAIL(again, call, link);
 			continue;
@@ -373,7 +394,7 @@ redis_node_close(struct redis *r)
 
 	redis_node_unlink(r);
 	while ((call = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_unwait(r, call);
 		call_finish(call, WEFT_NOT_SENT, NULL, NULL);
 	}
 	redis_end(r);

@@ -572,6 +572,38 @@ node_that_hangs_takes_its_slots_only(void **state)
 	get_keys();
 }
 
+/* Ask what is for one node alone, more than a connection carries. */
+static void
+node_that_hangs_does_not_take_all_of_a_connection(void **state)
+{
+	enum { SHARE = 256, MANY = 2000 };	/* what a silent node gets of a connection; and more than that carries */
+	struct ask *a, *more;
+	unsigned busy = 0;
+
+	cluster_start(false);
+	many_open((struct pool_conf){ .url = cluster_url(), .max = 1, .call_timeout = 2 * USEC_PER_SEC });
+	many_expect("OK", "SET foo x");
+	many_expect("OK", "SET hello x");
+	assert_int_equal(node_of("foo"), 2);
+	kill(many.pid[2], SIGSTOP);
+	a = crowd_begin(SHARE, "GET {foo}%u");
+	for (int i = 0; i < 60; i++)
+		loop_turn(many.loop, 5 * USEC_PER_MSEC);
+	more = crowd_begin(MANY, "GET {foo}%u");
+	many_expect("x", "GET hello");
+	crowd_await(more, MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		busy += more[i].rc == WEFT_BUSY;
+	assert_int_equal(busy, MANY);
+	many_expect("x", "GET hello");
+	kill(many.pid[2], SIGCONT);
+	crowd_await(a, SHARE);
+	for (unsigned i = 0; i < SHARE; i++)
+		assert_int_equal(a[i].rc, WEFT_OK);
+	crowd_end(&more, MANY);
+	crowd_end(&a, SHARE);
+}
+
 static void
 all_of_it_dies_and_comes_back(void **state)
 {
@@ -707,6 +739,7 @@ main(void)
 		TEST(calls_are_given_up_wherever_they_are),
 		TEST(node_that_dies_takes_its_slots_only),
 		TEST(node_that_hangs_takes_its_slots_only),
+		TEST(node_that_hangs_does_not_take_all_of_a_connection),
 		TEST(all_of_it_dies_and_comes_back),
 	};
 
