@@ -16,6 +16,8 @@ dist_man_MANS += \
 	man/weft_request.3 \
 	man/weft_response.3 \
 	man/weft_sql.3 \
+	man/weft_sql_open.3 \
+	man/weft_subscribe.3 \
 	man/weft_wait.3
 
 # name=page
@@ -46,12 +48,17 @@ MAN_ALIASES = \
 	weft_sql_start=weft_sql weft_sql_values=weft_sql weft_sql_n=weft_sql weft_sql_start_n=weft_sql \
 	weft_call_rows=weft_sql weft_value=weft_sql weft_value_text=weft_sql WEFT_TEXT=weft_sql \
 	WEFT_INT=weft_sql WEFT_REAL=weft_sql WEFT_BYTES=weft_sql WEFT_NULL_VALUE=weft_sql \
-	WEFT_SQL_PARAMS_MAX=weft_sql weft_rows=weft_sql weft_rows_count=weft_sql weft_rows_columns=weft_sql \
+	WEFT_SQL_PARAMS_MAX=weft_sql WEFT_SQL_VALUES_MAX=weft_sql weft_rows=weft_sql weft_rows_count=weft_sql weft_rows_columns=weft_sql \
 	weft_rows_affected=weft_sql weft_rows_name=weft_sql weft_rows_text=weft_sql weft_rows_bytes=weft_sql \
-	weft_rows_int=weft_sql weft_rows_real=weft_sql weft_rows_is_null=weft_sql \
+	weft_rows_int=weft_sql weft_rows_real=weft_sql weft_rows_is_null=weft_sql weft_rows_type=weft_sql weft_type=weft_sql WEFT_TYPE_NULL=weft_sql \
+	WEFT_TYPE_INT=weft_sql WEFT_TYPE_REAL=weft_sql WEFT_TYPE_TEXT=weft_sql WEFT_TYPE_BYTES=weft_sql \
+	weft_sql_open_values=weft_sql_open weft_sql_open_n=weft_sql_open weft_lease_sql_open=weft_sql_open \
+	weft_lease_sql_open_values=weft_sql_open weft_lease_sql_open_n=weft_sql_open weft_stream=weft_sql_open \
+	weft_sql_head=weft_sql_open weft_sql_next=weft_sql_open weft_sql_close=weft_sql_open \
+	weft_message=weft_subscribe weft_unsubscribe=weft_subscribe weft_subscription=weft_subscribe \
 	weft_sleep=weft_wait weft_wait_fd=weft_wait WEFT_READ=weft_wait WEFT_WRITE=weft_wait \
 	weft_offload=weft_wait weft_spawn=weft_wait weft_wait_all=weft_wait weft_idempotent=weft_wait weft_call=weft_wait \
-	weft_time_left=weft_wait weft_deadline=weft_wait
+	weft_time_left=weft_wait weft_deadline=weft_wait weft_shield=weft_wait weft_unshield=weft_wait WEFT_SHIELD_MAX=weft_wait
 
 install-data-hook:
 	@for alias in $(MAN_ALIASES); do \

@@ -10,6 +10,8 @@
  * where the answer to COMMIT is lost, nobody knows whether it was done.  So who asks for a transfer makes up a
  * token, which is kept together with it: to ask again with the same one does nothing twice.
  *
+ * The statements are such as PostgreSQL, MariaDB and SQLite all understand.  What differs is how each calls its errors.
+ *
  * Build: cc -std=c11 -fPIC -shared $(pkg-config --cflags weft) -o bank.so bank.c
  */
 #include <weft/weft.h>
@@ -26,21 +28,29 @@ struct bank_transfer {
 
 enum bank_end {
 	BANK_DONE,
+	BANK_BEFORE,		/* there is one of this token: nothing is left to do */
 	BANK_REFUSED,		/* no such account, or too little money in it */
 	BANK_CONFLICT,		/* another was in the way: nothing is done, try again */
 	BANK_FAILED,		/* weft_fault() is why */
 };
 
-/* The codes of PostgreSQL for a serialization failure and a deadlock, and SQLite's for a lock that did not come free. */
+/* Is it one of these of the back end's codes, a list that ends with NULL? */
+static int
+bank_is_refused(struct weft_request *rq, const char *const *code)
+{
+	while (*code != NULL && strcmp(weft_fault_code(rq), *code) != 0)
+		code++;
+	return weft_fault(rq) == WEFT_REFUSED && *code != NULL;
+}
+
 static enum bank_end
 bank_failure(struct weft_request *rq)
 {
-	static const char *const conflicts[] = { "40001", "40P01", "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT" };
+	/* PostgreSQL's for a serialization failure and a deadlock, MariaDB's for a deadlock, SQLite's for a lock that did not come free. */
+	static const char *const conflicts[] = { "40001", "40P01", "1213", "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", NULL };
+	static const char *const twice[] = { "23505", "1062", "SQLITE_CONSTRAINT_PRIMARYKEY", NULL };
 
-	for (size_t i = 0; i < sizeof conflicts / sizeof conflicts[0]; i++)
-		if (weft_fault(rq) == WEFT_REFUSED && strcmp(weft_fault_code(rq), conflicts[i]) == 0)
-			return BANK_CONFLICT;
-	return BANK_FAILED;
+	return bank_is_refused(rq, conflicts) ? BANK_CONFLICT : bank_is_refused(rq, twice) ? BANK_BEFORE : BANK_FAILED;
 }
 
 /* Within the transaction.  cents may be negative. */
@@ -59,14 +69,11 @@ bank_change(struct weft_request *rq, struct weft_lease *lease, long long account
 static enum bank_end
 bank_move(struct weft_request *rq, struct weft_lease *lease, const struct bank_transfer *t)
 {
-	struct weft_rows *kept;
 	enum bank_end end;
 
-	if (weft_lease_sql(lease, &kept, "INSERT INTO transfer (token, payer, payee, cents) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+	if (weft_lease_sql(lease, NULL, "INSERT INTO transfer (token, payer, payee, cents) VALUES ($1, $2, $3, $4)",
 	    WEFT_TEXT(t->token), WEFT_INT(t->from), WEFT_INT(t->to), WEFT_INT(t->cents)) != WEFT_OK)
 		return bank_failure(rq);
-	if (weft_rows_affected(kept) == 0)
-		return BANK_DONE;	/* before */
 	/* The lower number first, always: else two transfers could each have the account that the other waits for. */
 	end = t->from < t->to ? bank_change(rq, lease, t->from, -t->cents) : bank_change(rq, lease, t->to, t->cents);
 	if (end != BANK_DONE)
@@ -118,6 +125,7 @@ bank_transfer(struct weft_request *rq)
 		end = bank_try(rq, &t);
 	switch (end) {
 	case BANK_DONE:
+	case BANK_BEFORE:
 		weft_set_header(rq, "Content-Type", "text/plain");
 		return weft_puts(rq, "done\n");
 	case BANK_REFUSED:

@@ -16,14 +16,16 @@
  *	sql&id=N           a row of world from the pool "db"
  *	wait&ms=N          wait N milliseconds in the database of the pool "db"
  *	held&ms=N          the same on a connection that is borrowed for it
+ *	pop&ms=N           wait N milliseconds for an element of an empty list, on a connection borrowed from the pool "cache"
+ *	rows&n=N           N rows of number from the pool "db", part by part, a line each: the number and 60 more characters
  *	token&n=N          ask Redis and the database at the same time for N, and say what each of them answered
  *	insert&n=N         a row of ledger with N in the pool "db"
  *	commit&n=N         the same in a transaction
  *	http&ms=N          the body of /wait?ms=N from the pool "service"; its status, too
  *	relay&n=N          N bytes of /big?n=N from the pool "service", as they come
  *
- * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, insert and
- * commit ask that pool.
+ * With &deadline=N the whole of it may take N milliseconds; with &pool=NAME redis, sql, wait, held, pop, rows, insert,
+ * commit and http ask that pool.
  *
  * Asked as an authorizer (FastCGI's second role), it goes by the query as well: may=yes lets the request pass, with
  * the variables PROBE_MAY, what was asked, and PROBE_METHOD; may=form redirects; everything else is forbidden.
@@ -249,6 +251,41 @@ probe_held(struct weft_request *rq)
 	return weft_printf(rq, "waited %ld ms", ms);
 }
 
+static int
+probe_pop(struct weft_request *rq)
+{
+	long ms = probe_number(rq, "ms");
+	struct weft_lease *lease;
+	struct weft_reply *reply;
+	char seconds[32];
+
+	snprintf(seconds, sizeof seconds, "%ld.%03ld", ms / 1000, ms % 1000);
+	if (weft_lend(rq, probe_pool(rq, "cache"), &lease) != WEFT_OK ||
+	    weft_lease_redis(lease, &reply, "BLPOP probe-empty %s", seconds) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "waited %ld ms", ms);
+}
+
+static int
+probe_rows(struct weft_request *rq)
+{
+	struct weft_stream *stream;
+	struct weft_rows *rows;
+	int rc;
+
+	if (weft_sql_open(rq, probe_pool(rq, "db"), &stream,
+	    "SELECT i, 'sixty characters that make a row as long as most rows are ..' FROM number LIMIT $1",
+	    WEFT_INT(probe_number(rq, "n"))) != WEFT_OK)
+		return weft_fail(rq);
+	while ((rc = weft_sql_next(rq, stream, &rows)) == WEFT_OK && rows != NULL)
+		for (size_t i = 0; i < weft_rows_count(rows); i++) {
+			rc = weft_printf(rq, "%s %s\n", weft_rows_text(rows, i, 0), weft_rows_text(rows, i, 1));
+			if (rc != WEFT_OK)
+				return rc;
+		}
+	return rc == WEFT_OK ? WEFT_OK : weft_fail(rq);
+}
+
 /* Whoever gets the answer to somebody else's question says so. */
 static int
 probe_token(struct weft_request *rq)
@@ -294,7 +331,7 @@ probe_http(struct weft_request *rq)
 	const char *body;
 	size_t len;
 
-	if (weft_http(rq, "service", &answer, "GET", "/wait?ms=%ld", probe_number(rq, "ms")) != WEFT_OK)
+	if (weft_http(rq, probe_pool(rq, "service"), &answer, "GET", "/wait?ms=%ld", probe_number(rq, "ms")) != WEFT_OK)
 		return weft_fail(rq);
 	body = weft_http_body(answer, &len);
 	weft_status(rq, weft_http_status(answer), NULL);
@@ -326,9 +363,9 @@ static const struct {
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
-	{ "count", probe_count }, { "script", probe_script },
-	{ "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "token", probe_token }, { "insert", probe_insert },
-	{ "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
+	{ "count", probe_count }, { "script", probe_script }, { "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again },
+	{ "held", probe_held }, { "pop", probe_pop }, { "rows", probe_rows },
+	{ "token", probe_token }, { "insert", probe_insert }, { "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 
 static int
@@ -342,7 +379,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis count script sql wait held token insert commit http relay");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis count script sql wait held pop rows token insert commit http relay");
 }
 
 static int

@@ -203,17 +203,17 @@ static void
 api_value(struct value *to, const struct weft_value *v)
 {
 	switch (v->type) {
-	case 1:
+	case WEFT_TYPE_INT:
 		to->kind = VALUE_INT;
 		to->as.integer = v->integer;
 		break;
-	case 2:
+	case WEFT_TYPE_REAL:
 		to->kind = VALUE_REAL;
 		to->as.real = v->real;
 		break;
-	case 3:
-	case 4:
-		to->kind = v->type == 3 ? VALUE_TEXT : VALUE_BYTES;
+	case WEFT_TYPE_TEXT:
+	case WEFT_TYPE_BYTES:
+		to->kind = v->type == WEFT_TYPE_TEXT ? VALUE_TEXT : VALUE_BYTES;
 		to->as.bytes = (struct span){ v->bytes, v->len };
 		break;
 	default:
@@ -224,21 +224,23 @@ api_value(struct value *to, const struct weft_value *v)
 
 /* Set what is asked; room, for n values, lives as long as the call.  Returns false when there are too many, or there is no room. */
 static bool
-api_sql_set(struct weft_call *c, const char *sql, struct value *room, size_t n)
+api_sql_set(struct weft_call *c, const char *sql, struct value *room, size_t n, size_t most)
 {
 	c->call.sql = sql;
 	c->call.values = room;
 	c->call.nvalues = (unsigned)n;
-	if (n <= WEFT_SQL_PARAMS_MAX && room != NULL)
+	if (n <= most && room != NULL)
 		return true;
-	api_call_fail(c, n > WEFT_SQL_PARAMS_MAX ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
+	api_call_fail(c, n > most ? WEFT_INVALID : WEFT_SYSTEM, "\"%s\": too many parameters, or no memory", sql);
 	return false;
 }
 
 void
 api_sql_take(struct weft_call *c, const char *sql, struct value *room, const struct weft_value *value, size_t n)
 {
-	if (api_sql_set(c, sql, room, n))
+	if (n > WEFT_SQL_PARAMS_MAX)
+		room = n > WEFT_SQL_VALUES_MAX ? NULL : arena_alloc(c->call.arena, n * sizeof *room);
+	if (api_sql_set(c, sql, room, n, WEFT_SQL_VALUES_MAX))
 		for (size_t i = 0; i < n; i++)
 			api_value(&room[i], &value[i]);
 }
@@ -267,7 +269,7 @@ api_sql_args(struct weft_call *c, const char *sql, struct value *room, int n, va
 {
 	struct weft_value value;
 
-	if (api_sql_set(c, sql, room, n < 0 ? 0 : (size_t)n))
+	if (api_sql_set(c, sql, room, n < 0 ? 0 : (size_t)n, WEFT_SQL_PARAMS_MAX))
 		for (int i = 0; i < n; i++) {
 			value = va_arg(ap, struct weft_value);
 			api_value(&room[i], &value);
@@ -389,6 +391,14 @@ weft_rows_real(const struct weft_rows *rows, size_t row, unsigned column)
 	const char *text = weft_rows_text(rows, row, column);
 
 	return text == NULL ? 0 : strtod(text, NULL);
+}
+
+enum weft_type
+weft_rows_type(const struct weft_rows *rows, size_t row, unsigned column)
+{
+	_Static_assert((int)WEFT_TYPE_NULL == VALUE_NULL && (int)WEFT_TYPE_INT == VALUE_INT && (int)WEFT_TYPE_REAL == VALUE_REAL &&
+	    (int)WEFT_TYPE_TEXT == VALUE_TEXT && (int)WEFT_TYPE_BYTES == VALUE_BYTES, "types are kinds");
+	return (enum weft_type)rows_kind(rows, row, column);
 }
 
 int

@@ -23,6 +23,18 @@ api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const char 
 	fault_set(&c->fault, rc, NULL, fmt, what);
 }
 
+bool
+api_call_is_late(struct weft_call *c, struct pool *p)
+{
+	enum weft_rc rc = fiber_may_wait(WAIT_POOL);
+
+	if (rc == WEFT_OK)
+		return false;
+	c->call.pool = p;
+	api_call_fail(c, rc, "not sent: %s", rc == WEFT_TIMEOUT ? "the deadline of the request has passed" : "cancelled");
+	return true;
+}
+
 void
 api_submit(struct weft_call *c, const char *name)
 {
@@ -41,7 +53,8 @@ api_submit(struct weft_call *c, const char *name)
 		api_call_fail(c, WEFT_INVALID, wrong[c->call.kind], name);
 		return;
 	}
-	pool_submit(p, &c->call);
+	if (!api_call_is_late(c, p))
+		pool_submit(p, &c->call);
 }
 
 int

@@ -24,25 +24,31 @@ api_lease_pool(const struct weft_lease *l)
 
 /* ---- borrowing and giving back ---- */
 
-static void
+void
 api_lease_end(struct weft_lease *l)
 {
 	LIST_REMOVE(l, link);
 	l->given = true;
+	l->stream = NULL;
 	lease_give(&l->lease);
 }
 
-/* Returns what was borrowed; NULL after having filled the fault. */
-static struct weft_lease *
+struct weft_lease *
 api_lease_new(struct weft_request *rq, struct pool *p, struct fault *fault)
 {
 	struct weft_lease *l = arena_zalloc(&rq->rq.arena, sizeof *l);
+	enum weft_rc rc;
 
 	if (l == NULL) {
 		fault_set(fault, WEFT_SYSTEM, NULL, "no memory to borrow a connection of pool %s", pool_name(p));
 		return NULL;
 	}
 	l->rq = rq;
+	rc = fiber_may_wait(WAIT_POOL);
+	if (rc != WEFT_OK) {
+		fault_set(fault, rc, NULL, "no connection of pool %s was asked for: %s", pool_name(p), fail_words(rc));
+		return NULL;
+	}
 	lease_ask(&l->lease, p, &l->over, fiber_label(fiber_self()));
 	if (call_wait(&l->lease.place, CLOCK_NEVER) != WEFT_OK) {
 		*fault = l->over;
@@ -52,8 +58,7 @@ api_lease_new(struct weft_request *rq, struct pool *p, struct fault *fault)
 	return l;
 }
 
-/* The pool of that name; NULL after having noted that there is none. */
-static struct pool *
+struct pool *
 api_lease_find_pool(struct weft_request *rq, const char *name)
 {
 	struct pool *p = app_pool(rq->app, name);
@@ -91,9 +96,8 @@ weft_give(struct weft_lease *lease)
 
 /* ---- calls ---- */
 
-/* Begin a call on it, or fail it where none can be made. */
-static void
-api_lease_call_init(struct weft_lease *l, struct weft_call *c, enum call_kind kind)
+void
+api_lease_call_init(struct weft_lease *l, struct weft_call *c, enum call_kind kind, const struct weft_stream *stream)
 {
 	api_call_init(c, l->rq, kind);
 	c->call.pool = l->lease.place.pool;
@@ -101,6 +105,8 @@ api_lease_call_init(struct weft_lease *l, struct weft_call *c, enum call_kind ki
 		api_call_fail(c, WEFT_INVALID, "the connection of pool %s has been given back", api_lease_pool(l));
 	} else if (l->call != NULL) {
 		api_call_fail(c, WEFT_INVALID, "another fiber uses the connection of pool %s now", api_lease_pool(l));
+	} else if (l->stream != stream) {
+		api_call_fail(c, WEFT_INVALID, "rows come on the connection of pool %s, until the end of their stream", api_lease_pool(l));
 	} else if (l->over.rc != WEFT_OK) {
 		api_call_fail(c, l->over.rc, "%s", l->over.text);
 		c->fault = l->over;
@@ -123,11 +129,10 @@ api_lease_learn(struct weft_lease *l, const struct weft_call *c)
 		    rc == WEFT_OK ? "the statement before has ended it" : c->fault.text);
 }
 
-/* Send what was made of api_lease_call_init, unless it has failed, and wait for it. */
-static enum weft_rc
+enum weft_rc
 api_lease_wait(struct weft_lease *l, struct weft_call *c)
 {
-	if (c->call.state != CALL_DONE) {
+	if (c->call.state != CALL_DONE && !api_call_is_late(c, l->lease.place.pool)) {
 		lease_submit(&l->lease, &c->call);
 		l->call = &c->call;
 		(void)call_wait(&c->call, CLOCK_NEVER);
@@ -144,7 +149,7 @@ api_lease_finish(struct weft_lease *l, struct weft_call *c)
 }
 
 /* Within weft_begin() and weft_commit() there is one transaction, and it is theirs. */
-static void
+void
 api_lease_check_sql(const struct weft_lease *l, struct weft_call *c)
 {
 	const char *word = l->begun && c->call.state != CALL_DONE ? sql_transaction_word(c->call.sql) : NULL;
@@ -176,7 +181,7 @@ weft_lease_sql_n(struct weft_lease *lease, struct weft_rows **rows, int n, const
 		*rows = NULL;
 	if (lease == NULL)
 		return WEFT_INVALID;
-	api_lease_call_init(lease, &c, CALL_SQL);
+	api_lease_call_init(lease, &c, CALL_SQL, NULL);
 	va_start(ap, sql);
 	api_sql_args(&c, sql, room, n, ap);
 	va_end(ap);
@@ -193,7 +198,7 @@ weft_lease_sql_values(struct weft_lease *lease, struct weft_rows **rows, const c
 		*rows = NULL;
 	if (lease == NULL)
 		return WEFT_INVALID;
-	api_lease_call_init(lease, &c, CALL_SQL);
+	api_lease_call_init(lease, &c, CALL_SQL, NULL);
 	api_sql_take(&c, sql, room, value, n);
 	return api_lease_sql_finish(lease, &c, rows);
 }
@@ -209,7 +214,7 @@ weft_lease_redis(struct weft_lease *lease, struct weft_reply **reply, const char
 		*reply = NULL;
 	if (lease == NULL)
 		return WEFT_INVALID;
-	api_lease_call_init(lease, &c, CALL_REDIS);
+	api_lease_call_init(lease, &c, CALL_REDIS, NULL);
 	va_start(ap, fmt);
 	if (c.call.state != CALL_DONE)
 		api_redis_vformat(&c, fmt, ap);
@@ -238,7 +243,7 @@ api_begin(struct weft_request *rq, struct pool *p, struct fault *fault, bool *lo
 	*lost = false;
 	if (l == NULL)
 		return NULL;
-	api_lease_call_init(l, &c, CALL_SQL);
+	api_lease_call_init(l, &c, CALL_SQL, NULL);
 	c.call.sql = pool_begin_sql(p);
 	l->begun = api_lease_wait(l, &c) == WEFT_OK;
 	if (l->begun)
@@ -301,7 +306,7 @@ weft_commit(struct weft_lease *lease)
 
 	if (lease == NULL)
 		return WEFT_INVALID;
-	api_lease_call_init(lease, &c, CALL_SQL);
+	api_lease_call_init(lease, &c, CALL_SQL, NULL);
 	c.call.sql = "COMMIT";
 	api_commit_check(lease, &c);
 	tried = c.call.state != CALL_DONE;

@@ -61,10 +61,25 @@ weft_query(struct weft_request *rq, const char *name)
 	return input_query(&rq->rq, name);
 }
 
+static int
+api_body_failed(struct weft_request *rq, enum weft_rc rc)
+{
+	/* 408 is for a client that pauses for too long; the deadline of the request is 504, wherever it waits. */
+	bool paused = rc == WEFT_TIMEOUT && rq->rq.body.state == BODY_FAILED;
+	int status = rc == WEFT_TOO_LARGE ? 413 : paused ? 408 : 0;
+
+	return fail_note(rq, rc, status, "request body: %s", fail_words(rc));
+}
+
 const char *
 weft_form(struct weft_request *rq, const char *name)
 {
-	return input_form(&rq->rq, name);
+	const char *value = input_form(&rq->rq, name);
+	enum weft_rc rc = value != NULL ? WEFT_OK : fiber_check();
+
+	if (rc != WEFT_OK)
+		(void)api_body_failed(rq, rc);
+	return value;
 }
 
 const char *
@@ -114,14 +129,6 @@ weft_var_at(const struct weft_request *crq, size_t n, const char **name, const c
 	*name = rq->var_names[n];
 	*value = request_var_value(&rq->rq.var[n]).at;
 	return WEFT_OK;
-}
-
-static int
-api_body_failed(struct weft_request *rq, enum weft_rc rc)
-{
-	int status = rc == WEFT_TOO_LARGE ? 413 : rc == WEFT_TIMEOUT ? 408 : 0;
-
-	return fail_note(rq, rc, status, "request body: %s", fail_words(rc));
 }
 
 int

@@ -2,6 +2,7 @@
 /* The exported API: waiting for time, descriptors, threads, and what was begun before. */
 #include <weft/weft.h>
 
+#include "app/api_call.h"
 #include "app/app.h"
 #include "app/fail.h"
 #include "loop/loop.h"
@@ -14,7 +15,7 @@ api_length(long ms)
 	return ms < 0 ? 0 : ms > CLOCK_NEVER / USEC_PER_MSEC ? CLOCK_NEVER : (usec)ms * USEC_PER_MSEC;
 }
 
-static usec
+usec
 api_until(const struct weft_request *rq, long ms)
 {
 	return clock_add(loop_now(rq->app->loop), api_length(ms));
@@ -47,7 +48,14 @@ int
 weft_offload(struct weft_request *rq, void (*fn)(void *arg), void *arg, void (*cleanup)(void *arg))
 {
 	struct threads *t = loop_threads(rq->app->loop);
+	enum weft_rc late = fiber_may_wait(WAIT_THREAD);
 
+	if (late != WEFT_OK) {
+		/* As of a wait that ended early: what was borrowed for fn is not the caller's any more. */
+		if (cleanup != NULL)
+			cleanup(arg);
+		return fail_note(rq, late, 0, "offload: not begun: %s", fail_words(late));
+	}
 	if (t == NULL)
 		return fail_note(rq, WEFT_SYSTEM, 0, "offload: no threads");
 	return api_waited(rq, threads_run(t, fn, arg, cleanup, WAIT_THREAD, CLOCK_NEVER), "offload");
@@ -71,6 +79,22 @@ weft_deadline(struct weft_request *rq, long ms)
 	/* One that was spawned has its own copy. */
 	fiber_set_deadline(self, clock_min(fiber_deadline(self), until));
 	return WEFT_OK;
+}
+
+int
+weft_shield(struct weft_request *rq, long ms)
+{
+	if (ms < 1 || ms > WEFT_SHIELD_MAX)
+		return fail_note(rq, WEFT_INVALID, 0, "weft_shield: %ld ms: 1 to %d are allowed", ms, WEFT_SHIELD_MAX);
+	fiber_hold(api_until(rq, ms));
+	return WEFT_OK;
+}
+
+void
+weft_unshield(struct weft_request *rq)
+{
+	(void)rq;
+	fiber_release();
 }
 
 /* ---- functions on fibers of their own ---- */
@@ -126,6 +150,7 @@ weft_spawn(struct weft_request *rq, int (*fn)(struct weft_request *rq, void *arg
 	*(struct weft_call **)fiber_room(c->child) = c;
 	fiber_set_label(c->child, fiber_label(self));
 	fiber_set_deadline(c->child, fiber_deadline(self));
+	fiber_hold_as_self(c->child);
 	fiber_set_trace(c->child, timeline_wait, &rq->rq.timeline);
 	LIST_INSERT_HEAD(&rq->calls, c, link);
 	fiber_start(c->child, api_child_run, fiber_room(c->child));

@@ -12,6 +12,7 @@
 
 #include "app/fail.h"
 #include "app/module.h"
+#include "back/hub.h"
 #include "back/lease.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -181,6 +182,7 @@ app_handle(struct weft_request *rq)
 	} else if (rc != WEFT_OK && rq->rq.response.state == RESPONSE_STREAMING) {
 		response_abort(&rq->rq.response);
 	}
+	fail_end_late(rq);
 }
 
 /* What was begun and never waited for: fibers are cancelled and waited for, calls are given up. */
@@ -222,6 +224,18 @@ app_put_away_leases(struct weft_request *rq)
 	}
 }
 
+static void
+app_put_away_subscriptions(struct weft_request *rq)
+{
+	struct weft_subscription *s;
+
+	while ((s = LIST_FIRST(&rq->subscriptions)) != NULL) {
+		LIST_REMOVE(s, link);
+		s->ended = true;
+		hub_unsubscribe(&s->subscription);
+	}
+}
+
 /* A deferred function may begin calls, borrow connections, and defer others. */
 static void
 app_put_away(struct weft_request *rq)
@@ -236,6 +250,7 @@ app_put_away(struct weft_request *rq)
 		app_put_away_calls(rq);
 	}
 	app_put_away_leases(rq);
+	app_put_away_subscriptions(rq);
 	fiber_unshield();
 }
 
@@ -247,6 +262,9 @@ app_run(void *arg)
 
 	if (app_hold(rq) == 0)
 		app_handle(rq);
+	/* Who has waited to the deadline does not wait for what is put away. */
+	if (rq->late != NULL)
+		response_finish(&rq->rq.response);
 	app_put_away(rq);
 	response_finish(&rq->rq.response);
 	request_fini(&rq->rq);
@@ -262,6 +280,7 @@ app_begin(void *arg, struct request *base)
 	rq->app = arg;
 	LIST_INIT(&rq->calls);
 	LIST_INIT(&rq->leases);
+	LIST_INIT(&rq->subscriptions);
 	fiber_set_label(base->fiber, "request without a route");
 	request_start(base, app_run);
 }

@@ -15,6 +15,7 @@
 #include <weft/weft.h>
 
 #include "back/call.h"
+#include "back/channel.h"
 #include "back/lease.h"
 #include "back/pool.h"
 #include "back/stmts.h"
@@ -59,15 +60,32 @@ struct weft_lease {
 					   the transaction is over.  rc WEFT_OK: none */
 	struct weft_request *rq;
 	struct call *call;		/* what a fiber waits for on it now; NULL: nothing */
+	struct weft_stream *stream;	/* whose rows come on it; NULL: none */
 	bool begun;			/* its transaction is weft_begin's */
 	bool given;
 	LIST_ENTRY(weft_lease) link;	/* the request's which are not given back */
+};
+
+/* To a channel of a pool; in the request's arena. */
+struct weft_subscription {
+	struct subscription subscription;
+	const char *pool;		/* its name */
+	bool ended;
+	LIST_ENTRY(weft_subscription) link;	/* the request's which have not ended */
 };
 
 struct app_defer {
 	void (*fn)(void *arg);
 	void *arg;
 	struct app_defer *next;
+};
+
+/* The waits of a request were ended by its deadline, or by its client's leaving. */
+struct app_late {
+	struct fiber_late wait;		/* the first of them; a fiber of weft_spawn's comes before who waits for it */
+	const char *pool;		/* NULL: it was not for a pool */
+	bool is_told;			/* the log says so */
+	bool is_answered;		/* the handler went on and on, and the server has answered for it */
 };
 
 struct app_param {
@@ -87,8 +105,10 @@ struct weft_request {
 	int fault_status;		/* of weft_fail(); 0: after fault_rc */
 	struct fault *fault;		/* what was said of it; in the arena.  NULL: nothing, or no memory was left for it */
 	const char *fault_pool;		/* its pool; NULL: none */
+	struct app_late *late;		/* in the arena; NULL: it is not, or no memory was left to say so */
 	LIST_HEAD(, weft_call) calls;
 	LIST_HEAD(, weft_lease) leases;
+	LIST_HEAD(, weft_subscription) subscriptions;
 	struct app_defer *defers;
 };
 

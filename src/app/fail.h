@@ -36,4 +36,10 @@ int fail_answer(struct weft_request *rq, int status, const char *text);
 /* Answer to the last failure noted in the request: weft_fail().  Returns WEFT_OK. */
 int fail_answer_last(struct weft_request *rq);
 
+/*
+ * The handler has returned.  Where the deadline has ended one of its waits and nothing is sent yet, the answer is 504, unless
+ * the handler has made an error of its own.  The log says where it waited.  Nothing for a request that is in time.
+ */
+void fail_end_late(struct weft_request *rq);
+
 #endif

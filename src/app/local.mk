@@ -16,4 +16,6 @@ WEFT_API_SOURCES = \
 	src/app/api_request.c \
 	src/app/api_response.c \
 	src/app/api_script.c \
+	src/app/api_stream.c \
+	src/app/api_subscribe.c \
 	src/app/api_wait.c

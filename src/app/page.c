@@ -114,7 +114,7 @@ struct page_number {
 	unsigned long long value;
 };
 
-enum { PAGE_NUMBERS = 24 };
+enum { PAGE_NUMBERS = 28 };
 
 static void
 page_pool_numbers(const struct pool *p, struct page_number *out)
@@ -129,7 +129,8 @@ page_pool_numbers(const struct pool *p, struct page_number *out)
 		{ "connects", s.connects }, { "losses", s.losses }, { "unsent", s.unsent }, { "again", s.again },
 		{ "over_budget", s.over_budget }, { "checks", s.checks }, { "checks_failed", s.checks_failed },
 		{ "idled", s.idled }, { "aged", s.aged }, { "failovers", s.failovers }, { "breaks", s.breaks },
-		{ "left", s.left }, { "lent_long", s.lent_long },
+		{ "left", s.left }, { "lent_long", s.lent_long }, { "channels", s.channels },
+		{ "subscriptions", s.subscriptions }, { "messages", s.messages }, { "gaps", s.gaps },
 	}, PAGE_NUMBERS * sizeof *out);
 }
 

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "back/driver.h"
+#include "back/hub.h"
+#include "back/lease.h"
 #include "back/pool.h"
 #include "back/pool_impl.h"
 #include "base/must.h"
@@ -69,6 +71,8 @@ call_end(struct call *c, enum weft_rc rc)
 		pool_count(c->pool, rc);
 	if (waiter != NULL && waiter != fiber_self())
 		fiber_wake(waiter);
+	if (c->lease != NULL && c->lease->hub != NULL)
+		hub_look(c->lease->hub);
 }
 
 void

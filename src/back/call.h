@@ -34,6 +34,7 @@ struct weft_rows;
 
 enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_DONE };
 enum call_kind { CALL_REDIS, CALL_SQL, CALL_HTTP };
+enum call_part { CALL_WHOLE, CALL_OPENS, CALL_GOES_ON };		/* the whole result; its first part; the next part of what was opened */
 enum call_retry { CALL_FIRST, CALL_UNSENT, CALL_AGAIN };	/* nothing was lost; what was lost had not been sent; it had been */
 
 /* A typed parameter of a statement; the public struct weft_value has the same types. */
@@ -58,6 +59,8 @@ struct call {
 					   back end but others, so call_timeout does not apply */
 	unsigned char effect;		/* the driver's: what it does to a connection that is lent; of a cluster, where it is */
 	unsigned char hops, tries;	/* the driver's: how often it was passed on, and put off, by the nodes of a cluster */
+	unsigned char part;		/* enum call_part: what is wanted of the result (driver.h) */
+	bool last;			/* what came back is the result's last part */
 	struct fault *fault;		/* filled when rc is not WEFT_OK; in the asker's memory; may be NULL */
 	struct pool *pool;
 	struct lease *lease;		/* the connection that it goes down, and no other; NULL: any */

@@ -37,8 +37,19 @@
  *	A statement which did not reach a connection that was lent is never sent down another one, nor a second
  *	time in a transaction, not even where what it was prepared as was lost.
  *
+ *	A connection that a hub has (hub.h; call->lease is its lease too) carries no calls but what hear() asks, and what comes down it
+ *	unasked goes to conn_hears().
+ *
  *	clean() ends what was abandoned, rolls back, resets what was changed, and then says that the connection is
  *	as it was.  What it cannot undo for certain it leaves to close().
+ *
+ * A result that comes in parts, which only a connection that is lent has (has_parts):
+ *
+ *	A call with CALL_OPENS begins the statement, and is done with the first rows: as many as have come, up to
+ *	what a part has (rows_draft.h), at least one, or none and `last`.  Then the driver holds the back end up: it takes
+ *	no more from it than it takes to have something to give, until a call with CALL_GOES_ON, which has no text, asks for the
+ *	next part.  `last`, and any failure but of that call itself, end it.  Between the parts nothing is owed; a
+ *	connection that is given back in between is cleaned like one with a call that was abandoned.
  */
 
 #include <stdbool.h>
@@ -47,6 +58,7 @@
 #include "back/call.h"
 #include "back/url.h"
 #include "base/clock.h"
+#include "base/span.h"
 #include "fiber/why.h"
 
 struct gone;
@@ -69,6 +81,13 @@ enum conn_clean {
 	CONN_CLEAN,		/* as it was: anybody's at once */
 	CONN_WASHING,		/* will be: conn_is_ready or conn_is_dead follows */
 	CONN_SPOILT,		/* close it */
+};
+
+/* What a hub asks of its connection. */
+enum hear {
+	HEAR_BEGIN,		/* the messages of a channel … */
+	HEAR_END,		/* … no more */
+	HEAR_PING,		/* a sign of life */
 };
 
 struct conn {
@@ -174,6 +193,18 @@ struct driver {
 	 * NULL-terminated; NULL: none.
 	 */
 	const char *const *failover;
+
+	bool has_parts;			/* it gives results in parts, too */
+
+	/* May a channel have this name, which has no NUL and 1 to CHANNEL_NAME_MAX bytes?  Returns NULL; else one sentence.  NULL: the back end has no channels. */
+	const char *(*channel)(struct span name);
+
+	/*
+	 * Down a connection that a hub has: ask it.  conn_answers_hub follows, in the order in which was asked, not from within hear() itself;
+	 * and conn_hears for each message.  Returns WEFT_OK; else the connection is of no use, and conn_is_dead follows.
+	 * NULL where channel is.
+	 */
+	enum weft_rc (*hear)(struct conn *c, enum hear what, struct span channel);
 };
 
 /* ---- what drivers tell the pool ---- */
@@ -222,6 +253,18 @@ conn_read_ends(struct conn *c)
 {
 	c->wanted--;
 }
+
+/*
+ * The oldest question of the hub's is answered, or refused with the back end's code and text.  c is still there afterwards.
+ *
+ * channel  what the answer names; at NULL: it names none
+ * Returns  false when that is no answer to what was asked: the connection is of no use
+ */
+bool conn_answers_hub(struct conn *c, enum hear what, struct span channel);
+bool conn_refuses_hub(struct conn *c, const char *code, const char *text);
+
+/* A message has come.  text.at NULL: one that was too large.  c is still there afterwards. */
+void conn_hears(struct conn *c, struct span channel, struct span text);
 
 /* ---- the drivers that are built in ---- */
 

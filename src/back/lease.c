@@ -8,19 +8,33 @@
 #include <stddef.h>
 
 #include "back/driver.h"
+#include "back/hub.h"
 #include "back/pool.h"
 #include "back/pool_impl.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"
 
+static void
+lease_submit_place(struct lease *l, struct pool *p, struct fault *fault)
+{
+	call_init(&l->place, pool_kind(p), NULL, fault);
+	l->place.lease = l;
+	pool_submit(p, &l->place);
+}
+
 void
 lease_ask(struct lease *l, struct pool *p, struct fault *fault, const char *label)
 {
 	*l = (struct lease){ .label = label };
-	call_init(&l->place, pool_kind(p), NULL, fault);
-	l->place.lease = l;
-	pool_submit(p, &l->place);
+	lease_submit_place(l, p, fault);
+}
+
+void
+lease_ask_hub(struct lease *l, struct pool *p, struct fault *fault, struct hub *h)
+{
+	*l = (struct lease){ .label = "subscriptions", .hub = h };
+	lease_submit_place(l, p, fault);
 }
 
 bool
@@ -35,10 +49,20 @@ lease_in_transaction(const struct lease *l)
 	return l->conn != NULL && l->conn->in_transaction;
 }
 
+/* The connection is the borrower's no more. */
+static void
+lease_end(struct lease *l)
+{
+	l->conn->pool->hearing -= l->hub != NULL;
+	l->conn->lease = NULL;
+	l->conn = NULL;
+}
+
 /* The connection is there: its place in the queue is done. */
 void
 lease_begin(struct lease *l, struct conn *c)
 {
+	c->pool->hearing += l->hub != NULL;
 	c->lease = l;
 	l->conn = c;
 	l->since = loop_now(c->pool->loop);
@@ -59,6 +83,10 @@ lease_submit(struct lease *l, struct call *c)
 		    l->lost.rc == WEFT_OK ? "it was given back" : l->lost.text);
 		return;
 	}
+	if (c->part != CALL_WHOLE && !p->driver->has_parts) {
+		call_finish(c, WEFT_INVALID, NULL, "%s gives no rows in parts here", p->driver->name);
+		return;
+	}
 	if (l->conn->inflight >= p->driver->depth) {
 		call_finish(c, WEFT_BUSY, NULL, "the connection that was lent owes %u replies", l->conn->inflight);
 		return;
@@ -77,8 +105,7 @@ lease_give(struct lease *l)
 		call_abandon(&l->place, WEFT_CANCELED);
 		return;
 	}
-	l->conn = NULL;
-	c->lease = NULL;
+	lease_end(l);
 	pool_clean(c->pool, c, c->driver->clean == NULL ? CONN_SPOILT : c->driver->clean(c));
 }
 
@@ -99,8 +126,7 @@ lease_drop(struct lease *l)
 
 	if (c == NULL)
 		return;
-	l->conn = NULL;
-	c->lease = NULL;
+	lease_end(l);
 	pool_clean(c->pool, c, CONN_SPOILT);
 }
 
@@ -109,8 +135,10 @@ lease_lost(struct lease *l)
 {
 	const struct pool *p = l->conn->pool;
 
-	l->conn = NULL;
+	lease_end(l);
 	fault_set(&l->lost, WEFT_NOT_SENT, p->code, "%s", pool_reason(p));
+	if (l->hub != NULL)
+		hub_look(l->hub);
 }
 
 usec
@@ -118,7 +146,7 @@ lease_look(struct lease *l, usec now)
 {
 	usec at = clock_add(l->since, POOL_LENT_LONG);
 
-	if (l->told)
+	if (l->told || l->hub != NULL)
 		return CLOCK_NEVER;
 	if (at > now)
 		return at;

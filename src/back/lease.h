@@ -18,11 +18,13 @@
 #include "base/fault.h"
 
 struct conn;
+struct hub;
 struct pool;
 
 struct lease {
 	struct call place;		/* in the pool's queue; done when the connection is there, or never will be */
 	struct conn *conn;		/* NULL: not yet, or no more */
+	struct hub *hub;		/* whose it is: told when the connection comes, will not, or is gone.  NULL: a borrower's */
 	const char *label;		/* who has it, for the log; borrowed */
 	usec since;			/* when it was lent */
 	bool told;			/* that it has been out for long */
@@ -37,6 +39,9 @@ struct lease {
  * label     for the log: who keeps it for too long
  */
 void lease_ask(struct lease *l, struct pool *p, struct fault *fault, const char *label);
+
+/* As lease_ask, for a hub, which keeps it for as long as it likes. */
+void lease_ask_hub(struct lease *l, struct pool *p, struct fault *fault, struct hub *h);
 
 /*
  * Hand a call to the connection; never waits.  It is never sent down another one: where the connection was

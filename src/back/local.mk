@@ -4,7 +4,10 @@ libback_la_CPPFLAGS = $(AM_CPPFLAGS)
 libback_la_LIBADD =
 libback_la_SOURCES = \
 	src/back/call.c src/back/call.h \
+	src/back/channel.c src/back/channel.h \
 	src/back/driver.c src/back/driver.h \
+	src/back/hub.c src/back/hub.h \
+	src/back/hub_conn.c src/back/hub_impl.h \
 	src/back/lease.c src/back/lease.h \
 	src/back/http_head.c src/back/http_head.h \
 	src/back/http_stream.c src/back/http_stream.h \
@@ -31,7 +34,7 @@ libback_la_CPPFLAGS += $(REDIS_CFLAGS)
 libback_la_LIBADD += $(REDIS_LIBS)
 libback_la_SOURCES += src/back/redis.c src/back/redis_impl.h \
 	src/back/redis_cluster.c src/back/redis_cluster.h \
-	src/back/redis_lease.c src/back/redis_node.c src/back/redis_reply.c src/back/redis_seek.c src/back/redis_url.c
+	src/back/redis_hear.c src/back/redis_lease.c src/back/redis_node.c src/back/redis_reply.c src/back/redis_seek.c src/back/redis_url.c
 endif
 if HAVE_POSTGRES
 libback_la_CPPFLAGS += $(POSTGRES_CFLAGS)
@@ -40,8 +43,8 @@ libback_la_SOURCES += \
 	src/back/postgres.c src/back/postgres.h \
 	src/back/postgres_cancel.c src/back/postgres_connect.c \
 	src/back/postgres_gather.c src/back/postgres_gather.h \
-	src/back/postgres_lease.c \
-	src/back/postgres_put.c src/back/postgres_take.c
+	src/back/postgres_hear.c src/back/postgres_hosts.c src/back/postgres_lease.c \
+	src/back/postgres_put.c src/back/postgres_stream.c src/back/postgres_take.c
 endif
 if HAVE_SQLITE
 libback_la_CPPFLAGS += $(SQLITE_CFLAGS)
@@ -62,7 +65,7 @@ libback_la_CPPFLAGS += $(MARIADB_CFLAGS)
 libback_la_LIBADD += $(MARIADB_LIBS)
 libback_la_SOURCES += \
 	src/back/mariadb.c src/back/mariadb.h \
-	src/back/mariadb_cancel.c src/back/mariadb_dial.c src/back/mariadb_ear.c \
-	src/back/mariadb_put.c src/back/mariadb_run.c src/back/mariadb_step.c src/back/mariadb_take.c \
+	src/back/mariadb_cancel.c src/back/mariadb_dial.c src/back/mariadb_ear.c src/back/mariadb_lease.c \
+	src/back/mariadb_put.c src/back/mariadb_run.c src/back/mariadb_step.c src/back/mariadb_stream.c src/back/mariadb_take.c \
 	src/back/mariadb_text.c src/back/mariadb_text.h
 endif

@@ -11,8 +11,9 @@
  * is begun at the end of the turn.
  *
  * Statements that change what the next one on the connection would see
- * (transactions, SET, USE, locks) are refused: connections are shared.  Where one leaves something behind all
- * the same, as a procedure can, the session is reset before anyone else gets it.
+ * (transactions, SET, USE, locks) are refused where the connection is shared.  Where one leaves something behind all
+ * the same, as a procedure can, the session is reset before anyone else gets it.  Where it is lent, it is
+ * made as it was before when it is given back.
  */
 #include "back/mariadb.h"
 
@@ -59,8 +60,12 @@ mariadb_on_turn_end(void *arg)
 	if (d->dead) {
 		why = d->why;
 		conn_is_dead(d->conn, why.code[0] == '\0' ? NULL : why.code, "%s", why.text);
+	} else if (d->goes_on) {
+		mariadb_go_on(d);
 	} else if (d->owed && !d->begun) {
 		mariadb_begin(d);
+	} else if (!d->owed && !d->left && (d->washing || d->pinging)) {
+		mariadb_own_begin(d);
 	}
 }
 
@@ -191,9 +196,16 @@ mariadb_send(struct conn *c, struct call *call)
 	struct mariadb *d = c->driver_data;
 	enum weft_rc rc;
 
-	if (d->dead || !d->ready)
+	if (d->dead || !d->ready) {
+		if (call->lease != NULL)
+			call_explain(call, WEFT_NOT_SENT, d->why.code, "the connection that was lent is gone: %s", d->why.text);
 		return WEFT_NOT_SENT;
+	}
+	if (call->part == CALL_GOES_ON || d->paused)
+		return mariadb_part_ask(d, call);
 	rc = mariadb_values_check(d, call);
+	if (rc == WEFT_OK && d->fallen)
+		rc = mariadb_look_fallen(d, call);
 	if (rc == WEFT_OK)
 		rc = mariadb_look_up(d, call);
 	if (rc != WEFT_OK)
@@ -202,6 +214,8 @@ mariadb_send(struct conn *c, struct call *call)
 	d->call = call;
 	d->owed = true;
 	d->begun = d->sent = d->retried = false;
+	d->in_parts = call->part == CALL_OPENS;
+	d->given = 0;
 	loop_after_turn(d->loop, &d->task);
 	conn_took(c, call, d);
 	return WEFT_OK;
@@ -221,12 +235,24 @@ mariadb_give(struct mariadb *d)
 {
 	if (mariadb_has_unread(d))
 		mariadb_die(d, NULL, "the server said what nobody had asked for");
-	else if (d->stale)
+	else if (d->stale && !mariadb_is_lent(d))
 		mariadb_die(d, "1290", "the server is read-only");
 	if (d->dead || d->cancel != NULL)
 		return;
 	mariadb_cancel_end(d);
+	if (d->left) {
+		d->left = false;
+		mariadb_own_later(d);
+		return;
+	}
+	if (!d->owed) {
+		mariadb_own_end(d);
+		return;
+	}
 	d->owed = false;
+	/* Given back in the middle: then conn_gave leaves it alone. */
+	if (d->washing)
+		mariadb_own_later(d);
 	conn_gave(d->conn);
 }
 
@@ -245,6 +271,14 @@ mariadb_abandon(struct conn *c, struct call *call)
 	conn_gave(c);
 }
 
+static int
+mariadb_socket(const struct conn *c)
+{
+	const struct mariadb *d = c->driver_data;
+
+	return d->my == NULL ? -1 : mysql_get_socket(d->my);
+}
+
 const struct driver driver_mariadb = {
 	.name = "mariadb",
 	.schemes = (const char *const[]){ "mariadb", "mysql", NULL },
@@ -256,5 +290,17 @@ const struct driver driver_mariadb = {
 	.open = mariadb_open,
 	.send = mariadb_send,
 	.abandon = mariadb_abandon,
+	.clean = mariadb_clean,
+	.begin = mariadb_begin_sql,
 	.close = mariadb_close,
+	.ping = mariadb_ping,
+	.socket = mariadb_socket,
+	/*
+	 * Read-only: since it is a replica now (1290, which is told of other options too: then it costs new connections, and
+	 * nothing else), or since its storage engine is (1836).  It ends (1053), or somebody has ended this connection (1927).  Of a
+	 * Galera cluster, it has not joined that, or has lost it (1047).  1792 is of a transaction that is read-only, which
+	 * its borrower may have asked for; but where nobody can have, it is the server's setting, and a 1290 is made of it.  Source: the server's errmsg-utf8.txt.
+	 */
+	.failover = (const char *const[]){ "1047", "1053", "1290", "1836", "1927", NULL },
+	.has_parts = true,
 };

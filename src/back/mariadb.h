@@ -12,13 +12,16 @@
  *	mariadb_step.c    one step of the library's after the other
  *	mariadb_run.c     which step is next: prepare, execute, fetch; how a statement ends
  *	mariadb_take.c    values of rows to text
+ *	mariadb_stream.c  rows that are given in parts
+ *	mariadb_lease.c   connections that are lent, and how they are made as they were; transactions; signs of life
  *	mariadb_cancel.c  statements that nobody waits for any more
  *	mariadb_text.c    pure: what the server's lexer sees in a statement
  *
  * Invariants.  A connection has at most one call, from conn_took to conn_gave (`owed`); `call` is NULL once the
- * asker has left.  Between the two, one step at a time (`op`) is under way in the library, which runs it
+ * asker has left.  Between the two, and while it is washed or asked for a sign of life, one step at a time (`op`) is under way in the library, which runs it
  * on a stack of its own and suspends it where it would wait; it is never abandoned there, but brought to its end
- * with an error before the connection is freed.  A connection that broke (`dead`) does nothing more; the
+ * with an error before the connection is freed.  While rows are given in parts and nobody asks for the next (`paused`), nothing is owed, and the
+ * fetching stands still.  A connection that broke (`dead`) does nothing more; the
  * pool is told at the end of the turn, so nothing here ends the connection under its caller
  * but conn_gave and conn_is_ready, which are the last thing that is done.
  */
@@ -34,6 +37,7 @@
 #include "back/rows_draft.h"
 #include "back/stmts.h"
 #include "loop/loop.h"
+#include "loop/resolve.h"
 #include "loop/thread.h"
 
 enum {
@@ -55,6 +59,11 @@ enum {
 
 /* What a connection begins with, and again after it was reset.  The tracking makes the server tell of changed state. */
 #define MARIADB_SET_UP "SET NAMES utf8mb4, SESSION autocommit = 1, SESSION session_track_state_change = 1"
+
+/* It does nothing, and the server answers with its status. */
+#define MARIADB_LOOK "DO 0"
+
+#define MARIADB_ROLLBACK "ROLLBACK"
 
 /* Where a pool's URL leads. */
 struct mariadb_place {
@@ -98,12 +107,16 @@ struct mariadb_dial {
 	struct thread_job job;
 	struct mariadb *d;		/* NULL: closed meanwhile; the loop's */
 	struct mariadb_place place;
+	struct resolve *resolving;	/* its name; the loop's.  No thread has it yet */
+	unsigned addresses;		/* of that name; 0: the library finds out where place is */
+	char at[RESOLVE_MAX][INET6_ADDRSTRLEN];
 	unsigned long victim;		/* the connection whose statement is to be killed; 0: none */
 	char wanted[MARIADB_IDENTITY];	/* with a victim: its server */
 	usec until;			/* then it gives up by itself */
 
 	atomic_bool unwanted;		/* give up */
 	atomic_int fd;			/* a duplicate of the socket, to shut it down by; -1: none yet */
+	bool published;			/* it is that of this attempt */
 	struct mariadb_ear ear;
 	void (*done)(struct mariadb_dial *k);
 
@@ -141,8 +154,13 @@ enum mariadb_op {
 	MARIADB_MOVING,		/* to the next result: a procedure has several */
 	MARIADB_SKIPPING,	/* rows that cannot be read */
 	MARIADB_FORGETTING,	/* a prepared statement */
+	MARIADB_ASKING,		/* a statement as text, which has no rows: what is not to be kept needs not be prepared */
+	MARIADB_LOOKING,	/* after an error, which does not say whether the transaction is open still */
+	MARIADB_ROLLING_BACK,	/* what a borrower left open */
 	MARIADB_RESETTING,	/* the session's state */
+	MARIADB_CHOOSING,	/* the URL's database, after that: a reset leaves the one that there is */
 	MARIADB_SETTING_UP,	/* the session, after that */
+	MARIADB_PINGING,
 };
 
 /* A prepared statement. */
@@ -150,6 +168,7 @@ struct mariadb_stmt {
 	MYSQL_STMT *handle;
 	unsigned highest;	/* how many values it wants */
 	bool leaves;		/* see struct mariadb_text */
+	bool opaque;		/* where it fails, nobody says what it has left */
 	bool changes;		/* rows: how many is to be told */
 	unsigned count;		/* parameters … */
 	unsigned short which[];	/* … and the value of each, from 0 */
@@ -178,10 +197,14 @@ struct mariadb {
 	struct mariadb_stmt *stmt;	/* the call's, or the one being forgotten */
 	struct stmt *entry;		/* it among stmts; NULL: not kept */
 	struct stmts stmts;		/* data: struct mariadb_stmt */
-	struct mariadb_text text;	/* what is to be prepared */
+	struct mariadb_text text;	/* what is to be prepared, or asked */
+	const char *word;		/* of the call: by which it changes the session, static; NULL: it does not */
+	bool unkept;			/* the call's statement is not for others to find */
 	MYSQL_BIND *bind;
 	unsigned bind_room;
 	bool leaves;			/* the session has to be reset, as the statement may have left something in it */
+	struct fault refused;		/* what the server said to the call; rc is WEFT_OK where it was content */
+	bool dropping;			/* … and its statement is to be forgotten */
 	bool drafted;			/* the first result that has columns is in draft */
 	struct rows_draft draft;
 	bool malformed;			/* a value in it */
@@ -189,10 +212,28 @@ struct mariadb {
 	unsigned slice_rows;
 	size_t slice_bytes;
 
+	/* of a statement whose rows are given in parts */
+	bool in_parts;
+	bool paused;			/* nobody asks for the next one */
+	bool goes_on;			/* it has been asked for, or left: from the end of the turn on */
+	bool left;			/* it is only to come to its end */
+	int waits;			/* while paused and suspended: what for */
+	size_t given;			/* rows, so far */
+
 	struct mariadb_dial *cancel;	/* on a thread now */
 	struct timer *timer;		/* of the draining */
 	bool draining;			/* from the asker's leaving until the reply has come */
 	usec drain_until;
+
+	/* of a borrower */
+	bool tainted;			/* something may outlive its transaction: to be reset */
+	bool unsure;			/* nobody has said whether its transaction is open */
+	bool spoilt;			/* something that no reset undoes */
+	bool fallen;			/* its transaction was ended, not by itself, and it has not taken note: by this */
+	struct fault end;
+
+	bool washing;			/* given back, and not yet as it was */
+	bool pinging;
 
 	bool ready;
 	bool stale;			/* to be closed once nothing is owed */
@@ -217,9 +258,10 @@ enum weft_rc mariadb_look_up(struct mariadb *d, struct call *call);
 /* Write the call's statement as the server wants it to d->text.  Returns WEFT_OK; else its fault is filled. */
 enum weft_rc mariadb_translate(struct mariadb *d, struct call *call);
 
-/* Each of these sets the next step: prepare (or make room first), execute, forget the call's statement. */
+/* Each of these sets the next step: prepare (or make room first), execute, ask as text, forget the call's statement. */
 void mariadb_prepare(struct mariadb *d);
 void mariadb_execute(struct mariadb *d);
+void mariadb_ask(struct mariadb *d);
 void mariadb_drop(struct mariadb *d);
 
 /* Free all that was prepared, without a word to the server. */
@@ -232,6 +274,12 @@ void mariadb_put_fini(struct mariadb *d);
 
 /* Begin the call which was looked up.  May close the connection. */
 void mariadb_begin(struct mariadb *d);
+
+/* Begin with the step that is set, of no call's.  The same. */
+void mariadb_begin_own(struct mariadb *d);
+
+/* Go on with rows that were paused.  The same. */
+void mariadb_go_on(struct mariadb *d);
 
 /* The watch's callback of a connection that is ready, and the timer's of a slice. */
 void mariadb_on_event(void *arg, int what);
@@ -254,6 +302,50 @@ void mariadb_retire(struct mariadb *d);
 /* The server owes nothing any more: is the connection as it was? */
 void mariadb_settle(struct mariadb *d);
 
+/* ---- mariadb_lease.c ---- */
+
+/* May the call be sent down this connection?  What it would leave there is noted.  Returns WEFT_OK; else its fault is filled. */
+enum weft_rc mariadb_look(struct mariadb *d, struct call *call);
+
+/* The transaction of a call's borrower is over, and it has to take note first.  Returns as mariadb_look. */
+enum weft_rc mariadb_look_fallen(struct mariadb *d, struct call *call);
+
+/* Is the connection somebody's own, or was it until now? */
+bool mariadb_is_lent(const struct mariadb *d);
+
+/* May what was not executed be tried again?  Not in a transaction. */
+bool mariadb_may_try_again(const struct mariadb *d);
+
+/* What the call leaves in the session: by what the server said last, and what is known of the statement. */
+bool mariadb_has_changed(const struct mariadb *d);
+
+/* The server has said how the transaction is: note it, and whether it has ended on its own.  For an error see refused. */
+void mariadb_see_transaction(struct mariadb *d);
+
+/* Set the first step by which a borrower's traces go, or none.  May be the end of the connection. */
+void mariadb_wash(struct mariadb *d);
+
+/* These steps have ended: set the next one. */
+void mariadb_on_rolled_back(struct mariadb *d);
+void mariadb_on_reset(struct mariadb *d);
+void mariadb_on_set_up(struct mariadb *d);
+void mariadb_on_pinged(struct mariadb *d);
+
+/* Returns the database that the pool's URL names; empty: none. */
+const char *mariadb_database(const struct mariadb *d);
+
+/* Begin, at the end of the turn, what is to be done for nobody: wash, ask for a sign of life. */
+void mariadb_own_later(struct mariadb *d);
+void mariadb_own_begin(struct mariadb *d);
+
+/* It is done, or there was nothing to do.  The last thing to do: it may close the connection. */
+void mariadb_own_end(struct mariadb *d);
+
+/* The driver's. */
+enum conn_clean mariadb_clean(struct conn *c);
+void mariadb_ping(struct conn *c);
+const char *mariadb_begin_sql(const struct back_url *url);
+
 /* ---- mariadb_take.c ---- */
 
 /* Write the names of the columns to the draft. */
@@ -266,6 +358,20 @@ void mariadb_take_names(struct rows_draft *draft, MYSQL_STMT *s);
  * row      where the value begins, to be set behind it; NULL for NULL
  */
 void mariadb_take_value(void *arg, unsigned column, unsigned char **row);
+
+/* ---- mariadb_stream.c ---- */
+
+/* Returns true when the rows in the draft are to be given: they are a part, or the next is waited for (waits: for what; 0: it is not). */
+bool mariadb_part_is_due(const struct mariadb *d, int waits);
+
+/* Give them, and pause.  The last thing to do: it may close the connection. */
+void mariadb_part_give(struct mariadb *d, int waits);
+
+/* The driver's send() of a call that asks for the next part. */
+enum weft_rc mariadb_part_ask(struct mariadb *d, struct call *call);
+
+/* Nobody will ask for the rest of what is paused: it is cancelled, and what comes is thrown away. */
+void mariadb_part_leave(struct mariadb *d);
 
 /* ---- mariadb_cancel.c ---- */
 

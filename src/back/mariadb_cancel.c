@@ -32,7 +32,7 @@ mariadb_cancel_done(struct mariadb_dial *k)
 static bool
 mariadb_is_running(const struct mariadb *d)
 {
-	return d->op == MARIADB_EXECUTING || d->op == MARIADB_FETCHING || d->op == MARIADB_MOVING || d->op == MARIADB_SKIPPING;
+	return d->op == MARIADB_EXECUTING || d->op == MARIADB_ASKING || d->op == MARIADB_FETCHING || d->op == MARIADB_MOVING || d->op == MARIADB_SKIPPING;
 }
 
 /* Have what runs killed.  When no thread is free it is only waited for. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * From a URL to a connection, on a thread: the name is looked up, the certificate checked, the password
+ * From a URL to a connection: the name is looked up as for all pools, and then, on a thread, the certificate checked, the password
  * given, the session set up.
  *
  * The thread is never left waiting for a server that does not answer: it has the time that connecting may take, and who
  * no longer wants its outcome says so and shuts the socket down, by a duplicate that nobody else closes.
- * Only a look-up of a name takes its time.
+ * With TLS the library needs the name, to compare it with the certificate's, and looks it up once more; it is not asked
+ * when that has just failed.
  */
 #include "back/mariadb.h"
 
@@ -167,8 +168,13 @@ mariadb_dial_options(struct mariadb_dial *k)
 static bool
 mariadb_dial_publish(struct mariadb_dial *k)
 {
-	if (atomic_load(&k->fd) < 0)
+	int fd = atomic_load(&k->fd);
+
+	if (fd < 0)
 		atomic_store(&k->fd, dup(mysql_get_socket(k->my)));
+	else if (!k->published)
+		(void)dup2(mysql_get_socket(k->my), fd);
+	k->published = true;
 	return !atomic_load(&k->unwanted);
 }
 
@@ -274,21 +280,47 @@ mariadb_dial_all(struct mariadb_dial *k)
 	return false;
 }
 
-static void
-mariadb_dial_run(void *arg)
+/* Returns false with the reason. */
+static bool
+mariadb_dial_try(struct mariadb_dial *k)
 {
-	struct mariadb_dial *k = arg;
 	bool ok, late = clock_now() >= k->until;
 
+	k->code[0] = '\0';
+	k->published = false;
 	k->my = late ? NULL : mysql_init(NULL);
 	if (k->my == NULL) {
 		snprintf(k->text, sizeof k->text, "%s", late ? "no thread was free for so long" : "out of memory");
-		return;
+		return false;
 	}
 	k->ear = (struct mariadb_ear){ .my = k->my, .most = MARIADB_DIAL_MOST, .before_tls = k->place.tls };
 	mariadb_ear_set(&k->ear);
 	ok = mariadb_dial_all(k);
 	mariadb_ear_set(NULL);
+	return ok;
+}
+
+/* Was it that nobody listens there? */
+static bool
+mariadb_dial_has_missed(const struct mariadb_dial *k)
+{
+	long code = strtol(k->code, NULL, 10);
+
+	return (code == CR_CONNECTION_ERROR || code == CR_CONN_HOST_ERROR) && clock_now() < k->until && !atomic_load(&k->unwanted);
+}
+
+static void
+mariadb_dial_run(void *arg)
+{
+	struct mariadb_dial *k = arg;
+	unsigned n = 0;
+	bool ok;
+
+	do {
+		if (n < k->addresses)
+			snprintf(k->place.host, sizeof k->place.host, "%s", k->at[n]);
+		ok = mariadb_dial_try(k);
+	} while (!ok && ++n < k->addresses && mariadb_dial_has_missed(k));
 	if (!ok)
 		return;
 	mariadb_dial_address(k);
@@ -341,14 +373,44 @@ mariadb_dial_done(void *arg)
 		k->done(k);
 }
 
-enum weft_rc
-mariadb_dial_start(struct mariadb_dial *k, void (*done)(struct mariadb_dial *k))
+static enum weft_rc
+mariadb_dial_submit(struct mariadb_dial *k)
 {
 	struct threads *t = loop_threads(k->d->loop);
 
-	k->done = done;
 	k->job = (struct thread_job){ .fn = mariadb_dial_run, .done = mariadb_dial_done, .dropped = mariadb_dial_done, .arg = k };
 	return t == NULL ? WEFT_SYSTEM : threads_submit(t, &k->job);
+}
+
+/* A number comes from within mariadb_dial_start, which then goes on by itself. */
+static void
+mariadb_dial_on_resolved(void *arg, const struct resolved *r)
+{
+	struct mariadb_dial *k = arg;
+	bool is_number = k->resolving == NULL;
+
+	k->resolving = NULL;
+	for (unsigned i = 0; i < r->count && !k->place.tls; i++)
+		memcpy(k->at[k->addresses++], r->address[i].text, sizeof k->at[0]);
+	if (is_number)
+		return;
+	if (r->count == 0)
+		snprintf(k->text, sizeof k->text, "%.100s: %.80s", k->place.host, gai_strerror(r->error));
+	else if (mariadb_dial_submit(k) == WEFT_OK)
+		return;
+	else
+		snprintf(k->text, sizeof k->text, "no thread is free");
+	k->done(k);
+}
+
+enum weft_rc
+mariadb_dial_start(struct mariadb_dial *k, void (*done)(struct mariadb_dial *k))
+{
+	k->done = done;
+	/* Who has a victim knows where it is, and is not kept from it by the end of all. */
+	if (k->place.host[0] != '\0' && k->victim == 0)
+		k->resolving = resolve_start(k->d->loop, k->place.host, k->place.port, mariadb_dial_on_resolved, k);
+	return k->resolving != NULL ? WEFT_OK : mariadb_dial_submit(k);
 }
 
 void
@@ -365,7 +427,8 @@ mariadb_dial_drop(struct mariadb_dial **kp)
 		k->d = NULL;
 		return;
 	}
-	if (threads_recall(loop_threads(k->d->loop), &k->job)) {
+	if (k->resolving != NULL || threads_recall(loop_threads(k->d->loop), &k->job)) {
+		resolve_cancel(&k->resolving);
 		mariadb_dial_free(k);
 		return;
 	}

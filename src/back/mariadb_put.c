@@ -16,14 +16,6 @@
 
 /* ---- preparing ---- */
 
-static enum weft_rc
-mariadb_refuse(struct call *call, const char *word)
-{
-	call_explain(call, WEFT_INVALID, NULL,
-	    "%s changes the state of the connection, which is shared with other requests", word);
-	return WEFT_INVALID;
-}
-
 enum weft_rc
 mariadb_translate(struct mariadb *d, struct call *call)
 {
@@ -51,17 +43,18 @@ mariadb_check_count(struct call *call, unsigned wanted)
 enum weft_rc
 mariadb_look_up(struct mariadb *d, struct call *call)
 {
-	const char *word;
 	enum weft_rc rc;
 
-	d->entry = stmts_find(&d->stmts, call->sql, call->hash, 0);
+	d->word = NULL;
+	d->unkept = d->tainted;
+	/* A borrower's USE or temporary table gives another meaning to what was prepared before. */
+	d->entry = d->tainted ? NULL : stmts_find(&d->stmts, call->sql, call->hash, 0);
 	d->stmt = d->entry == NULL ? NULL : d->entry->data;
 	if (d->stmt != NULL)
 		return mariadb_check_count(call, d->stmt->highest);
-	word = mariadb_session_word(call->sql);
-	if (word != NULL)
-		return mariadb_refuse(call, word);
-	rc = mariadb_translate(d, call);
+	rc = mariadb_look(d, call);
+	if (rc == WEFT_OK)
+		rc = mariadb_translate(d, call);
 	return rc == WEFT_OK ? mariadb_check_count(call, d->text.highest) : rc;
 }
 
@@ -102,6 +95,7 @@ mariadb_stmt_new(struct mariadb *d)
 	}
 	t->highest = d->text.highest;
 	t->leaves = d->text.leaves;
+	t->opaque = mariadb_is_opaque(d->call->sql);
 	t->changes = mariadb_changes(d->call->sql);
 	t->count = (unsigned)(which->len / sizeof t->which[0]);
 	if (which->len > 0)
@@ -115,7 +109,7 @@ mariadb_stmt_new(struct mariadb *d)
 void
 mariadb_prepare(struct mariadb *d)
 {
-	struct stmt *surplus = stmts_surplus(&d->stmts);
+	struct stmt *surplus = d->unkept ? NULL : stmts_surplus(&d->stmts);
 
 	if (surplus != NULL) {
 		mariadb_unkeep(d, surplus);
@@ -128,7 +122,8 @@ mariadb_prepare(struct mariadb *d)
 		mariadb_settle(d);
 		return;
 	}
-	d->entry = stmts_add(&d->stmts, d->call->sql, d->call->hash, 0);
+	if (!d->unkept)
+		d->entry = stmts_add(&d->stmts, d->call->sql, d->call->hash, 0);
 	if (d->entry != NULL)
 		d->entry->data = d->stmt;
 	d->op = MARIADB_PREPARING;
@@ -190,9 +185,19 @@ mariadb_execute(struct mariadb *d)
 	}
 	rows_draft_clear(&d->draft);
 	d->drafted = d->malformed = false;
-	d->leaves = d->stmt->leaves;
+	d->leaves = d->stmt->leaves || (d->stmt->opaque && mariadb_is_lent(d));
 	d->sent = true;
 	d->op = MARIADB_EXECUTING;
+}
+
+void
+mariadb_ask(struct mariadb *d)
+{
+	rows_draft_clear(&d->draft);
+	d->drafted = d->malformed = false;
+	d->leaves = d->text.leaves;
+	d->sent = true;
+	d->op = MARIADB_ASKING;
 }
 
 /* ---- the end ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * What a step has ended with, and which is next: [forget another to make room, prepare,] execute, then row after row.
+ * What a step has ended with, and which is next: [forget another to make room, prepare,] execute, then row after row; or ask as text.
  *
  * "Prepared statement lost" is mended by a second try, which is safe as the first was not executed.  A result that
  * has other columns than when the statement was prepared cannot be read by the library: what only reads
@@ -32,26 +32,27 @@ mariadb_finish(struct mariadb *d, enum weft_rc rc, const char *code, const char 
 void
 mariadb_settle(struct mariadb *d)
 {
-	unsigned status = d->my->server_status;
-
 	d->op = MARIADB_NOTHING;
 	d->stmt = NULL;
 	d->entry = NULL;
+	d->in_parts = false;
 	rows_draft_shrink(&d->draft);
 	if (d->text.text.size > 65536)
 		mariadb_text_fini(&d->text);
 	if (d->dead)
 		return;
-	if (status & SERVER_STATUS_IN_TRANS)
+	if (mariadb_is_lent(d))
+		d->tainted |= mariadb_has_changed(d);
+	else if (d->my->server_status & SERVER_STATUS_IN_TRANS)
 		mariadb_die(d, NULL, "a statement left a transaction open");
-	else if (d->leaves || status & SERVER_SESSION_STATE_CHANGED || !(status & SERVER_STATUS_AUTOCOMMIT))
+	else if (mariadb_has_changed(d))
 		d->op = MARIADB_RESETTING;
 }
 
 void
 mariadb_retire(struct mariadb *d)
 {
-	if (d->entry == NULL)
+	if (d->stmt != NULL && d->entry == NULL)
 		d->op = MARIADB_FORGETTING;
 	else
 		mariadb_settle(d);
@@ -62,10 +63,13 @@ mariadb_succeed(struct mariadb *d)
 {
 	struct call *call = d->call;
 
+	d->refused.rc = WEFT_OK;
+	mariadb_see_transaction(d);
 	if (call != NULL) {
 		if (d->drafted && d->stmt->changes)
-			d->draft.affected = (long long)d->draft.count;
+			d->draft.affected = (long long)(d->given + d->draft.count);
 		call->rows = rows_draft_make(&d->draft, call->arena);
+		call->last = true;
 		if (call->rows != NULL)
 			mariadb_finish(d, WEFT_OK, NULL, NULL);
 		else
@@ -101,41 +105,60 @@ mariadb_is_fatal(unsigned number)
 static bool
 mariadb_is_read_only(unsigned number)
 {
-	return number == ER_OPTION_PREVENTS_STATEMENT || number == ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION ||
-	    number == ER_READ_ONLY_MODE;
+	return number == ER_OPTION_PREVENTS_STATEMENT || number == ER_READ_ONLY_MODE;
+}
+
+/* Of one that is shared, since then it is a setting that the session began with; a borrower may have asked for it. */
+static bool
+mariadb_is_read_only_session(const struct mariadb *d, unsigned number)
+{
+	return number == ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION && !mariadb_is_lent(d);
 }
 
 /* Forget what was prepared, then prepare it anew.  Returns false when this is no case for it. */
 static bool
 mariadb_try_again(struct mariadb *d)
 {
-	if (d->call == NULL || d->retried || mariadb_translate(d, d->call) != WEFT_OK)
+	if (d->call == NULL || d->retried || !mariadb_may_try_again(d) || mariadb_translate(d, d->call) != WEFT_OK)
 		return false;
 	d->retried = true;
 	d->sent = false;
 	return true;
 }
 
-/* The server refused; the statement stays prepared if it was. */
+/* The asker is told; the statement stays prepared if it was. */
+static void
+mariadb_tell_refused(struct mariadb *d)
+{
+	mariadb_finish(d, WEFT_REFUSED, d->refused.code, d->refused.text);
+	if (d->dropping)
+		mariadb_drop(d);
+	else
+		mariadb_retire(d);
+}
+
 static void
 mariadb_refused(struct mariadb *d, unsigned number, const char *code, const char *text)
 {
-	bool was_prepared = d->op != MARIADB_PREPARING;
+	bool is_lost = number == ER_UNKNOWN_STMT_HANDLER || number == ER_NEED_REPREPARE;
 
-	d->stale |= mariadb_is_read_only(number);
-	if (number == ER_UNKNOWN_STMT_HANDLER || number == ER_NEED_REPREPARE) {
-		if (!mariadb_try_again(d))
-			mariadb_finish(d, WEFT_REFUSED, code, text);
+	d->stale |= mariadb_is_read_only(number) || mariadb_is_read_only_session(d, number);
+	d->leaves |= d->stmt != NULL && d->stmt->opaque;
+	d->dropping = is_lost || d->op == MARIADB_PREPARING;
+	if (is_lost && mariadb_try_again(d)) {
 		mariadb_drop(d);
 		return;
 	}
-	mariadb_finish(d, WEFT_REFUSED, code, text);
-	if (number == ER_NET_PACKET_TOO_LARGE)
+	if (number == ER_NET_PACKET_TOO_LARGE) {
+		mariadb_finish(d, WEFT_REFUSED, code, text);
 		mariadb_die(d, code, "%s", text);
-	else if (was_prepared)
-		mariadb_retire(d);
+		return;
+	}
+	fault_set(&d->refused, WEFT_REFUSED, code, "%s", text);
+	if (mariadb_is_lent(d))
+		d->op = MARIADB_LOOKING;
 	else
-		mariadb_drop(d);
+		mariadb_tell_refused(d);
 }
 
 /* The step has failed. */
@@ -148,7 +171,7 @@ mariadb_failed(struct mariadb *d, unsigned number, const char *said)
 	snprintf(code, sizeof code, "%u", number);
 	if (d->ear.objection != NULL || number == CR_NET_PACKET_TOO_LARGE)
 		mariadb_finish(d, WEFT_TOO_LARGE, NULL, text);
-	if (number == CR_SERVER_GONE_ERROR && d->op == MARIADB_EXECUTING)
+	if (number == CR_SERVER_GONE_ERROR && (d->op == MARIADB_EXECUTING || d->op == MARIADB_ASKING))
 		d->sent = false;	/* it could not be written, not in whole */
 	if (mariadb_is_lost(number) || mariadb_is_fatal(number))
 		mariadb_die(d, code, "%s", text);
@@ -229,9 +252,20 @@ mariadb_on_skipped(struct mariadb *d)
 		mariadb_stmt_failed(d);
 		return;
 	}
+	d->refused.rc = WEFT_OK;
+	mariadb_see_transaction(d);
 	if (d->call == NULL || !mariadb_only_reads(d->call->sql) || !mariadb_try_again(d))
 		mariadb_finish(d, WEFT_UNKNOWN, NULL, "done, but the columns of its result have changed since it was prepared");
 	mariadb_drop(d);
+}
+
+/* The library passes over what the end of the rows says of the session; the status that it has noted is from before them. */
+static void
+mariadb_note_status(struct mariadb *d)
+{
+	const unsigned char *end = d->my->net.read_pos;
+
+	d->my->server_status = end[3] | (unsigned)end[4] << 8;
 }
 
 static void
@@ -240,6 +274,7 @@ mariadb_on_fetched(struct mariadb *d)
 	MYSQL_STMT *s = d->stmt->handle;
 
 	if (d->rc == MYSQL_NO_DATA) {
+		mariadb_note_status(d);
 		d->drafted = true;
 		if (mysql_stmt_more_results(s))
 			d->op = MARIADB_MOVING;
@@ -257,6 +292,9 @@ mariadb_on_fetched(struct mariadb *d)
 	}
 	if (d->call != NULL && !d->drafted)
 		d->draft.count++;
+	/* What is given in parts may be of any length, and each row of it as long as a result. */
+	if (d->in_parts)
+		d->ear.most = d->ear.heard + MARIADB_RESULT_MAX;
 	if (!rows_draft_is_full(&d->draft))
 		return;
 	mariadb_finish(d, WEFT_TOO_LARGE, NULL, "the result is too large");
@@ -287,25 +325,28 @@ mariadb_on_forgotten(struct mariadb *d)
 		mariadb_settle(d);
 }
 
-/* What was prepared is gone with the session's state; the library has been told, and sends nothing for it. */
 static void
-mariadb_on_reset(struct mariadb *d)
-{
-	if (d->rc != 0) {
-		mariadb_die(d, NULL, "its session cannot be reset: %s", mysql_error(d->my));
-		return;
-	}
-	mariadb_put_forget_all(d);
-	d->leaves = false;
-	d->op = MARIADB_SETTING_UP;
-}
-
-static void
-mariadb_on_set_up(struct mariadb *d)
+mariadb_on_asked(struct mariadb *d)
 {
 	if (d->rc != 0)
-		mariadb_die(d, NULL, "%s", mysql_error(d->my));
-	d->op = MARIADB_NOTHING;
+		mariadb_failed(d, mysql_errno(d->my), mysql_error(d->my));
+	else if (mysql_field_count(d->my) > 0 || mysql_more_results(d->my))
+		mariadb_die(d, NULL, "the server said what nobody had asked for");
+	else
+		mariadb_succeed(d);
+}
+
+/* What the error has left open is known, or what was asked for that was taken for the statement by a cancel. */
+static void
+mariadb_on_looked(struct mariadb *d)
+{
+	if (d->rc == 0 && mysql_field_count(d->my) == 0)
+		mariadb_see_transaction(d);
+	else if (d->call == NULL && mysql_errno(d->my) == ER_QUERY_INTERRUPTED)
+		d->unsure = true;
+	else
+		mariadb_die(d, NULL, "whether a transaction is open cannot be told: %s", mysql_error(d->my));
+	mariadb_tell_refused(d);
 }
 
 void
@@ -330,9 +371,22 @@ mariadb_run_on(struct mariadb *d)
 	case MARIADB_FORGETTING:
 		mariadb_on_forgotten(d);
 		break;
+	case MARIADB_ASKING:
+		mariadb_on_asked(d);
+		break;
+	case MARIADB_LOOKING:
+		mariadb_on_looked(d);
+		break;
+	case MARIADB_ROLLING_BACK:
+		mariadb_on_rolled_back(d);
+		break;
 	case MARIADB_RESETTING:
 		mariadb_on_reset(d);
 		break;
+	case MARIADB_PINGING:
+		mariadb_on_pinged(d);
+		break;
+	case MARIADB_CHOOSING:
 	case MARIADB_SETTING_UP:
 		mariadb_on_set_up(d);
 		break;

@@ -35,10 +35,20 @@ mariadb_op_start(struct mariadb *d)
 		return mysql_stmt_free_result_start(&d->no, s);
 	case MARIADB_FORGETTING:
 		return mysql_stmt_close_start(&d->no, s);
+	case MARIADB_ASKING:
+		return mysql_real_query_start(&d->rc, d->my, d->text.text.at, d->text.text.len - 1);
+	case MARIADB_LOOKING:
+		return mysql_real_query_start(&d->rc, d->my, MARIADB_LOOK, sizeof MARIADB_LOOK - 1);
+	case MARIADB_ROLLING_BACK:
+		return mysql_real_query_start(&d->rc, d->my, MARIADB_ROLLBACK, sizeof MARIADB_ROLLBACK - 1);
 	case MARIADB_RESETTING:
 		return mysql_reset_connection_start(&d->rc, d->my);
+	case MARIADB_CHOOSING:
+		return mysql_select_db_start(&d->rc, d->my, mariadb_database(d));
 	case MARIADB_SETTING_UP:
 		return mysql_real_query_start(&d->rc, d->my, MARIADB_SET_UP, sizeof MARIADB_SET_UP - 1);
+	case MARIADB_PINGING:
+		return mysql_ping_start(&d->rc, d->my);
 	case MARIADB_NOTHING:
 		break;
 	}
@@ -65,8 +75,15 @@ mariadb_op_continue(struct mariadb *d, int ready)
 		return mysql_stmt_close_cont(&d->no, s, ready);
 	case MARIADB_RESETTING:
 		return mysql_reset_connection_cont(&d->rc, d->my, ready);
+	case MARIADB_CHOOSING:
+		return mysql_select_db_cont(&d->rc, d->my, ready);
+	case MARIADB_ASKING:
+	case MARIADB_LOOKING:
+	case MARIADB_ROLLING_BACK:
 	case MARIADB_SETTING_UP:
 		return mysql_real_query_cont(&d->rc, d->my, ready);
+	case MARIADB_PINGING:
+		return mysql_ping_cont(&d->rc, d->my, ready);
 	case MARIADB_NOTHING:
 		break;
 	}
@@ -98,17 +115,27 @@ mariadb_slice_is_over(struct mariadb *d)
 	return d->op == MARIADB_FETCHING && (++d->slice_rows > MARIADB_SLICE || d->ear.heard - d->slice_bytes > MARIADB_SLICE_BYTES);
 }
 
+/* Watch for what the library waits for, or for anything that comes unasked. */
+static void
+mariadb_await(struct mariadb *d, int waits)
+{
+	int want = (waits & MYSQL_WAIT_READ ? WATCH_READ : 0) | (waits & MYSQL_WAIT_WRITE ? WATCH_WRITE : 0);
+
+	if (d->watch == NULL || watch_want(d->watch, want == 0 ? WATCH_READ : want) != 0)
+		mariadb_die(d, NULL, "the server has closed the connection");
+}
+
 /* From a step that waits for nothing to one that does, or to the end of the statement.  waits: what the one under way waits for. */
 static void
 mariadb_go(struct mariadb *d, int waits)
 {
-	int want;
-
 	d->slice_rows = 0;
 	d->slice_bytes = d->ear.heard;
 	while (waits == 0 && !d->dead) {
 		mariadb_run_on(d);
 		if (d->dead || d->op == MARIADB_NOTHING)
+			break;
+		if (mariadb_part_is_due(d, 0))
 			break;
 		if (d->watch != NULL && mariadb_slice_is_over(d)) {
 			(void)watch_want(d->watch, 0);
@@ -117,13 +144,24 @@ mariadb_go(struct mariadb *d, int waits)
 		}
 		waits = mariadb_step(d, 0);
 	}
-	if (d->dead)
+	if (!d->dead && mariadb_part_is_due(d, waits)) {
+		mariadb_part_give(d, waits);
 		return;
-	want = (waits & MYSQL_WAIT_READ ? WATCH_READ : 0) | (waits & MYSQL_WAIT_WRITE ? WATCH_WRITE : 0);
-	if (d->watch == NULL || watch_want(d->watch, want == 0 ? WATCH_READ : want) != 0)
-		mariadb_die(d, NULL, "the server has closed the connection");
-	else if (d->op == MARIADB_NOTHING)
+	}
+	if (!d->dead)
+		mariadb_await(d, waits);
+	if (!d->dead && d->op == MARIADB_NOTHING)
 		mariadb_give(d);
+}
+
+void
+mariadb_go_on(struct mariadb *d)
+{
+	d->goes_on = false;
+	if (d->suspended)
+		mariadb_await(d, d->waits);
+	else
+		mariadb_go(d, mariadb_step(d, 0));
 }
 
 void
@@ -132,11 +170,19 @@ mariadb_begin(struct mariadb *d)
 	d->begun = true;
 	d->leaves = false;
 	d->my->server_status &= ~(unsigned)SERVER_SESSION_STATE_CHANGED;
-	d->ear = (struct mariadb_ear){ .my = d->my, .most = MARIADB_HEAD_MAX };
 	if (d->stmt != NULL)
 		mariadb_execute(d);
+	else if (d->word != NULL && d->call->nvalues == 0 && mariadb_has_no_rows(d->word))
+		mariadb_ask(d);
 	else
 		mariadb_prepare(d);
+	mariadb_begin_own(d);
+}
+
+void
+mariadb_begin_own(struct mariadb *d)
+{
+	d->ear = (struct mariadb_ear){ .my = d->my, .most = MARIADB_HEAD_MAX };
 	mariadb_go(d, d->op == MARIADB_NOTHING ? 0 : mariadb_step(d, 0));
 }
 

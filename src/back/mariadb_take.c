@@ -21,6 +21,7 @@ enum {
 	MARIADB_DECIMALS = 31,	/* of a number: from here on, as many as it has */
 	MARIADB_FRACTION = 6,	/* of a second, at most */
 	MARIADB_WORD = 64,	/* room for a number or a time */
+	MARIADB_BINARY = 63,	/* the character set of what is no text */
 };
 
 /* ---- bytes ---- */
@@ -186,14 +187,45 @@ mariadb_take_time(struct span *in, const MYSQL_FIELD *f, char *to)
 
 /* ---- rows ---- */
 
+static enum value_kind
+mariadb_kind(const MYSQL_FIELD *f)
+{
+	switch (f->type) {
+	case MYSQL_TYPE_TINY:
+	case MYSQL_TYPE_SHORT:
+	case MYSQL_TYPE_YEAR:
+	case MYSQL_TYPE_INT24:
+	case MYSQL_TYPE_LONG:
+	case MYSQL_TYPE_LONGLONG:
+		return VALUE_INT;
+	case MYSQL_TYPE_FLOAT:
+	case MYSQL_TYPE_DOUBLE:
+		return VALUE_REAL;
+	case MYSQL_TYPE_BIT:
+		return VALUE_BYTES;
+	case MYSQL_TYPE_STRING:
+	case MYSQL_TYPE_VAR_STRING:
+	case MYSQL_TYPE_VARCHAR:
+	case MYSQL_TYPE_TINY_BLOB:
+	case MYSQL_TYPE_MEDIUM_BLOB:
+	case MYSQL_TYPE_LONG_BLOB:
+	case MYSQL_TYPE_BLOB:
+		return f->charsetnr == MARIADB_BINARY ? VALUE_BYTES : VALUE_TEXT;
+	default:
+		return VALUE_TEXT;
+	}
+}
+
 void
 mariadb_take_names(struct rows_draft *draft, MYSQL_STMT *s)
 {
 	const MYSQL_FIELD *f = mariadb_stmt_fetch_fields(s);
 
 	draft->columns = mysql_stmt_field_count(s);
-	for (unsigned i = 0; i < draft->columns; i++)
+	for (unsigned i = 0; i < draft->columns; i++) {
 		rows_draft_add(draft, span_str(f[i].name == NULL ? "" : f[i].name));
+		rows_draft_add_kind(draft, mariadb_kind(&f[i]));
+	}
 }
 
 /* Take the value at the front of *in.  Returns it, in word where it is a number or a time; .at is NULL when it makes no sense. */

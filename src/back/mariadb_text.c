@@ -227,6 +227,51 @@ mariadb_session_word(const char *sql)
 }
 
 bool
+mariadb_is_passing(const char *word)
+{
+	static const char *const words[] = { "BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "START", NULL };
+
+	return mariadb_is_among(word, words);
+}
+
+bool
+mariadb_has_no_rows(const char *word)
+{
+	static const char *const words[] = { "BEGIN", "COMMIT", "LOCK", "RELEASE", "ROLLBACK", "SAVEPOINT", "SET", "START",
+		"UNLOCK", "USE", NULL };
+
+	return mariadb_is_among(word, words);
+}
+
+bool
+mariadb_ends_transaction(const char *word, bool failed)
+{
+	static const char *const words[] = { "BEGIN", "COMMIT", "ROLLBACK", "START", "XA", NULL };
+
+	return mariadb_is_among(word, words) || (!failed && strcmp(word, "SET") == 0);
+}
+
+bool
+mariadb_sets_role(const char *sql)
+{
+	char word[SQL_WORD_MAX], what[SQL_WORD_MAX];
+	const char *s = mariadb_take_word(sql, word);
+
+	(void)mariadb_take_word(s, what);
+	return strcmp(word, "SET") == 0 && strcmp(what, "ROLE") == 0;
+}
+
+bool
+mariadb_is_opaque(const char *sql)
+{
+	static const char *const words[] = { "ALTER", "CREATE", "DELETE", "DROP", "INSERT", "REPLACE", "TRUNCATE", "UPDATE", NULL };
+	char word[SQL_WORD_MAX];
+
+	(void)mariadb_take_word(sql, word);
+	return !mariadb_is_among(word, words) && !mariadb_only_reads(sql);
+}
+
+bool
 mariadb_only_reads(const char *sql)
 {
 	static const char *const words[] = { "DESC", "DESCRIBE", "EXPLAIN", "SELECT", "SHOW", "TABLE", "VALUES", "WITH", NULL };

@@ -51,6 +51,21 @@ const char *mariadb_text_set(struct mariadb_text *t, const char *sql, unsigned m
  */
 const char *mariadb_session_word(const char *sql);
 
+/* Of words that mariadb_session_word returns: is what it does over with the transaction? */
+bool mariadb_is_passing(const char *word);
+
+/* … does the server never answer it with rows? */
+bool mariadb_has_no_rows(const char *word);
+
+/* … is a transaction that has ended by it, or by its failure, ended as it was asked for? */
+bool mariadb_ends_transaction(const char *word, bool failed);
+
+/* Does a statement give the session another role? */
+bool mariadb_sets_role(const char *sql);
+
+/* May there be anything in a statement: does it call a procedure, or is it a block? */
+bool mariadb_is_opaque(const char *sql);
+
 /* Does a statement only read, so that it may be asked again? */
 bool mariadb_only_reads(const char *sql);
 

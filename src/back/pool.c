@@ -42,7 +42,7 @@ pool_unqueue(struct pool *p, struct call *c)
 	p->places -= c->lease != NULL;
 }
 
-/* To the head of the queue, behind those that came from the same connection before it. */
+/* To the head of the queue; behind those that came before it from the same connection, when that is being closed. */
 static void
 pool_enqueue_again(struct pool *p, struct call *c)
 {
@@ -52,7 +52,7 @@ pool_enqueue_again(struct pool *p, struct call *c)
 		TAILQ_INSERT_AFTER(&p->queue, p->taken, c, link);
 	else
 		TAILQ_INSERT_HEAD(&p->queue, c, link);
-	p->taken = c;
+	p->taken = p->live > 0 ? c : NULL;
 	p->queued++;
 	pool_arm(p, c->deadline);
 	if (c->waiter != NULL)

@@ -132,6 +132,9 @@ bool pool_is_wanting(const struct pool *p);
 /* The worker drains: keep no connection that nobody needs, and no permit. */
 void pool_drain(struct pool *p);
 
+/* The worker drains: who listens to a channel gets WEFT_CANCELED when he has read what has come. */
+void pool_end_subscriptions(struct pool *p);
+
 /* Returns what kind of call it takes. */
 enum call_kind pool_kind(const struct pool *p);
 
@@ -156,6 +159,7 @@ struct pool_stat {
 	unsigned open, connecting, busy, lent, queued;	/* lent ones are open and busy */
 	unsigned leaving;				/* open, and to be closed when they owe nothing */
 	unsigned down;					/* 1: the breaker is open */
+	unsigned channels, subscriptions;		/* that are listened to; to them */
 
 	/* since the start */
 	unsigned long long calls, failed, timeouts, busy_refused;
@@ -166,6 +170,7 @@ struct pool_stat {
 	unsigned long long aged, idled;			/* connections closed for their age; for being idle */
 	unsigned long long failovers, breaks;		/* how often all connections were replaced; how often the breaker opened */
 	unsigned long long lent_long;			/* connections lent for longer than POOL_LENT_LONG */
+	unsigned long long messages, gaps;		/* of channels; gaps that subscriptions have */
 	unsigned long long left;			/* connections that their borrowers did not give back themselves */
 };
 void pool_stat(const struct pool *p, struct pool_stat *out);

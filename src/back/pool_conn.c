@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "back/driver.h"
+#include "back/hub.h"
 #include "back/lease.h"
 #include "back/pool.h"
 #include "back/pool_impl.h"
@@ -82,7 +83,10 @@ pool_set_aside(struct pool *p, struct conn *c)
 unsigned
 pool_usable(const struct pool *p)
 {
-	return p->count[CONN_READY] + p->count[CONN_LENT] + p->count[CONN_CLEANING];
+	unsigned all = p->count[CONN_READY] + p->count[CONN_LENT] + p->count[CONN_CLEANING];
+
+	/* No call ever gets the hub's; but where there can be no other, it is that one which they wait for. */
+	return p->permits > 1 ? all - p->hearing : all;
 }
 
 /* ---- birth ---- */
@@ -196,6 +200,7 @@ pool_bury(struct pool *p, struct conn *c)
 	p->taken = NULL;
 	c->driver->close(c);
 	p->taken = NULL;
+	p->live = 0;
 	p->inflight -= c->inflight;
 	c->inflight = 0;
 	pool_gone_await(c);
@@ -219,6 +224,8 @@ pool_evict(struct pool *p)
 	struct conn *c;
 
 	p->generation++;
+	if (p->hub != NULL)
+		hub_look(p->hub);
 	TAILQ_FOREACH(c, &p->list[CONN_CONNECTING], link)
 		c->generation = p->generation;
 	while ((c = TAILQ_FIRST(&p->list[CONN_CHECKING])) != NULL)

@@ -175,7 +175,9 @@ pool_heed(struct pool *p, const char *code)
 bool
 pool_may_repeat(struct pool *p)
 {
-	if (p->again > 0 && (p->again + 1) * POOL_BUDGET > p->live) {
+	unsigned live = p->live > 0 ? p->live : p->queued + p->inflight;
+
+	if (p->again > 0 && (p->again + 1) * POOL_BUDGET > live) {
 		p->stat.over_budget++;
 		return false;
 	}

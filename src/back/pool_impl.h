@@ -26,6 +26,7 @@
 #include "back/pool.h"
 #include "back/url.h"
 
+struct hub;
 struct timer;
 
 TAILQ_HEAD(call_list, call);
@@ -52,7 +53,7 @@ struct pool {
 	struct call_list queue;		/* first come, first served; deadlines rise, but for those of calls taken back */
 	unsigned queued;
 	unsigned places;		/* of these, those who will have a connection each: lease.h */
-	struct call *taken;		/* the last call taken back from the connection that is being closed */
+	struct call *taken;		/* the last call taken back from the connection that is being closed; NULL: none, or none is being closed */
 
 	struct conn_list list[CONN_STATES];	/* by state; that of READY is empty */
 	struct conn_list *owing;	/* READY ones, by replies owed: 0 (idle) to depth; the latest used first */
@@ -66,6 +67,9 @@ struct pool {
 	struct timer *timer;
 	usec armed;			/* when it will fire */
 	bool closing;
+
+	struct hub *hub;		/* of its subscriptions; NULL: there never were any */
+	unsigned hearing;		/* connections that it has: 1 at most */
 
 	/* permits: slots are at most permits and giving, but for a moment after a recall */
 	unsigned permits;
@@ -87,7 +91,7 @@ struct pool {
 	usec ask_at;			/* nor before this, should a call come */
 	unsigned generation;		/* of connections; grows when all of them are to go */
 	usec failed_over;		/* when that was last because the back end said so; 0: never */
-	unsigned live;			/* calls under way when the connection that is being closed was lost */
+	unsigned live;			/* calls under way when the connection that is being closed was lost; 0: none is being closed */
 	unsigned again;			/* of the calls under way, those that were sent once before */
 	uint64_t random;
 	char reason[200];		/* why the last connection was lost or could not be made */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "back/driver.h"
+#include "back/hub.h"
 #include "back/pool_impl.h"
 #include "base/must.h"
 #include "loop/loop.h"
@@ -153,6 +154,7 @@ pool_close(struct pool **pp)
 		return;
 	p->closing = true;
 	snprintf(p->reason, sizeof p->reason, "the pool is closing");
+	hub_free(&p->hub);
 	pool_fail_queue(p, WEFT_CANCELED);
 	pool_drop_all(p);
 	must(TAILQ_EMPTY(&p->queue) && p->inflight == 0 && p->slots == 0);
@@ -162,6 +164,12 @@ pool_close(struct pool **pp)
 	free(p->owing);
 	explicit_bzero(p, sizeof *p);	/* the password */
 	free(p);
+}
+
+void
+pool_end_subscriptions(struct pool *p)
+{
+	hub_stop(p->hub);
 }
 
 /* ---- what is known of it ---- */
@@ -228,17 +236,23 @@ void
 pool_stat(const struct pool *p, struct pool_stat *out)
 {
 	unsigned idle = 0;
+	struct hub_stat hub;
 	struct conn *c;
 
 	TAILQ_FOREACH(c, &p->owing[0], link)
 		idle++;
 	*out = p->stat;
 	out->permits = p->permits;
-	out->open = pool_usable(p) + p->count[CONN_CHECKING] + p->count[CONN_LEAVING];
+	out->lent = p->count[CONN_LENT] + p->count[CONN_CLEANING];
+	out->open = p->count[CONN_READY] + out->lent + p->count[CONN_CHECKING] + p->count[CONN_LEAVING];
 	out->connecting = p->count[CONN_CONNECTING];
 	out->busy = out->open - idle;
-	out->lent = p->count[CONN_LENT] + p->count[CONN_CLEANING];
 	out->leaving = p->count[CONN_LEAVING];
 	out->queued = p->queued;
 	out->down = p->down;
+	hub_stat(p->hub, &hub);
+	out->channels = hub.channels;
+	out->subscriptions = hub.subscriptions;
+	out->messages = hub.messages;
+	out->gaps = hub.gaps;
 }

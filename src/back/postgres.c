@@ -27,7 +27,6 @@
 
 #include "back/pool.h"
 #include "base/must.h"
-#include "loop/resolve.h"
 
 /* ---- slots ---- */
 
@@ -125,7 +124,7 @@ postgres_flush(struct postgres *d)
 		postgres_die_of_libpq(d);
 		return;
 	}
-	if (watch_want(d->watch, left > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ) != 0)
+	if (watch_want(d->watch, (left > 0 ? WATCH_WRITE : 0) | (postgres_is_held_up(d) ? 0 : WATCH_READ)) != 0)
 		postgres_die(d, NULL, "its socket cannot be watched");
 }
 
@@ -162,12 +161,12 @@ postgres_unread(const struct postgres *d)
 
 /*
  * Of a TLS record (16 KiB at most) libpq may have read a part (8 KiB at least); no event will tell of the rest,
- * which waits in the TLS library, if it was the last that the kernel had.
+ * which waits in the TLS library, if it was the last that the kernel had.  A hub's may be notifications, whatever libpq waits for.
  */
 static int
 postgres_consume_tls(struct postgres *d)
 {
-	if (!PQsslInUse(d->pg) || !PQisBusy(d->pg) || postgres_unread(d) > 0)
+	if (!PQsslInUse(d->pg) || !(PQisBusy(d->pg) || postgres_is_hub(d)) || postgres_unread(d) > 0)
 		return 1;
 	return PQconsumeInput(d->pg) && PQconsumeInput(d->pg);
 }
@@ -178,7 +177,7 @@ postgres_consume_tls(struct postgres *d)
  * libpq's buffer has room for: 16 KiB, so that the count is good, until a larger row has made it
  * grow.  Then it is a guess, and too low: the most that a call was seen to take of what the kernel had.
  */
-static int
+int
 postgres_consume(struct postgres *d)
 {
 	bool ask = d->unfinished > 16 * POSTGRES_READ;
@@ -229,6 +228,11 @@ postgres_on_event(void *arg, int what)
 		postgres_flush_later(d);
 	if (!(what & WATCH_READ))
 		return;
+	/* It is not watched any more from the end of the turn on. */
+	if (postgres_is_held_up(d)) {
+		postgres_flush_later(d);
+		return;
+	}
 	if (postgres_is_unasked(d)) {
 		postgres_die(d, NULL, "the server said what nobody had asked for");
 		return;
@@ -260,6 +264,7 @@ postgres_open(struct conn *c)
 	TAILQ_INIT(&d->spare);
 	stmts_init(&d->stmts, POSTGRES_PREPARED);
 	buf_init(&d->bind.text, SIZE_MAX / 2);
+	rows_draft_init(&d->part, SIZE_MAX / 2);
 	c->driver_data = d;
 	postgres_connect(d);
 	return WEFT_OK;
@@ -294,6 +299,8 @@ postgres_close(struct conn *c)
 	postgres_spare_free(d);
 	postgres_cancel_detach(d);
 	postgres_put_fini(d);
+	postgres_hosts_free(&d->hosts);
+	rows_draft_fini(&d->part);
 	if (d->resolve != NULL)
 		resolve_cancel(&d->resolve);
 	if (d->watch != NULL)
@@ -322,11 +329,21 @@ postgres_send(struct conn *c, struct call *call)
 			call_explain(call, WEFT_NOT_SENT, d->why.code, "the connection that was lent is gone: %s", d->why.text);
 		return WEFT_NOT_SENT;
 	}
+	if (call->part == CALL_GOES_ON)
+		return postgres_stream_ask(d, call);
+	if (call->lease != NULL && postgres_is_held_up(d)) {
+		call_explain(call, WEFT_INVALID, NULL, "the rows of another statement are on their way");
+		return WEFT_INVALID;
+	}
 	s = postgres_slot_new(d);
 	if (s == NULL)
 		return WEFT_SYSTEM;
 	s->call = call;
+	s->owed = true;
 	s->is_held = true;
+	s->in_parts = call->part == CALL_OPENS;
+	/* libpq takes rows one by one only of what is not prepared in the same breath. */
+	s->unnamed = s->in_parts;
 	TAILQ_INSERT_TAIL(&d->held, s, link);
 	conn_took(c, call, s);
 	postgres_flush_later(d);
@@ -346,6 +363,10 @@ postgres_abandon(struct conn *c, struct call *call)
 		TAILQ_REMOVE(&d->held, s, link);
 		postgres_slot_free(d, s);
 		conn_gave(c);
+		return;
+	}
+	if (s->in_parts) {
+		postgres_stream_leave(d, s);
 		return;
 	}
 	d->live--;
@@ -394,6 +415,9 @@ const struct driver driver_postgres = {
 	.close = postgres_close,
 	.ping = postgres_ping,
 	.socket = postgres_socket,
+	.channel = postgres_channel,
+	.hear = postgres_hear,
 	/* Read-only; and the server, or this process of it, ends, has ended, or has not begun. */
 	.failover = (const char *const[]){ "25006", "57P01", "57P02", "57P03", NULL },
+	.has_parts = true,
 };

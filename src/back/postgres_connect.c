@@ -2,8 +2,8 @@
 
 /*
  * From a URL to a PostgreSQL connection in pipeline mode, without ever waiting:
- * a host that is a name is looked up off the loop and given to libpq as
- * addresses, then PQconnectPoll goes on whenever its socket is ready, over all
+ * a host that is a name is looked up off the loop and given to libpq as an
+ * address (postgres_hosts.c), then PQconnectPoll goes on whenever its socket is ready, over all
  * of start-up, TLS and authentication.  The socket may change in between.
  *
  * What libpq says when it cannot parse a URL may quote it, password and all, so
@@ -17,7 +17,6 @@
 
 #include "back/pool.h"
 #include "base/log.h"
-#include "loop/resolve.h"
 
 /* ---- what the URL says ---- */
 
@@ -30,33 +29,62 @@ postgres_option(const PQconninfoOption *o, const char *keyword)
 	return NULL;
 }
 
-/* Is it a network host that libpq would look up by itself?  Sockets and lists are not. */
-static bool
-postgres_host_is_name(const char *host)
+/* What is said of the servers, by the URL or else by the environment. */
+static void
+postgres_names(const PQconninfoOption *o, struct postgres_names *names)
 {
-	return host != NULL && host[0] != '/' && host[0] != '@' && host[0] != '\0' && strchr(host, ',') == NULL;
+	names->host = postgres_option(o, "host");
+	names->address = postgres_option(o, "hostaddr");
+	names->port = postgres_option(o, "port");
+	names->attrs = postgres_option(o, "target_session_attrs");
+	if (names->host == NULL)
+		names->host = getenv("PGHOST");
+	if (names->address == NULL)
+		names->address = getenv("PGHOSTADDR");
+	if (names->port == NULL)
+		names->port = getenv("PGPORT");
+	if (names->attrs == NULL)
+		names->attrs = getenv("PGTARGETSESSIONATTRS");
+	if (names->attrs == NULL)
+		names->attrs = "any";
+}
+
+/* Returns what is wrong with the servers, NULL for nothing. */
+static const char *
+postgres_check_names(const PQconninfoOption *o)
+{
+	struct postgres_hosts *hosts;
+	struct postgres_names names;
+
+	postgres_names(o, &names);
+	if (names.host == NULL && names.address == NULL)
+		return NULL;
+	hosts = postgres_hosts_new(&names);
+	if (hosts == NULL)
+		return "such a list of hosts, ports and target_session_attrs";
+	postgres_hosts_free(&hosts);
+	return NULL;
 }
 
 enum weft_rc
 postgres_check(const struct back_url *url, char *error, size_t size)
 {
-	char text[sizeof url->query + 32];
+	char text[sizeof url->query + sizeof url->host + 32];
+	const char *wrong = NULL;
 	PQconninfoOption *o;
-	const char *host, *wrong = NULL;
 
-	snprintf(text, sizeof text, "postgresql:///?%s", url->query);
+	snprintf(text, sizeof text, "postgresql://%s/?%s", back_url_is_list(url) ? url->host : "", url->query);
 	o = PQconninfoParse(text, NULL);
 	if (o == NULL) {
-		snprintf(error, size, "libpq does not understand the parameters behind '?' in the URL");
+		snprintf(error, size, "libpq does not understand the hosts, or the parameters behind '?', in the URL");
 		return WEFT_INVALID;
 	}
-	host = postgres_option(o, "host");
-	if (strchr(url->host, ',') != NULL || (host != NULL && strchr(host, ',') != NULL))
-		wrong = "several hosts";
-	else if (postgres_option(o, "service") != NULL)
+	if (postgres_option(o, "service") != NULL)
 		wrong = "service=";
 	else if (postgres_option(o, "replication") != NULL)
 		wrong = "replication=";
+	else
+		wrong = postgres_check_names(o);
 	PQconninfoFree(o);
 	if (wrong == NULL)
 		return WEFT_OK;
@@ -117,7 +145,21 @@ postgres_connected(struct postgres *d)
 		return;
 	}
 	d->ready = true;
+	postgres_hosts_free(&d->hosts);
 	conn_is_ready(d->conn);
+}
+
+/* The first line of what libpq says; the rest is advice. */
+static void
+postgres_connect_failed(struct postgres *d)
+{
+	const char *text = PQerrorMessage(d->pg);
+	char line[sizeof d->why.text];
+
+	snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\n"), text);
+	if (d->hosts != NULL)
+		d->hosts->answered = true;
+	postgres_try_failed(d, line);
 }
 
 static void
@@ -135,7 +177,7 @@ postgres_connect_step(struct postgres *d)
 	watch_free(&d->watch);
 	/* libpq keeps what a server tells of itself, and one that does not come to an end would take all memory. */
 	if (++d->steps > POSTGRES_STEPS) {
-		postgres_die(d, NULL, "its start-up does not come to an end");
+		postgres_try_failed(d, "its start-up does not come to an end");
 		return;
 	}
 	switch (PQconnectPoll(d->pg)) {
@@ -149,19 +191,19 @@ postgres_connect_step(struct postgres *d)
 		postgres_connected(d);
 		break;
 	default:
-		postgres_die_of_libpq(d);
+		postgres_connect_failed(d);
 		break;
 	}
 }
 
 /* Defaults stand before the URL, which may change them; behind it stands what it may not change. */
-static void
-postgres_connect_start(struct postgres *d, const char *hosts, const char *addresses)
+void
+postgres_connect_start(struct postgres *d, const struct postgres_try *t)
 {
 	const char *const keyword[] = { "fallback_application_name", "gssencmode", "tcp_user_timeout", "dbname",
-		"client_encoding", "host", "hostaddr", NULL };
-	const char *value[] = { "weft", "disable", "10000", pool_settings(d->conn->pool)->url,
-		"UTF8", hosts, addresses, NULL };
+		"client_encoding", "host", "hostaddr", "port", "target_session_attrs", NULL };
+	const char *const value[] = { "weft", "disable", "10000", pool_settings(d->conn->pool)->url,
+		"UTF8", t->host, t->address, t->port, t->attrs, NULL };
 
 	d->pg = PQconnectStartParams(keyword, value, 1);
 	if (d->pg == NULL) {
@@ -170,54 +212,30 @@ postgres_connect_start(struct postgres *d, const char *hosts, const char *addres
 	}
 	PQsetNoticeReceiver(d->pg, postgres_on_notice, d);
 	if (PQstatus(d->pg) == CONNECTION_BAD) {
-		postgres_die_of_libpq(d);
+		postgres_connect_failed(d);
 		return;
 	}
 	postgres_connect_watch(d, WATCH_WRITE);
-}
-
-/* libpq wants as many hosts as addresses; it tries one after the other. */
-static void
-postgres_on_resolved(void *arg, const struct resolved *r)
-{
-	struct postgres *d = arg;
-	char hosts[RESOLVE_MAX * 257], addresses[RESOLVE_MAX * (INET6_ADDRSTRLEN + 1)];
-	size_t h = 0, a = 0;
-
-	d->resolve = NULL;
-	if (r->error != 0 || r->count == 0) {
-		postgres_die(d, NULL, "its host name is not known");
-		return;
-	}
-	hosts[0] = addresses[0] = '\0';
-	for (unsigned i = 0; i < r->count; i++) {
-		const char *comma = i == 0 ? "" : ",";
-
-		h += (size_t)snprintf(hosts + h, sizeof hosts - h, "%s%s", comma, d->host);
-		a += (size_t)snprintf(addresses + a, sizeof addresses - a, "%s%s", comma, r->address[i].text);
-	}
-	postgres_connect_start(d, hosts, addresses);
 }
 
 void
 postgres_connect(struct postgres *d)
 {
 	PQconninfoOption *o = PQconninfoParse(pool_settings(d->conn->pool)->url, NULL);
-	const char *host = postgres_option(o, "host");
-	bool addressed = postgres_option(o, "hostaddr") != NULL || getenv("PGHOSTADDR") != NULL;
+	const struct postgres_try as_it_says = { .host = NULL };
+	struct postgres_names names;
 
 	if (o == NULL) {
 		postgres_die(d, NULL, "libpq does not understand the URL");
 		return;
 	}
-	if (host == NULL)
-		host = getenv("PGHOST");
-	if (addressed || !postgres_host_is_name(host)) {
-		postgres_connect_start(d, NULL, NULL);
-	} else if ((size_t)snprintf(d->host, sizeof d->host, "%s", host) >= sizeof d->host) {
-		postgres_die(d, NULL, "its host name is too long");
+	postgres_names(o, &names);
+	if (names.host == NULL && names.address == NULL) {
+		postgres_connect_start(d, &as_it_says);
+	} else if ((d->hosts = postgres_hosts_new(&names)) == NULL) {
+		postgres_die(d, NULL, "no memory for its hosts, or they cannot be right");
 	} else {
-		d->resolve = resolve_start(d->loop, d->host, 5432, postgres_on_resolved, d);
+		postgres_hosts_begin(d);
 	}
 	PQconninfoFree(o);
 }

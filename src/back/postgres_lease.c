@@ -106,6 +106,7 @@ postgres_clean(struct conn *c)
 	struct postgres *d = c->driver_data;
 
 	d->rinsed = false;
+	postgres_stream_leave_any(d);
 	d->washing = !d->dead && !postgres_wash(d);
 	if (d->dead)
 		return CONN_SPOILT;

@@ -46,15 +46,15 @@ postgres_values_check(struct call *c)
 	return WEFT_OK;
 }
 
-/* Which of the first 64 values are bytes. */
+/* Which of the values are bytes: of the first 64 a bit each, which those behind them mix with (FNV-1a). */
 static uint64_t
 postgres_values_shape(const struct call *c)
 {
 	uint64_t shape = 0;
 
-	for (unsigned i = 0; i < c->nvalues && i < 64; i++)
+	for (unsigned i = 0; i < c->nvalues; i++)
 		if (c->values[i].kind == VALUE_BYTES)
-			shape |= UINT64_C(1) << i;
+			shape = i < 64 ? shape | UINT64_C(1) << i : (shape ^ i) * UINT64_C(0x100000001b3);
 	return shape;
 }
 
@@ -285,6 +285,8 @@ postgres_put(struct postgres *d, struct postgres_slot *s, const struct stmt *pre
 		return postgres_put_failed(d);
 	d->live++;
 	postgres_put_end(d, s);
+	if (s->in_parts && TAILQ_FIRST(&d->sent) == s)
+		postgres_stream_begin(d);
 	/* One large text should not be held for the life of the connection. */
 	if (d->bind.text.size > 65536)
 		buf_fini(&d->bind.text);

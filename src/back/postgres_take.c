@@ -28,7 +28,7 @@ postgres_hex(char c)
 }
 
 /* bytea as the server writes it: \x and hex digits (or, by an old setting, with escapes). */
-static size_t
+size_t
 postgres_copy_bytea(char *to, const char *at, size_t len)
 {
 	unsigned char *bytes;
@@ -60,6 +60,25 @@ postgres_rows_size(const PGresult *r, int rows, int columns)
 	return size;
 }
 
+enum value_kind
+postgres_kind(const PGresult *r, int column)
+{
+	switch (PQftype(r, column)) {
+	case POSTGRES_OID_INT2:
+	case POSTGRES_OID_INT4:
+	case POSTGRES_OID_INT8:
+	case POSTGRES_OID_OID:
+		return VALUE_INT;
+	case POSTGRES_OID_FLOAT4:
+	case POSTGRES_OID_FLOAT8:
+		return VALUE_REAL;
+	case POSTGRES_OID_BYTEA:
+		return VALUE_BYTES;
+	default:
+		return VALUE_TEXT;
+	}
+}
+
 static char *
 postgres_names_copy(struct weft_rows *out, const PGresult *r, char *to)
 {
@@ -67,6 +86,7 @@ postgres_names_copy(struct weft_rows *out, const PGresult *r, char *to)
 		const char *name = PQfname(r, (int)j);
 		size_t size = strlen(name) + 1;
 
+		out->kind[j] = (unsigned char)postgres_kind(r, (int)j);
 		out->name[j] = memcpy(to, name, size);
 		to += size;
 	}
@@ -94,7 +114,7 @@ postgres_rows_copy(struct weft_rows *out, const PGresult *r, char *to)
 }
 
 /* "INSERT 0 3" changed rows, "SELECT 3" did not. */
-static long long
+long long
 postgres_affected(PGresult *r)
 {
 	static const char *const verbs[] = { "INSERT ", "UPDATE ", "DELETE ", "MERGE " };
@@ -122,7 +142,7 @@ postgres_rows(struct arena *a, PGresult *r)
 
 /* ---- the end of a statement ---- */
 
-static const char *
+const char *
 postgres_error_code(const PGresult *r)
 {
 	const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
@@ -130,7 +150,7 @@ postgres_error_code(const PGresult *r)
 	return code == NULL ? "" : code;
 }
 
-static const char *
+const char *
 postgres_error_text(const PGresult *r)
 {
 	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
@@ -138,7 +158,7 @@ postgres_error_text(const PGresult *r)
 	return text == NULL ? PQresultErrorMessage(r) : text;
 }
 
-static bool
+bool
 postgres_is_error(const PGresult *r)
 {
 	return r == NULL || PQresultStatus(r) == PGRES_FATAL_ERROR;
@@ -169,7 +189,7 @@ postgres_is_unprepared(const struct postgres_slot *s)
 }
 
 static void
-postgres_finish(struct call *call, PGresult *r)
+postgres_finish(struct postgres *d, struct call *call, PGresult *r)
 {
 	if (r == NULL) {
 		call_finish(call, WEFT_UNKNOWN, NULL, "the server gave no result");
@@ -180,7 +200,8 @@ postgres_finish(struct call *call, PGresult *r)
 		return;
 	}
 	if (!postgres_is_error(r)) {
-		call->rows = postgres_rows(call->arena, r);
+		call->rows = d->part.count > 0 ? postgres_stream_rest(d, call->arena, r) : postgres_rows(call->arena, r);
+		call->last = true;
 		if (call->rows != NULL)
 			call_finish(call, WEFT_OK, NULL, NULL);
 		else
@@ -234,6 +255,8 @@ postgres_take_own(struct postgres *d, struct postgres_slot *s)
 	else if (s->owner == POSTGRES_WASH && postgres_is_error(s->result))
 		postgres_die(d, postgres_error_code(s->result), "what a borrower left behind could not be cleaned up: %s",
 		    postgres_error_text(s->result));
+	else if (s->owner == POSTGRES_HEAR)
+		postgres_on_answer(d, s);
 	postgres_slot_free(d, s);
 	postgres_check_idle(d);
 	if (is_ping && !d->dead)
@@ -246,7 +269,7 @@ postgres_take_own(struct postgres *d, struct postgres_slot *s)
 static void
 postgres_take_sync(struct postgres *d)
 {
-	struct postgres_slot *s = TAILQ_FIRST(&d->sent);
+	struct postgres_slot *s = TAILQ_FIRST(&d->sent), *next = TAILQ_NEXT(s, link);
 	struct call *call = s->call;
 	bool again;
 
@@ -258,6 +281,8 @@ postgres_take_sync(struct postgres *d)
 	TAILQ_REMOVE(&d->sent, s, link);
 	if (d->conn->state != CONN_READY)
 		postgres_see_transaction(d);
+	if (next != NULL && next->in_parts)
+		postgres_stream_begin(d);
 	if (s->owner != POSTGRES_CALL) {
 		postgres_take_own(d, s);
 		return;
@@ -271,10 +296,13 @@ postgres_take_sync(struct postgres *d)
 		return;
 	}
 	if (call != NULL)
-		postgres_finish(call, s->result);
+		postgres_finish(d, call, s->result);
+	if (s->in_parts)
+		rows_draft_drop(&d->part);
+	/* Between its parts nothing was owed. */
+	d->ungiven += s->owed;
 	postgres_slot_free(d, s);
 	postgres_check_idle(d);
-	d->ungiven++;
 	postgres_cancel_step(d);
 }
 
@@ -324,21 +352,14 @@ postgres_take_result(struct postgres *d, PGresult *r)
 		PQclear(r);
 		postgres_take_sync(d);
 		break;
+	case PGRES_SINGLE_TUPLE:
+		postgres_stream_row(d, s, r);
+		break;
 	default:
 		PQclear(r);
 		postgres_die(d, NULL, "the server answered in a way that cannot be shared (COPY)");
 		break;
 	}
-}
-
-/* Nobody listens (LISTEN is refused), but libpq would keep what comes for ever. */
-static void
-postgres_drop_notifications(struct postgres *d)
-{
-	PGnotify *n;
-
-	while ((n = PQnotifies(d->pg)) != NULL)
-		PQfreemem(n);
 }
 
 void
@@ -348,7 +369,7 @@ postgres_take_all(struct postgres *d)
 
 	postgres_hold(d);
 	/* A NULL stands between results; several in a row would be a libpq that has lost its place. */
-	while (!d->closed && !d->dead && !TAILQ_EMPTY(&d->sent) && !PQisBusy(d->pg)) {
+	while (!d->closed && !d->dead && !TAILQ_EMPTY(&d->sent) && !postgres_is_held_up(d) && !PQisBusy(d->pg)) {
 		PGresult *r = PQgetResult(d->pg);
 
 		if (r != NULL) {
@@ -358,10 +379,12 @@ postgres_take_all(struct postgres *d)
 			postgres_die(d, NULL, "the server's answers do not match what was asked");
 		}
 	}
+	if (!d->closed && !d->dead)
+		postgres_stream_pause(d);
 	/* What comes unasked (notices, the end of the server) is parsed here. */
 	if (!d->closed && !d->dead && TAILQ_EMPTY(&d->sent))
 		(void)PQisBusy(d->pg);
 	if (!d->closed)
-		postgres_drop_notifications(d);
+		postgres_tell_notifications(d);
 	postgres_release(d);
 }

@@ -270,7 +270,7 @@ redis_is_in_reply(const redisReader *reader)
 static void
 redis_check_reader(struct redis *r, const redisReader *reader)
 {
-	if (redis_is_in_reply(reader) && !redis_owes_reply(r))
+	if (redis_is_in_reply(reader) && !r->hearing && !redis_owes_reply(r))
 		redis_doom(r, NULL, "bytes came that nobody had asked for");
 	if (reader->len > REDIS_BUFFER)
 		redis_doom(r, NULL, "a reply is larger than %d MB", REDIS_BUFFER >> 20);
@@ -485,6 +485,8 @@ const struct driver driver_redis = {
 	.ping = redis_ping,
 	.socket = redis_socket,
 	.failover = redis_failover,
+	.channel = redis_channel,
+	.hear = redis_hear,
 };
 
 const struct driver driver_redis_sentinel = {
@@ -505,4 +507,6 @@ const struct driver driver_redis_sentinel = {
 	.ping = redis_ping,
 	.socket = redis_socket,
 	.failover = redis_failover,
+	.channel = redis_channel,
+	.hear = redis_hear,
 };

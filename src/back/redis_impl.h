@@ -4,7 +4,8 @@
 
 /*
  * One connection to Redis, shared by redis.c (its life, the driver), redis_url.c (what its URL says), redis_seek.c (which
- * server it is to), redis_cluster.c and redis_node.c (several of them), redis_reply.c (what comes back) and redis_lease.c (what a borrower may do to it).  Nobody else includes it.
+ * server it is to), redis_cluster.c and redis_node.c (several of them), redis_reply.c (what comes back), redis_lease.c (what
+ * a borrower may do to it) and redis_hear.c (channels).  Nobody else includes it.
  */
 
 #include <stdarg.h>
@@ -28,6 +29,7 @@ enum {
 	REDIS_RING = REDIS_DEPTH + REDIS_SETUP,
 	REDIS_NESTING = 7,
 	REDIS_ELEMENTS = 1 << 20,		/* of one array */
+	REDIS_HEARD = 3,			/* likewise, on a hub's connection; and nothing is nested there */
 	REDIS_BUFFER = 64 << 20,		/* bytes of one reply, before it is whole */
 	REDIS_OUT = 65536,			/* bytes of commands for which memory is kept */
 	REDIS_SETUP_MEMORY = 65536,		/* of commands of the driver's own, and their replies */
@@ -91,6 +93,8 @@ struct redis {
 	bool watching;		/* WATCH */
 	bool moved;		/* perhaps in another database */
 	bool spoilt;		/* what nothing here can undo, or nobody knows */
+
+	bool hearing;		/* it is a hub's: what comes is not for the ring, and stands in setup_arena until it is told */
 
 	int doomed;		/* of no use: code and text say why */
 	char code[16];
@@ -235,5 +239,29 @@ void redis_set_builders(struct redis *r, redisReader *reader);
 
 /* The next reply has come, and is whole.  May close the connection: then r->conn is NULL. */
 void redis_on_reply(struct redis *r, struct weft_reply *reply);
+
+/* Stands for every part of a reply that is skipped; hiredis wants a pointer. */
+extern struct weft_reply redis_skipped;
+
+/* ---- redis_hear.c ---- */
+
+/* What came on a hub's connection. */
+enum redis_heard {
+	REDIS_HEARD_NONSENSE,
+	REDIS_HEARD_ERROR,
+	REDIS_HEARD_PONG,
+	REDIS_HEARD_MESSAGE,	/* an array: its kind, channel, text */
+	REDIS_HEARD_LARGE,	/* as a message; the text was skipped */
+	REDIS_HEARD_BEGUN,	/* an array: its kind, channel, a number */
+	REDIS_HEARD_ENDED,	/* likewise */
+};
+enum redis_heard redis_heard_read(const struct weft_reply *reply);
+
+/* The driver's channel() and hear(). */
+const char *redis_channel(struct span name);
+enum weft_rc redis_hear(struct conn *c, enum hear what, struct span channel);
+
+/* As redis_on_reply, on a hub's connection. */
+void redis_on_heard(struct redis *r, const struct weft_reply *reply);
 
 #endif

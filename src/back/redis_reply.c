@@ -76,8 +76,7 @@ redis_doom(struct redis *r, const char *code, const char *fmt, ...)
 
 /* ---- replies, while hiredis reads them ---- */
 
-/* Stands for every part of a reply that is skipped; hiredis wants a pointer. */
-static struct weft_reply redis_skipped;
+struct weft_reply redis_skipped;
 
 /* The arena for the reply that is being read; NULL: skip it. */
 static struct arena *
@@ -85,6 +84,8 @@ redis_arena(struct redis *r)
 {
 	const struct redis_slot *s = redis_first(r);
 
+	if (r->hearing)
+		return &r->setup_arena;
 	if (s->call != NULL)
 		return s->call->arena;
 	return s->own == REDIS_OWN_SETUP || s->own == REDIS_OWN_MAP ? &r->setup_arena : NULL;
@@ -94,7 +95,7 @@ redis_arena(struct redis *r)
 static bool
 redis_may_build(struct redis *r, const redisReadTask *task)
 {
-	if (task->parent != NULL || redis_owes_reply(r))
+	if (task->parent != NULL || r->hearing || redis_owes_reply(r))
 		return true;
 	redis_doom(r, NULL, "a reply came that nobody had asked for");
 	return false;
@@ -106,9 +107,11 @@ redis_built(struct redis *r, const redisReadTask *task, struct weft_reply *reply
 {
 	struct redis_slot *s = redis_first(r);
 
-	if (reply == NULL) {
-		if (s->call == NULL) {
-			redis_doom(r, NULL, "an answer to AUTH, SELECT, PING or their like is too long");
+	if (reply == NULL && r->hearing && task->parent != NULL) {
+		reply = &redis_skipped;
+	} else if (reply == NULL) {
+		if (s->call == NULL || r->hearing) {
+			redis_doom(r, NULL, "an answer to what the server itself has asked is too long");
 			return NULL;
 		}
 		r->spoilt |= s->call->effect != REDIS_PLAIN;
@@ -160,8 +163,8 @@ redis_build_array(const redisReadTask *task, int count)
 
 	if (!redis_may_build(r, task))
 		return NULL;
-	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > REDIS_ELEMENTS ||
-	    r->context->reader->ridx >= REDIS_NESTING) {
+	if (task->type != REDIS_REPLY_ARRAY || (size_t)count > (r->hearing ? REDIS_HEARD : REDIS_ELEMENTS) ||
+	    r->context->reader->ridx >= (r->hearing ? 1 : REDIS_NESTING)) {
 		redis_doom(r, NULL, "an array in a reply is too long or nested too deep");
 		return NULL;
 	}
@@ -334,6 +337,10 @@ redis_on_reply(struct redis *r, struct weft_reply *reply)
 	const struct redis_slot *s = redis_first(r);
 	struct call *call = s->call;
 
+	if (r->hearing) {
+		redis_on_heard(r, reply);
+		return;
+	}
 	if (s->own != REDIS_OWN_NONE) {
 		redis_on_own_reply(r, s->own, reply);
 		return;

@@ -18,6 +18,7 @@ rows_draft_init(struct rows_draft *r, size_t limit)
 	*r = (struct rows_draft){ .columns = 0 };
 	buf_init(&r->bytes, limit);
 	buf_init(&r->cells, limit);
+	buf_init(&r->kinds, limit);
 }
 
 void
@@ -25,6 +26,7 @@ rows_draft_fini(struct rows_draft *r)
 {
 	buf_fini(&r->bytes);
 	buf_fini(&r->cells);
+	buf_fini(&r->kinds);
 }
 
 void
@@ -35,6 +37,7 @@ rows_draft_clear(struct rows_draft *r)
 	r->affected = 0;
 	buf_clear(&r->bytes);
 	buf_clear(&r->cells);
+	buf_clear(&r->kinds);
 }
 
 void
@@ -45,6 +48,15 @@ rows_draft_shrink(struct rows_draft *r)
 		buf_fini(&r->bytes);
 	if (r->cells.size > ROWS_DRAFT_KEPT)
 		buf_fini(&r->cells);
+	if (r->kinds.size > ROWS_DRAFT_KEPT)
+		buf_fini(&r->kinds);
+}
+
+void
+rows_draft_drop(struct rows_draft *r)
+{
+	rows_draft_clear(r);
+	rows_draft_fini(r);
 }
 
 static void
@@ -65,10 +77,35 @@ rows_draft_add(struct rows_draft *r, struct span s)
 	(void)buf_add(&r->bytes, (struct span){ "", 1 });
 }
 
+void
+rows_draft_add_kind(struct rows_draft *r, enum value_kind kind)
+{
+	(void)buf_add(&r->kinds, (struct span){ (const char[]){ (char)kind }, 1 });
+}
+
 bool
 rows_draft_is_full(const struct rows_draft *r)
 {
-	return r->bytes.bad || r->cells.bad;
+	return r->bytes.bad || r->cells.bad || r->kinds.bad;
+}
+
+bool
+rows_draft_is_part(const struct rows_draft *r)
+{
+	return r->count >= ROWS_PART_ROWS || r->bytes.len + r->cells.len >= ROWS_PART_BYTES;
+}
+
+/* Returns false when memory is refused. */
+static bool
+rows_draft_make_kinds(const struct rows_draft *from, struct weft_rows *r, struct arena *a)
+{
+	if (from->kinds.len > r->columns) {
+		r->kind_of_cell = true;
+		r->kind = arena_alloc(a, from->kinds.len);
+	}
+	if (r->kind != NULL && from->kinds.len > 0)
+		memcpy(r->kind, from->kinds.at, from->kinds.len);
+	return r->kind != NULL || from->kinds.len == 0;
 }
 
 struct weft_rows *
@@ -78,7 +115,7 @@ rows_draft_make(const struct rows_draft *from, struct arena *a)
 	struct weft_rows *r = rows_new(a, from->columns, from->count);
 	char *bytes = r == NULL ? NULL : arena_alloc(a, from->bytes.len);
 
-	if (bytes == NULL)
+	if (bytes == NULL || !rows_draft_make_kinds(from, r, a))
 		return NULL;
 	if (from->bytes.len > 0)
 		memcpy(bytes, from->bytes.at, from->bytes.len);

@@ -12,7 +12,8 @@
  * sqlite:/absolute/path, sqlite:relative/path, ?mode=ro.  sqlite::memory: is private to
  * its connection, so it needs a pool with max = 1; it is empty after the connection idled out (min = 1 keeps it).
  * A connection that is lent may have a transaction over several statements; temporary tables, other files and settings
- * are refused there too, so to roll back is all that makes it as it was.
+ * are refused there too, so to roll back is all that makes it as it was.  A result that comes in parts is a job for each part, and
+ * in between the statement stays where it is.
  *
  * A function pg_sleep(seconds) is there so that a statement which waits can be written for both SQL back ends.
  */
@@ -230,6 +231,7 @@ sqlite_finish(struct call *call, const struct sqlite_answer *from)
 		return;
 	}
 	call->rows = rows_draft_make(&from->rows, call->arena);
+	call->last = from->last;
 	if (call->rows != NULL)
 		call_finish(call, WEFT_OK, NULL, NULL);
 	else
@@ -259,7 +261,7 @@ sqlite_on_rolled_back(void *arg)
 static enum conn_clean
 sqlite_wash(struct sqlite *d)
 {
-	if (!d->conn->in_transaction)
+	if (!d->conn->in_transaction && d->half == NULL)
 		return CONN_CLEAN;
 	return sqlite_start(d, SQLITE_IS_RUNNING, sqlite_job_rollback, sqlite_on_rolled_back) == WEFT_OK ? CONN_WASHING : CONN_SPOILT;
 }
@@ -316,8 +318,10 @@ sqlite_on_ran(void *arg)
 		d->conn->in_transaction = d->answer.in_transaction;
 	if (call != NULL)
 		sqlite_finish(call, &d->answer);
-	sqlite_buf_shrink(&d->ask.bytes);
-	rows_draft_shrink(&d->answer.rows);
+	if (d->half == NULL) {
+		sqlite_buf_shrink(&d->ask.bytes);
+		rows_draft_shrink(&d->answer.rows);
+	}
 	if (d->conn == NULL)
 		sqlite_end(d);
 	else
@@ -340,15 +344,12 @@ sqlite_look(struct call *call)
 	return WEFT_INVALID;
 }
 
+/* Copy what is asked. */
 static enum weft_rc
-sqlite_send(struct conn *c, struct call *call)
+sqlite_ask_take(struct sqlite *d, struct call *call)
 {
-	struct sqlite *d = c->driver_data;
-	const struct pool_conf *conf = pool_settings(c->pool);
-	enum weft_rc rc = sqlite_look(call);
+	enum weft_rc rc;
 
-	if (rc != WEFT_OK)
-		return rc;
 	if (call->nvalues > SQLITE_VALUES) {
 		call_explain(call, WEFT_INVALID, NULL, "more than %d values", SQLITE_VALUES);
 		return WEFT_INVALID;
@@ -357,10 +358,38 @@ sqlite_send(struct conn *c, struct call *call)
 	if (rc != WEFT_OK)
 		return rc;
 	sqlite_ask_copy(&d->ask, call);
+	d->ask.in_parts = call->part == CALL_OPENS;
 	d->ask.lent = call->lease != NULL;
+	return WEFT_OK;
+}
+
+/* What is half done uses what was asked before: nothing else may be asked until it is done, and else there is nothing to go on with. */
+static enum weft_rc
+sqlite_check_part(const struct sqlite *d, struct call *call)
+{
+	if ((d->half != NULL) == (call->part == CALL_GOES_ON))
+		return WEFT_OK;
+	call_explain(call, WEFT_INVALID, NULL, d->half == NULL ? "no rows are on their way" : "the rows of another statement are on their way");
+	return WEFT_INVALID;
+}
+
+static enum weft_rc
+sqlite_send(struct conn *c, struct call *call)
+{
+	struct sqlite *d = c->driver_data;
+	const struct pool_conf *conf = pool_settings(c->pool);
+	bool goes_on = call->part == CALL_GOES_ON;
+	enum weft_rc rc = sqlite_check_part(d, call);
+
+	if (rc == WEFT_OK && !goes_on)
+		rc = sqlite_look(call);
+	if (rc == WEFT_OK && !goes_on)
+		rc = sqlite_ask_take(d, call);
+	if (rc != WEFT_OK)
+		return rc;
 	/* Before the call's own time is over, so that the asker hears of the lock. */
 	d->ask.busy_until = clock_add(loop_now(pool_loop(c->pool)), clock_min(SQLITE_BUSY_WAIT, conf->call_timeout / 2));
-	rc = sqlite_start(d, SQLITE_IS_RUNNING, sqlite_job_run, sqlite_on_ran);
+	rc = sqlite_start(d, SQLITE_IS_RUNNING, goes_on ? sqlite_job_go_on : sqlite_job_run, sqlite_on_ran);
 	if (rc != WEFT_OK) {
 		call_explain(call, rc, NULL, "no thread for the statement");
 		return rc;
@@ -402,4 +431,5 @@ const struct driver driver_sqlite = {
 	.clean = sqlite_clean,
 	.begin = sqlite_begin,
 	.close = sqlite_close,
+	.has_parts = true,
 };

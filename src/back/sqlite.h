@@ -6,7 +6,7 @@
  * What the files of the SQLite driver share; nobody else includes it.
  *
  *	sqlite.c        on the loop: the driver's table, calls in and results out
- *	sqlite_job.c    on a thread: open, run one statement, roll back, close
+ *	sqlite_job.c    on a thread: open, run one statement or a part of it, roll back, close
  *	sqlite_guard.c  on a thread: waits that end, what statements may not do, names of errors
  *
  * One thread at a time uses a connection: the loop hands all of `ask` over with the
@@ -32,6 +32,9 @@ enum {
 	SQLITE_RESULT_MAX = 64 * 1024 * 1024,	/* bytes of a result, and of one value */
 };
 
+/* So long rows of a result that comes in parts are gathered, once there is one. */
+#define SQLITE_PART_TIME (20 * USEC_PER_MSEC)
+
 /* The longest wait for a lock that another connection holds. */
 #define SQLITE_BUSY_WAIT (5 * USEC_PER_SEC)
 
@@ -43,6 +46,7 @@ struct sqlite_ask {
 	struct value *values;
 	unsigned nvalues, room;
 	usec busy_until;
+	bool in_parts;			/* its rows are given in parts */
 	bool lent;			/* of a borrower: it may begin a transaction, or leave one open */
 };
 
@@ -52,6 +56,7 @@ struct sqlite_answer {
 	char text[200];
 	bool broken;			/* the connection is of no use any more */
 	bool in_transaction;		/* one is open now */
+	bool last;			/* nothing follows */
 	struct rows_draft rows;
 };
 
@@ -72,6 +77,8 @@ struct sqlite {
 	bool read_only, refused;	/* of the URL; refused: in memory, and more than one connection */
 	char path[256];
 	struct stmts stmts;		/* data: sqlite3_stmt */
+	sqlite3_stmt *half;		/* has given a part of its rows, and uses what is in ask; NULL: none */
+	bool half_kept;			/* it is in stmts, too */
 	struct sqlite_ask ask;
 	struct sqlite_answer answer;
 };
@@ -84,7 +91,10 @@ void sqlite_job_open(void *arg);
 /* Run what is in ask, and fill answer. */
 void sqlite_job_run(void *arg);
 
-/* Roll back what a borrower left open; answer.in_transaction says whether that went well. */
+/* Gather the next part of the rows of `half`, and fill answer. */
+void sqlite_job_go_on(void *arg);
+
+/* End what a borrower left half done, and roll back what it left open; answer.in_transaction says whether that went well. */
 void sqlite_job_rollback(void *arg);
 
 /* Close the database. */

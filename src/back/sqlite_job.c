@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * SQLite, on a thread: open a database, run one statement, roll back, close it.
+ * SQLite, on a thread: open a database, run one statement, or a part of it, roll back, close it.
  *
  * A connection begins with WAL (unless it only reads), foreign keys on, and no
  * trust in what a database file brings with it (trusted_schema off, defensive).
@@ -60,6 +60,25 @@ sqlite_answer_clear(struct sqlite_answer *a)
 	rows_draft_clear(&a->rows);
 }
 
+/* ---- the end of a statement ---- */
+
+static void
+sqlite_let_go(sqlite3_stmt *s, bool kept)
+{
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	if (!kept)
+		sqlite3_finalize(s);
+}
+
+static void
+sqlite_end_half(struct sqlite *d)
+{
+	if (d->half != NULL)
+		sqlite_let_go(d->half, d->half_kept);
+	d->half = NULL;
+}
+
 /* ---- opening and closing ---- */
 
 static int
@@ -107,6 +126,7 @@ sqlite_job_close(void *arg)
 	struct sqlite *d = arg;
 	struct stmt *t;
 
+	sqlite_end_half(d);
 	while ((t = TAILQ_FIRST(&d->stmts.used)) != NULL) {
 		sqlite3_finalize(t->data);
 		stmts_remove(&d->stmts, t);
@@ -256,10 +276,14 @@ sqlite_bind(struct sqlite *d, sqlite3_stmt *s)
 static void
 sqlite_add_value(struct rows_draft *r, sqlite3_stmt *s, int column)
 {
+	static const enum value_kind kinds[] = { [SQLITE_INTEGER] = VALUE_INT, [SQLITE_FLOAT] = VALUE_REAL, [SQLITE_TEXT] = VALUE_TEXT,
+		[SQLITE_BLOB] = VALUE_BYTES, [SQLITE_NULL] = VALUE_NULL };
+	int type = sqlite3_column_type(s, column);
 	char number[SQL_REAL_MAX];
 	const char *at;
 
-	switch (sqlite3_column_type(s, column)) {
+	rows_draft_add_kind(r, kinds[type]);
+	switch (type) {
 	case SQLITE_INTEGER:
 		rows_draft_add(r, (struct span){ number, sql_integer(sqlite3_column_int64(s, column), number) });
 		break;
@@ -311,24 +335,46 @@ sqlite_affected(struct sqlite *d, sqlite3_stmt *s)
 }
 
 static void
-sqlite_run(struct sqlite *d, sqlite3_stmt *s)
+sqlite_add_row(struct rows_draft *r, sqlite3_stmt *s)
 {
-	struct rows_draft *r = &d->answer.rows;
-	int rc = sqlite3_step(s);
-
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+	if (r->count == 0)
 		sqlite_add_names(r, s);
-	for (; rc == SQLITE_ROW && !rows_draft_is_full(r); rc = sqlite3_step(s)) {
-		for (unsigned i = 0; i < r->columns; i++)
-			sqlite_add_value(r, s, (int)i);
-		r->count++;
+	for (unsigned i = 0; i < r->columns; i++)
+		sqlite_add_value(r, s, (int)i);
+	r->count++;
+}
+
+/* Returns true when what has been gathered is enough for now. */
+static bool
+sqlite_is_part(const struct sqlite *d, usec began)
+{
+	const struct rows_draft *r = &d->answer.rows;
+
+	return rows_draft_is_full(r) || (d->ask.in_parts && (rows_draft_is_part(r) || clock_now() - began >= SQLITE_PART_TIME));
+}
+
+/* Gather rows, to the end or a part of them; answer.last says which.  After a failure it is the end, too. */
+static void
+sqlite_gather(struct sqlite *d, sqlite3_stmt *s)
+{
+	usec began = d->ask.in_parts ? clock_now() : 0;
+	struct rows_draft *r = &d->answer.rows;
+	int rc;
+
+	while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+		sqlite_add_row(r, s);
+		if (sqlite_is_part(d, began))
+			break;
 	}
+	if (rc == SQLITE_DONE && r->count == 0)
+		sqlite_add_names(r, s);
 	if (rows_draft_is_full(r))
 		sqlite_answer_set(d, WEFT_TOO_LARGE, "", "the result is too large");
-	else if (rc != SQLITE_DONE)
-		sqlite_answer_error(d);
-	else
+	else if (rc == SQLITE_DONE)
 		r->affected = sqlite_affected(d, s);
+	else if (rc != SQLITE_ROW)
+		sqlite_answer_error(d);
+	d->answer.last = rc != SQLITE_ROW || d->answer.rc != WEFT_OK;
 }
 
 /* Nothing where no transaction is open. */
@@ -343,6 +389,16 @@ sqlite_rollback(struct sqlite *d)
 	d->answer.in_transaction = !sqlite3_get_autocommit(d->db);
 }
 
+/* What a statement left on the connection. */
+static void
+sqlite_look_back(struct sqlite *d)
+{
+	if (d->ask.lent)
+		d->answer.in_transaction = !sqlite3_get_autocommit(d->db);
+	else
+		sqlite_rollback(d);
+}
+
 void
 sqlite_job_run(void *arg)
 {
@@ -351,23 +407,36 @@ sqlite_job_run(void *arg)
 	bool kept;
 
 	sqlite_answer_clear(&d->answer);
+	d->answer.last = true;
 	s = sqlite_prepare(d, d->ask.bytes.at, &kept);
-	if (s != NULL) {
-		if (sqlite_bind(d, s))
-			sqlite_run(d, s);
-		sqlite3_reset(s);
-		sqlite3_clear_bindings(s);
-		if (!kept)
-			sqlite3_finalize(s);
+	if (s != NULL && sqlite_bind(d, s))
+		sqlite_gather(d, s);
+	if (s != NULL && d->answer.last) {
+		sqlite_let_go(s, kept);
+	} else if (s != NULL) {
+		d->half = s;
+		d->half_kept = kept;
 	}
-	if (d->ask.lent)
-		d->answer.in_transaction = !sqlite3_get_autocommit(d->db);
-	else
-		sqlite_rollback(d);
+	sqlite_look_back(d);
+}
+
+void
+sqlite_job_go_on(void *arg)
+{
+	struct sqlite *d = arg;
+
+	sqlite_answer_clear(&d->answer);
+	sqlite_gather(d, d->half);
+	if (d->answer.last)
+		sqlite_end_half(d);
+	sqlite_look_back(d);
 }
 
 void
 sqlite_job_rollback(void *arg)
 {
-	sqlite_rollback(arg);
+	struct sqlite *d = arg;
+
+	sqlite_end_half(d);
+	sqlite_rollback(d);
 }

@@ -165,6 +165,13 @@ back_url_is_many(const char *scheme)
 	return strcmp(scheme, "redis+sentinel") == 0 || strcmp(scheme, "redis+cluster") == 0;
 }
 
+/* May it? */
+static bool
+back_url_may_be_many(const char *scheme)
+{
+	return strcmp(scheme, "postgresql") == 0 || strcmp(scheme, "postgres") == 0;
+}
+
 /* host[:port],host[:port],…: kept as they are, if all can be taken apart. */
 static enum weft_rc
 back_url_hosts(struct span s, struct back_url *out, char *error, size_t size)
@@ -193,9 +200,15 @@ back_url_authority(struct span s, struct back_url *out, char *error, size_t size
 {
 	if (back_url_user(&s, out, error, size) != WEFT_OK)
 		return WEFT_INVALID;
-	if (back_url_is_many(out->scheme))
+	if (back_url_is_many(out->scheme) || (back_url_may_be_many(out->scheme) && s.len > 0 && memchr(s.at, ',', s.len) != NULL))
 		return back_url_hosts(s, out, error, size);
 	return back_url_host(s, out->host, sizeof((struct back_place *)0)->host, &out->port, error, size);
+}
+
+bool
+back_url_is_list(const struct back_url *u)
+{
+	return back_url_is_many(u->scheme) || strchr(u->host, ',') != NULL;
 }
 
 enum weft_rc
@@ -354,7 +367,7 @@ back_url_describe(const struct back_url *u, char *out, size_t size)
 	back_url_put(&t, has_authority || u->path[0] == '/' ? "%.*s://" : "%.*s:", span_str(u->scheme));
 	if (u->user[0] != '\0' && !is_http)
 		back_url_put(&t, "%.*s@", span_str(u->user));
-	back_url_put(&t, strchr(u->host, ':') != NULL && !back_url_is_many(u->scheme) ? "[%.*s]" : "%.*s", span_str(u->host));
+	back_url_put(&t, strchr(u->host, ':') != NULL && !back_url_is_list(u) ? "[%.*s]" : "%.*s", span_str(u->host));
 	if (u->port != 0) {
 		snprintf(port, sizeof port, "%u", u->port);
 		back_url_put(&t, ":%.*s", span_str(port));

@@ -13,7 +13,7 @@ struct back_url {
 	char scheme[24];	/* "redis", "redis+unix", "postgresql", "sqlite", … lower case */
 	char user[64];		/* percent-decoded; empty if none */
 	char password[128];
-	char host[512];		/* without brackets; empty if none.  Of schemes with many places: all of them, as they were written */
+	char host[512];		/* without brackets; empty if none.  Many: all of them, as they were written */
 	unsigned port;		/* 0 if none, or many */
 	char path[256];		/* percent-decoded, with its leading '/' if there is one */
 	char query[256];	/* behind '?', still encoded */
@@ -27,7 +27,8 @@ struct back_place {
 
 /*
  * Take a URL apart: scheme://[user[:password]@][host][:port][/path][?query] or scheme:path.
- * Where the scheme is that of several servers (redis+sentinel, redis+cluster), it is host[:port],host[:port],…
+ * Where the scheme is that of several servers (redis+sentinel, redis+cluster), or has servers in place of another
+ * (postgresql), it may be host[:port],host[:port],…
  *
  * error    one sentence when it fails, at most size bytes; never holds the password
  * Returns  WEFT_OK or WEFT_INVALID
@@ -54,6 +55,9 @@ int back_url_param(const struct back_url *u, const char *name, char *out, size_t
  * where it is written, cut to fit.  NULL: all are known.
  */
 const char *back_url_param_unknown(const struct back_url *u, const char *const *known, char *out, size_t size);
+
+/* Returns true when there are several hosts. */
+bool back_url_is_list(const struct back_url *u);
 
 /* Write the URL without its password, for logs and status pages, to out.  Of HTTP without the user too, which often is the secret. */
 void back_url_describe(const struct back_url *u, char *out, size_t size);

@@ -40,6 +40,25 @@ arena_fini(struct arena *a)
 	arena_init(a, NULL, 0, a->limit);
 }
 
+void
+arena_rewind(struct arena *a)
+{
+	struct arena_block *kept = a->blocks != NULL && a->blocks->size <= ARENA_BLOCK_MAX ? a->blocks : NULL;
+	size_t next_size = a->next_size;
+
+	if (kept != NULL)
+		a->blocks = kept->next;
+	arena_fini(a);
+	a->next_size = next_size;
+	if (kept == NULL)
+		return;
+	kept->next = NULL;
+	a->blocks = kept;
+	a->total = kept->size;
+	a->at = (char *)kept->bytes;
+	a->end = a->at + kept->size;
+}
+
 static size_t
 arena_room(const struct arena *a)
 {

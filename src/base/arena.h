@@ -36,6 +36,12 @@ void arena_init(struct arena *a, void *first, size_t len, size_t limit);
 void arena_fini(struct arena *a);
 
 /*
+ * Begin again, over the block from malloc that was the last, which is usually the largest: for work of which each round takes
+ * about as much as the one before.  A block that is much larger than usual is freed like the others.
+ */
+void arena_rewind(struct arena *a);
+
+/*
  * Allocate len bytes, aligned for any object, uninitialised.
  *
  * Returns  the memory, valid until arena_fini; NULL when malloc refuses or the

@@ -25,6 +25,13 @@ timeline_why(const char *name)
 	return WAIT_NONE;
 }
 
+/* Of what still waits it is null. */
+static uint32_t
+timeline_wait_until(const json_t *until)
+{
+	return json_is_null(until) ? UINT32_MAX : (uint32_t)json_integer_value(until);
+}
+
 static void
 timeline_read_record(const json_t *in, struct timeline_record *r)
 {
@@ -44,7 +51,7 @@ timeline_read_record(const json_t *in, struct timeline_record *r)
 			break;
 		r->segment[i].why = (uint8_t)timeline_why(json_string_value(json_object_get(wait, "why")));
 		r->segment[i].from = (uint32_t)json_integer_value(json_object_get(wait, "from"));
-		r->segment[i].until = (uint32_t)json_integer_value(json_object_get(wait, "until"));
+		r->segment[i].until = timeline_wait_until(json_object_get(wait, "until"));
 		r->nsegments++;
 	}
 }

@@ -29,7 +29,11 @@
 
 enum {
 	FIBER_ALIGN = 16,		/* of the struct, and of a room above it */
-	FIBER_ROOM_NEAR = 256		/* bytes: of a room up to that more is lost by packing than gained */
+	FIBER_ROOM_NEAR = 256,		/* bytes: of a room up to that more is lost by packing than gained */
+
+	FIBER_PATIENCE = 10000,		/* microseconds in which an owner who has been told may try other waits */
+	FIBER_PENALTY = 1000,		/* microseconds that the first one takes after that; each takes twice as long as the one before … */
+	FIBER_PENALTY_MAX = 16000	/* … up to that */
 };
 
 void
@@ -154,30 +158,74 @@ fiber_sched(const struct fiber *f)
 	return f->sched;
 }
 
+/* When cancellation or its own deadline ends the fiber's waits: 0 at once, CLOCK_NEVER never. */
+static usec
+fiber_end_of_waits(const struct fiber *f)
+{
+	usec end = f->canceled ? 0 : f->deadline;
+
+	if (f->shields > 0)
+		return CLOCK_NEVER;
+	return end < f->held_until ? f->held_until : end;
+}
+
 /* When the present wait ends at the latest. */
 static usec
 fiber_wait_until(const struct fiber *f)
 {
-	return f->shields > 0 ? f->wait_deadline : clock_min(f->wait_deadline, f->deadline);
+	return clock_min(f->wait_deadline, fiber_end_of_waits(f));
+}
+
+/* The owner is told; of which wait first is kept.  from 0: nobody has looked at the clock then. */
+static enum weft_rc
+fiber_tell(struct fiber *f, enum wait_why why, usec from, usec now)
+{
+	enum weft_rc rc = f->canceled ? WEFT_CANCELED : WEFT_TIMEOUT;
+
+	if (f->late.why == WAIT_NONE)
+		f->late = (struct fiber_late){ .why = why, .rc = rc, .length = from == 0 ? 0 : now - from };
+	if (f->late_since == 0)
+		f->late_since = now;
+	return rc;
+}
+
+/* A wait that may not begin. */
+static enum weft_rc
+fiber_refuse(struct fiber *f, enum wait_why why)
+{
+	usec now = f->sched->clock();
+	enum weft_rc rc = fiber_tell(f, why, now, now);
+
+	if (now - f->late_since < FIBER_PATIENCE)
+		return rc;
+	/* Told before, and waits again, maybe for ever: others have to run meanwhile. */
+	f->penalty = f->penalty == 0 ? FIBER_PENALTY : f->penalty < FIBER_PENALTY_MAX ? f->penalty * 2 : FIBER_PENALTY_MAX;
+	f->late.is_obstinate = true;
+	f->shields++;
+	if (fiber_wait(why, now + f->penalty) == WEFT_OK)
+		rc = WEFT_OK;
+	f->shields--;
+	return rc;
 }
 
 enum weft_rc
 fiber_wait(enum wait_why why, usec deadline)
 {
 	struct fiber *f = fiber_running;
-	usec until, from = 0;
+	usec end, until, from = 0;
 
 	must(f != NULL);
 	must((unsigned)why < WAIT_COUNT && why != WAIT_NONE);
-	if (f->canceled && f->shields == 0)
-		return WEFT_CANCELED;
+	end = fiber_end_of_waits(f);
+	if (end == 0)
+		return fiber_refuse(f, why);
 	f->wait_deadline = deadline;
-	until = fiber_wait_until(f);
+	until = clock_min(deadline, end);
 	if (until != CLOCK_NEVER || f->trace != NULL)
 		from = f->sched->clock();
 	if (until != CLOCK_NEVER) {
 		if (until <= from)
-			return WEFT_TIMEOUT;
+			return end <= from ? fiber_refuse(f, why) : WEFT_TIMEOUT;
 		timerq_add(&f->sched->timers, &f->timer, until);
 	}
 	f->why = why;
@@ -188,7 +236,12 @@ fiber_wait(enum wait_why why, usec deadline)
 	fiber_suspend(f);
 	if (f->trace != NULL)
 		f->trace(f->trace_arg, why, from, f->sched->clock());
-	return f->rc;
+	if (f->rc == WEFT_OK)
+		return WEFT_OK;
+	end = fiber_end_of_waits(f);
+	if (f->rc != WEFT_CANCELED && (end == 0 || end >= f->wait_deadline))
+		return f->rc;
+	return fiber_tell(f, why, from, f->sched->clock());
 }
 
 void
@@ -212,25 +265,55 @@ fiber_wake(struct fiber *f)
 		fiber_make_ready(f, WEFT_OK);
 }
 
+/* What ends the present wait has changed. */
+static void
+fiber_set_timer(struct fiber *f)
+{
+	usec until = fiber_wait_until(f);
+
+	timerq_remove(&f->sched->timers, &f->timer);
+	if (until != CLOCK_NEVER)
+		timerq_add(&f->sched->timers, &f->timer, until);
+}
+
 void
 fiber_cancel(struct fiber *f)
 {
 	f->canceled = true;
-	if (f->state == FIBER_WAITING && f->shields == 0)
+	if (f->state != FIBER_WAITING)
+		return;
+	if (fiber_end_of_waits(f) == 0)
 		fiber_make_ready(f, WEFT_CANCELED);
+	else
+		fiber_set_timer(f);
 }
 
 enum weft_rc
 fiber_check(void)
 {
 	const struct fiber *f = fiber_running;
+	usec end;
 
 	must(f != NULL);
-	if (f->shields > 0)
+	end = fiber_end_of_waits(f);
+	if (end == CLOCK_NEVER || (end != 0 && end > f->sched->clock()))
 		return WEFT_OK;
-	if (f->canceled)
-		return WEFT_CANCELED;
-	return f->deadline != CLOCK_NEVER && f->deadline <= f->sched->clock() ? WEFT_TIMEOUT : WEFT_OK;
+	return f->canceled ? WEFT_CANCELED : WEFT_TIMEOUT;
+}
+
+enum weft_rc
+fiber_may_wait(enum wait_why why)
+{
+	struct fiber *f = fiber_running;
+	usec end;
+
+	must(f != NULL);
+	end = fiber_end_of_waits(f);
+	if (end == CLOCK_NEVER || (end != 0 && end > fiber_sched_lately(f->sched)))
+		return WEFT_OK;
+	/* Though it may have been woken: by whatever it was, not by what has not begun. */
+	(void)fiber_refuse(f, why);
+	return f->canceled ? WEFT_CANCELED : WEFT_TIMEOUT;
 }
 
 bool
@@ -254,17 +337,54 @@ fiber_unshield(void)
 }
 
 void
+fiber_hold(usec until)
+{
+	struct fiber *f = fiber_running;
+
+	must(f != NULL);
+	f->holds++;
+	if (f->held_until < until)
+		f->held_until = until;
+}
+
+void
+fiber_release(void)
+{
+	struct fiber *f = fiber_running;
+
+	must(f != NULL);
+	if (f->holds == 0 || --f->holds > 0)
+		return;
+	f->held_until = 0;
+	/* What it was told before the section is told anew. */
+	f->late_since = f->penalty = 0;
+}
+
+void
+fiber_hold_as_self(struct fiber *f)
+{
+	must(fiber_running != NULL && f->state != FIBER_WAITING);
+	if (fiber_running->held_until == 0)
+		return;
+	f->holds++;
+	f->held_until = fiber_running->held_until;
+}
+
+bool
+fiber_is_late(const struct fiber *f, struct fiber_late *out)
+{
+	if (f->late.why == WAIT_NONE)
+		return false;
+	*out = f->late;
+	return true;
+}
+
+void
 fiber_set_deadline(struct fiber *f, usec deadline)
 {
-	usec until;
-
 	f->deadline = deadline;
-	if (f->state != FIBER_WAITING)
-		return;
-	timerq_remove(&f->sched->timers, &f->timer);
-	until = fiber_wait_until(f);
-	if (until != CLOCK_NEVER)
-		timerq_add(&f->sched->timers, &f->timer, until);
+	if (f->state == FIBER_WAITING)
+		fiber_set_timer(f);
 }
 
 usec

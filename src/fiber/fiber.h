@@ -18,6 +18,9 @@
  *	while (!me.done && rc == WEFT_OK)
  *		rc = fiber_wait(WAIT_POOL, deadline);
  *
+ * Whoever goes on waiting for long after having been told of cancellation or of the
+ * fiber's deadline is slowed down, so that a loop which never asks why it fails holds up nobody.
+ *
  * Memory: a fiber's struct is at the top of its stack's mapping and shares a
  * page with its first frames; below the stack is a guard area.  The room its
  * owner asked for lies side by side with those of others.  Stacks and rooms are kept
@@ -151,6 +154,13 @@ void fiber_cancel(struct fiber *f);
 /* Returns what a wait of the running fiber would return at once: WEFT_CANCELED, WEFT_TIMEOUT; else WEFT_OK. */
 enum weft_rc fiber_check(void);
 
+/*
+ * Before something is begun that will be waited for: may a wait begin?  By the time of this turn, which costs less.
+ *
+ * Returns  WEFT_OK; WEFT_TIMEOUT, WEFT_CANCELED: fiber_wait would refuse, and this counts as a wait that was refused
+ */
+enum weft_rc fiber_may_wait(enum wait_why why) __attribute__((warn_unused_result));
+
 /* Returns true when the fiber has been cancelled, shielded or not. */
 bool fiber_is_canceled(const struct fiber *f);
 
@@ -159,6 +169,30 @@ void fiber_shield(void);
 
 /* Ends the innermost fiber_shield. */
 void fiber_unshield(void);
+
+/*
+ * From here on, until a time at most, the running fiber's waits ignore cancellation and its own deadline; what was
+ * held back arrives at the first wait after it, or at the present one when the time is over.  Nests: the latest time
+ * counts.
+ */
+void fiber_hold(usec until);
+
+/* Ends the innermost fiber_hold; nothing where there is none. */
+void fiber_release(void);
+
+/* Hold back for another fiber, until the same time, what is held back for the running one. */
+void fiber_hold_as_self(struct fiber *f);
+
+/* The wait that was ended first by cancellation or by the fiber's own deadline. */
+struct fiber_late {
+	enum wait_why why;
+	enum weft_rc rc;		/* WEFT_TIMEOUT, WEFT_CANCELED */
+	usec length;			/* of that wait */
+	bool is_obstinate;		/* its owner was told long ago and goes on waiting: its waits are slowed down */
+};
+
+/* True when there is one; *out is set then. */
+bool fiber_is_late(const struct fiber *f, struct fiber_late *out);
 
 /* Set the absolute deadline that all waits of the fiber inherit, the present one too; CLOCK_NEVER for none. */
 void fiber_set_deadline(struct fiber *f, usec deadline);

@@ -52,6 +52,11 @@ struct fiber {
 	struct timerq_entry timer;
 	usec wait_deadline;		/* given with the present wait */
 	usec deadline;
+	usec held_until;		/* cancellation and deadline are held back until then; 0: they are not */
+	unsigned holds;			/* fiber_hold less fiber_release */
+	struct fiber_late late;		/* what fiber_is_late says; why WAIT_NONE: it is not */
+	usec late_since;		/* when its owner was told of cancellation or deadline, first or after a hold */
+	usec penalty;			/* what its last wait took that was refused, in spite of that; 0: none has */
 	struct fiber_defer *defers;
 	fiber_trace_fn *trace;
 	void *trace_arg;

@@ -17,6 +17,7 @@ wait_why_name(enum wait_why why)
 		[WAIT_FD] = "descriptor",
 		[WAIT_THREAD] = "thread",
 		[WAIT_FIBER] = "fiber",
+		[WAIT_MESSAGE] = "message",
 	};
 
 	must((unsigned)why < WAIT_COUNT && name[why] != 0);

@@ -14,6 +14,7 @@ enum wait_why {
 	WAIT_FD,	/* a descriptor of the handler's */
 	WAIT_THREAD,	/* a function that runs on a thread */
 	WAIT_FIBER,	/* another fiber's end */
+	WAIT_MESSAGE,	/* a message of a channel subscribed to */
 	WAIT_COUNT
 };
 

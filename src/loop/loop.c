@@ -120,6 +120,7 @@ loop_free(struct loop **lp)
 	*lp = NULL;
 	if (l == NULL)
 		return;
+	resolver_free(&l->names);
 	threads_free(&l->threads);
 	signal_fini(l);
 	timerq_fini(&l->timers);
@@ -223,6 +224,7 @@ loop_after_fork(struct loop *l)
 {
 	if (event_reinit(l->base) != 0)
 		return -1;
+	resolver_forget(&l->names);
 	threads_forget(&l->threads);
 	/* child_fork let all signals through. */
 	return pthread_sigmask(SIG_BLOCK, &l->signals, NULL) == 0 ? 0 : -1;

@@ -16,6 +16,7 @@
 #include "loop/loop.h"
 
 struct threads;
+struct resolver;
 struct loop_signal;
 
 /*
@@ -47,6 +48,7 @@ struct loop {
 	char *scratch;
 	struct chunk_pool chunks;	/* of all streams */
 	struct threads *threads;	/* NULL until loop_threads */
+	struct resolver *names;		/* NULL until resolve_start */
 	int signal_fd;			/* -1 until loop_on_signal */
 	sigset_t signals;		/* those that arrive there */
 	struct watch *signal_watch;
@@ -70,5 +72,11 @@ void signal_fini(struct loop *l);
 
 /* In a forked child the threads do not exist: forget them, without touching their locks. */
 void threads_forget(struct threads **tp);
+
+/* End the look-ups of a loop: what is under way is left to its threads.  *rp becomes NULL, which it may be. */
+void resolver_free(struct resolver **rp);
+
+/* In a forked child: forget them. */
+void resolver_forget(struct resolver **rp);
 
 #endif

@@ -2,7 +2,10 @@
 /*
  * getaddrinfo reads files and asks name servers, and blocks for seconds if they
  * do not answer; so it runs on a thread.  It cannot be stopped: a cancelled look-up is
- * taken back if no thread has begun it, else its result is thrown away.  The end of the loop does not wait for it.
+ * taken back if no thread has begun it, else it goes on.  The end of the loop does not wait for it.
+ *
+ * Look-ups that hang must not be in anybody's way.  So they have threads of their own, and a name is looked up once at a
+ * time, for all who ask for it meanwhile: whoever tries again and again takes one thread, and has the answer as soon as there is one.
  */
 #include "loop/resolve.h"
 
@@ -12,16 +15,33 @@
 #include <string.h>
 
 #include "loop/loop.h"
+#include "loop/loop_inside.h"
 #include "loop/thread.h"
 
-struct resolve {
-	struct thread_job job;
+/* So many names at a time; others wait. */
+enum { RESOLVE_THREADS = 16, RESOLVE_QUEUE = 4096 };
+
+struct resolver {
 	struct threads *threads;
-	void (*done)(void *arg, const struct resolved *r);	/* NULL: cancelled */
-	void *arg;
+	LIST_HEAD(, lookup) lookups;	/* that have not ended */
+};
+
+/* One name.  The thread's while it runs, but for what says who is to be told. */
+struct lookup {
+	struct thread_job job;
+	struct resolver *resolver;
+	LIST_ENTRY(lookup) link;
+	TAILQ_HEAD(, resolve) askers;
 	struct resolved result;
 	unsigned port;
 	char host[];
+};
+
+struct resolve {
+	struct lookup *lookup;
+	TAILQ_ENTRY(resolve) link;
+	void (*done)(void *arg, const struct resolved *r);
+	void *arg;
 };
 
 static void
@@ -59,49 +79,140 @@ resolve_look_up(const char *host, unsigned port, int flags, struct resolved *r)
 }
 
 static void
-resolve_on_thread(void *arg)
+lookup_free(struct lookup *k)
 {
-	struct resolve *r = arg;
+	struct resolve *r;
 
-	resolve_look_up(r->host, r->port, 0, &r->result);
+	while ((r = TAILQ_FIRST(&k->askers)) != NULL) {
+		TAILQ_REMOVE(&k->askers, r, link);
+		free(r);
+	}
+	free(k);
 }
 
 static void
-resolve_on_done(void *arg)
+lookup_on_thread(void *arg)
 {
-	struct resolve *r = arg;
+	struct lookup *k = arg;
 
-	if (r->done != NULL)
-		r->done(r->arg, &r->result);
-	free(r);
+	resolve_look_up(k->host, k->port, 0, &k->result);
 }
 
-/* Nobody is there any more who could be told. */
+/* Whoever is told may cancel what others have asked for, or ask anew. */
 static void
-resolve_on_left(void *arg)
+lookup_on_done(void *arg)
 {
-	free(arg);
+	struct lookup *k = arg;
+	struct resolve *r;
+
+	LIST_REMOVE(k, link);
+	while ((r = TAILQ_FIRST(&k->askers)) != NULL) {
+		TAILQ_REMOVE(&k->askers, r, link);
+		r->done(r->arg, &k->result);
+		free(r);
+	}
+	free(k);
 }
 
-/* Hand the look-up to a thread.  Returns NULL with *error when that is not possible. */
-static struct resolve *
-resolve_submit(struct loop *l, const char *host, unsigned port, int *error)
+/* The resolver goes: nobody is there any more who could be told. */
+static void
+lookup_on_left(void *arg)
+{
+	lookup_free(arg);
+}
+
+static struct resolver *
+resolver_of(struct loop *l)
+{
+	struct resolver *all = l->names == NULL ? calloc(1, sizeof *all) : l->names;
+
+	if (all == NULL || all == l->names)
+		return all;
+	all->threads = threads_new(l, RESOLVE_THREADS, RESOLVE_QUEUE);
+	if (all->threads == NULL) {
+		free(all);
+		return NULL;
+	}
+	l->names = all;
+	return all;
+}
+
+void
+resolver_free(struct resolver **rp)
+{
+	if (*rp == NULL)
+		return;
+	threads_free(&(*rp)->threads);
+	free(*rp);
+	*rp = NULL;
+}
+
+void
+resolver_forget(struct resolver **rp)
+{
+	if (*rp != NULL)
+		threads_forget(&(*rp)->threads);
+	free(*rp);
+	*rp = NULL;
+}
+
+/* Returns the look-up of this name that is under way, or NULL. */
+static struct lookup *
+lookup_find(const struct resolver *all, const char *host, unsigned port)
+{
+	struct lookup *k;
+
+	LIST_FOREACH(k, &all->lookups, link)
+		if (k->port == port && strcmp(k->host, host) == 0)
+			return k;
+	return NULL;
+}
+
+/* Hand a name to a thread.  Returns NULL with *error when that is not possible. */
+static struct lookup *
+lookup_begin(struct resolver *all, const char *host, unsigned port, int *error)
 {
 	size_t len = strlen(host);
-	struct resolve *r = calloc(1, sizeof *r + len + 1);
+	struct lookup *k = calloc(1, sizeof *k + len + 1);
 
 	*error = EAI_MEMORY;
-	if (r == NULL)
+	if (k == NULL)
 		return NULL;
-	memcpy(r->host, host, len + 1);
-	r->port = port;
-	r->job = (struct thread_job){ .fn = resolve_on_thread, .done = resolve_on_done, .left = resolve_on_left, .arg = r };
-	r->threads = loop_threads(l);
+	memcpy(k->host, host, len + 1);
+	k->port = port;
+	k->resolver = all;
+	TAILQ_INIT(&k->askers);
+	k->job = (struct thread_job){ .fn = lookup_on_thread, .done = lookup_on_done, .dropped = lookup_on_left, .left = lookup_on_left,
+		.arg = k };
 	*error = EAI_AGAIN;
-	if (r->threads != NULL && threads_submit(r->threads, &r->job) == WEFT_OK)
-		return r;
-	free(r);
-	return NULL;
+	if (threads_submit(all->threads, &k->job) != WEFT_OK) {
+		free(k);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&all->lookups, k, link);
+	return k;
+}
+
+/* Ask for a name.  Returns NULL with *error when that is not possible. */
+static struct resolve *
+resolve_ask(struct loop *l, const char *host, unsigned port, int *error)
+{
+	struct resolver *all = resolver_of(l);
+	struct resolve *r = calloc(1, sizeof *r);
+	struct lookup *k = NULL;
+
+	*error = EAI_MEMORY;
+	if (all != NULL && r != NULL)
+		k = lookup_find(all, host, port);
+	if (all != NULL && r != NULL && k == NULL)
+		k = lookup_begin(all, host, port, error);
+	if (k == NULL) {
+		free(r);
+		return NULL;
+	}
+	r->lookup = k;
+	TAILQ_INSERT_TAIL(&k->askers, r, link);
+	return r;
 }
 
 struct resolve *
@@ -112,7 +223,7 @@ resolve_start(struct loop *l, const char *host, unsigned port, void (*done)(void
 
 	resolve_look_up(host, port, AI_NUMERICHOST, &now);
 	if (now.error == EAI_NONAME) {		/* not a number */
-		r = resolve_submit(l, host, port, &now.error);
+		r = resolve_ask(l, host, port, &now.error);
 		if (r != NULL) {
 			r->done = done;
 			r->arg = arg;
@@ -127,11 +238,16 @@ void
 resolve_cancel(struct resolve **rp)
 {
 	struct resolve *r = *rp;
+	struct lookup *k;
 
 	*rp = NULL;
 	if (r == NULL)
 		return;
-	r->done = NULL;
-	if (threads_recall(r->threads, &r->job))
-		free(r);
+	k = r->lookup;
+	TAILQ_REMOVE(&k->askers, r, link);
+	free(r);
+	if (!TAILQ_EMPTY(&k->askers) || !threads_recall(k->resolver->threads, &k->job))
+		return;
+	LIST_REMOVE(k, link);
+	free(k);
 }

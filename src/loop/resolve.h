@@ -2,7 +2,7 @@
 #ifndef LOOP_RESOLVE_H
 #define LOOP_RESOLVE_H
 
-/* Host names to addresses, off the loop: getaddrinfo runs on a thread. */
+/* Host names to addresses, off the loop: getaddrinfo runs on a thread, once at a time for a name. */
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -15,7 +15,7 @@ struct resolve;
 enum { RESOLVE_MAX = 8 };
 
 struct resolved {
-	int error;			/* 0, or getaddrinfo's code: gai_strerror.  EAI_AGAIN when no thread was free */
+	int error;			/* 0, or getaddrinfo's code: gai_strerror.  EAI_AGAIN when too many names are being looked up */
 	unsigned count;
 	struct {
 		char text[INET6_ADDRSTRLEN];	/* numeric */
@@ -33,7 +33,7 @@ struct resolved {
 struct resolve *resolve_start(struct loop *l, const char *host, unsigned port,
     void (*done)(void *arg, const struct resolved *r), void *arg);
 
-/* Forget a running look-up; *rp becomes NULL. */
+/* Forget a running look-up, or do nothing where *rp is NULL; *rp becomes NULL. */
 void resolve_cancel(struct resolve **rp);
 
 #endif

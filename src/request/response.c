@@ -208,12 +208,24 @@ response_push(struct response *rs, struct span body, enum sink_more more)
 	return response_send(rs, head, body, more);
 }
 
+/* Has the deadline ended a wait of the writer's?  A page that nobody began to send before is not begun then. */
+static bool
+response_is_late(const struct response *rs)
+{
+	struct fiber_late late;
+
+	return rs->state == RESPONSE_OPEN && rs->status < 400 && fiber_self() != NULL && fiber_is_late(fiber_self(), &late) &&
+	    late.rc == WEFT_TIMEOUT;
+}
+
 /* Suspend while the sink is full.  Anything of rs may have changed afterwards. */
 static enum weft_rc
 response_await(struct response *rs)
 {
 	enum weft_rc rc = WEFT_OK;
 
+	if (response_is_late(rs))
+		return response_fail(rs, WEFT_TIMEOUT);
 	while (rs->ops != NULL && rs->ops->is_full(rs->sink) && fiber_self() != NULL) {
 		rc = waitlist_wait(&rs->waiters, WAIT_CLIENT, CLOCK_NEVER);
 		if (rc != WEFT_OK)
@@ -290,9 +302,12 @@ response_make_room(struct response *rs, size_t len)
 static enum weft_rc
 response_check(const struct response *rs)
 {
-	if (rs->failed != WEFT_OK)
-		return rs->failed;
-	return rs->ops == NULL ? WEFT_CANCELED : WEFT_OK;
+	enum weft_rc rc = rs->failed != WEFT_OK ? rs->failed : rs->ops == NULL ? WEFT_CANCELED : WEFT_OK;
+
+	/* Who writes on and on, and never asks whether it works, holds up nobody. */
+	if (rc != WEFT_OK && fiber_self() != NULL)
+		(void)!fiber_may_wait(WAIT_CLIENT);
+	return rc;
 }
 
 enum weft_rc

@@ -41,7 +41,7 @@ struct timeline_svg {
 static const char *const timeline_svg_colour[WAIT_COUNT] = {
 	[WAIT_NONE] = "#00573d", [WAIT_POOL] = "#b3aa9b", [WAIT_REDIS] = "#e07b39", [WAIT_SQL] = "#3f94cf",
 	[WAIT_HTTP] = "#cc79a7", [WAIT_CLIENT] = "#f0e442", [WAIT_SLEEP] = "#d5dae0", [WAIT_FD] = "#8c96a0",
-	[WAIT_THREAD] = "#8fd0f0", [WAIT_FIBER] = "#f2b63c",
+	[WAIT_THREAD] = "#8fd0f0", [WAIT_FIBER] = "#f2b63c", [WAIT_MESSAGE] = "#7fb98f",
 };
 
 static void

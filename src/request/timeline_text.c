@@ -27,7 +27,7 @@ static const struct {
 } timeline_text_why[WAIT_COUNT] = {
 	[WAIT_NONE] = { "█", 29 }, [WAIT_POOL] = { "p", 250 }, [WAIT_REDIS] = { "r", 173 }, [WAIT_SQL] = { "s", 74 },
 	[WAIT_HTTP] = { "h", 175 }, [WAIT_CLIENT] = { "c", 228 }, [WAIT_SLEEP] = { "z", 254 }, [WAIT_FD] = { "d", 248 },
-	[WAIT_THREAD] = { "t", 117 }, [WAIT_FIBER] = { "f", 214 },
+	[WAIT_THREAD] = { "t", 117 }, [WAIT_FIBER] = { "f", 214 }, [WAIT_MESSAGE] = { "m", 108 },
 };
 
 static void

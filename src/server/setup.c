@@ -2,6 +2,7 @@
 #include "server/setup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -26,6 +27,19 @@ setup_files(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 		log_warn("the limit of open files stays: %s", strerror(errno));
+}
+
+void
+setup_room(unsigned n)
+{
+	struct rlimit limit;
+	int fd;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && n >= limit.rlim_cur)
+		n = (unsigned)limit.rlim_cur - 1;
+	fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)n);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void

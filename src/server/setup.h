@@ -22,6 +22,12 @@ struct setup_permits {
 void setup_files(void);
 
 /*
+ * Have the kernel make room for n open files, or as many as may be, once.  Else it makes more room under way, for twice as many
+ * each time, and a process with threads waits for all processors then: 16 ms, and longer where they are busy.  So before there are threads.
+ */
+void setup_room(unsigned n);
+
+/*
  * Make the app of one worker.
  *
  * n        which of the config's workers, from 0: its share of the pools

@@ -31,6 +31,7 @@
 #include "server/share.h"
 
 enum {
+	WORKER_FILES = 2048,		/* besides the connections of clients: to back ends, of programs, the worker's own */
 	WORKER_END_SECONDS = 10,
 	WORKER_STALL_MS_MAX = 3600000,
 	WORKER_ACCEPTS = 1	/* in a turn, where there are other workers: they may be about to wake, and what was accepted is counted first */
@@ -203,8 +204,11 @@ worker_drain(struct worker *w)
 	if (w->start->share != NULL)
 		share_leave(w->start->share);
 	app_warm_end(&w->app);
-	for (size_t i = 0; i < w->app.npools && !w->is_orphan; i++)
-		pool_drain(w->app.pool[i]);
+	for (size_t i = 0; i < w->app.npools; i++) {
+		pool_end_subscriptions(w->app.pool[i]);
+		if (!w->is_orphan)
+			pool_drain(w->app.pool[i]);
+	}
 	fcgi_conns_drain(w->conns);
 	timer_set(w->drain_timer, loop_now(w->loop));
 }
@@ -321,6 +325,7 @@ worker_begin(struct worker *w, int sock, char *error, size_t size)
 	struct setup_permits permits = { &keeper, w, s->granted };
 	struct fiber_conf fibers = { .stack_size = s->config->limit.stack };
 
+	setup_room(s->config->limit.connections + WORKER_FILES);
 	w->loop = loop_new(&fibers);
 	w->link = w->loop == NULL ? NULL : link_new(w->loop, sock, &ops, w);
 	w->drain_timer = w->loop == NULL ? NULL : timer_new(w->loop, worker_on_drain_timer, w);

@@ -149,4 +149,9 @@ TESTS += tests/fuzz/redis_reply_replay
 tests_fuzz_redis_reply_replay_SOURCES = tests/fuzz/redis_reply.c src/back/redis_reply.c src/back/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_reply_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) $(REDIS_CFLAGS) -DFUZZ_TARGET='"redis_reply"'
 tests_fuzz_redis_reply_replay_LDADD = libbase.la $(REDIS_LIBS)
+check_PROGRAMS += tests/fuzz/redis_hear_replay
+TESTS += tests/fuzz/redis_hear_replay
+tests_fuzz_redis_hear_replay_SOURCES = tests/fuzz/redis_hear.c src/back/redis_hear.c src/back/redis_reply.c src/back/reply.c $(FUZZ_SOURCES)
+tests_fuzz_redis_hear_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) $(REDIS_CFLAGS) -DFUZZ_TARGET='"redis_hear"'
+tests_fuzz_redis_hear_replay_LDADD = libbase.la $(REDIS_LIBS)
 endif

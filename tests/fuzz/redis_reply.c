@@ -72,6 +72,12 @@ conn_gave(struct conn *c)
 	must(c == NULL);
 }
 
+void
+redis_on_heard(struct redis *r, const struct weft_reply *reply)
+{
+	must(r == NULL && reply == NULL);
+}
+
 /* Returns a number that follows from the tree. */
 static uint32_t
 check_tree(const struct weft_reply *r, uint32_t hash, unsigned depth)

@@ -2,7 +2,7 @@
 /*
  * askers: many clients over FastCGI at once, some of whom leave, and what became of each request.
  *
- *	-a PATH    the unix socket
+ *	-a PATH    the unix socket, or a number and a port: 127.0.0.1:9000
  *	-u URI     what is asked for; %n is the number of the request
  *	-f N       the first number; 1 by default
  *	-n N       how many requests; without it, and without -t, until SIGTERM
@@ -18,7 +18,9 @@
  * monotonic clock), its status, and the first line of the answer's body.  The status is that of the
  * answer, or 0: it left; -1: the connection ended without a whole answer; -2: there was no connection; -3: no answer in time.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -52,6 +54,7 @@ struct result {
 struct asker {
 	int fd;				/* -1: no connection */
 	bool busy;
+	bool connecting;		/* over TCP, and it has yet to ask */
 	size_t number;			/* of its request */
 	usec leaves;			/* when it does; CLOCK_NEVER: it stays */
 	struct fcgi_rx rx;
@@ -168,18 +171,41 @@ ask_encode(unsigned char *out, const char *uri)
 	return 40 + n;
 }
 
+static socklen_t
+ask_address(struct sockaddr_storage *to)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)to;
+	struct sockaddr_in *in = (struct sockaddr_in *)to;
+	const char *colon = strrchr(o.path, ':');
+	char host[64];
+
+	memset(to, 0, sizeof *to);
+	if (o.path[0] == '/' || colon == NULL || (size_t)(colon - o.path) >= sizeof host) {
+		un->sun_family = AF_UNIX;
+		strncpy(un->sun_path, o.path, sizeof un->sun_path - 1);
+		return sizeof *un;
+	}
+	snprintf(host, sizeof host, "%.*s", (int)(colon - o.path), o.path);
+	in->sin_family = AF_INET;
+	in->sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+	return inet_pton(AF_INET, host, &in->sin_addr) == 1 ? sizeof *in : 0;
+}
+
 static int
 asker_connect(struct asker *a)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = a };
+	struct sockaddr_storage to;
+	socklen_t len = ask_address(&to);
 
-	strncpy(to.sun_path, o.path, sizeof to.sun_path - 1);
-	a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	a->fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	fcgi_rx_init(&a->rx);
 	a->tail_len = 0;
-	if (a->fd < 0 || connect(a->fd, (struct sockaddr *)&to, sizeof to) != 0)
+	a->connecting = a->fd >= 0 && connect(a->fd, (struct sockaddr *)&to, len) != 0;
+	if (a->fd < 0 || (a->connecting && errno != EINPROGRESS))
 		return -1;
+	if (a->connecting)
+		e.events = EPOLLOUT;
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, a->fd, &e);
 }
 
@@ -207,12 +233,35 @@ ask_expand(char *uri, size_t number)
 }
 
 static void
-asker_ask(struct asker *a)
+asker_send(struct asker *a)
 {
 	unsigned char out[2 * ASK_OUT];
 	char uri[ASK_URI];
 	size_t n;
 
+	ask_expand(uri, a->number);
+	n = ask_encode(out, uri);
+	if (send(a->fd, out, n, MSG_NOSIGNAL) != (ssize_t)n)	/* a new socket takes so little */
+		asker_end(a, ASK_CLOSED);
+}
+
+static void
+asker_connected(struct asker *a)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = a };
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	a->connecting = false;
+	if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0 || epoll_ctl(epoll, EPOLL_CTL_MOD, a->fd, &e) != 0)
+		asker_end(a, ASK_NO_CONNECTION);
+	else
+		asker_send(a);
+}
+
+static void
+asker_ask(struct asker *a)
+{
 	results_grow();
 	a->number = asked++;
 	a->busy = true;
@@ -224,12 +273,10 @@ asker_ask(struct asker *a)
 	results[a->number] = (struct result){ .began = now };
 	if (o.leave > 0 && ask_random(1000) < o.leave)
 		a->leaves = now + (usec)ask_random((unsigned long)o.leave_within);
-	ask_expand(uri, a->number);
-	n = ask_encode(out, uri);
 	if (a->fd < 0 && asker_connect(a) != 0)
 		asker_end(a, ASK_NO_CONNECTION);
-	else if (send(a->fd, out, n, MSG_NOSIGNAL) != (ssize_t)n)	/* a new socket takes so little */
-		asker_end(a, ASK_CLOSED);
+	else if (!a->connecting)
+		asker_send(a);
 }
 
 /* ---- what comes ---- */
@@ -261,6 +308,11 @@ asker_on_event(struct asker *a)
 
 	if (a->fd < 0)
 		return;
+	now = clock_now();
+	if (a->connecting) {
+		asker_connected(a);
+		return;
+	}
 	memcpy(in, a->tail, a->tail_len);
 	got = read(a->fd, in + a->tail_len, sizeof in - a->tail_len);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))

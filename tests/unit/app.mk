@@ -6,12 +6,15 @@ APP_LDADD = tests/unit/libweftapi.la $(UNIT_APP) $(JANSSON_LIBS) -ldl
 APP_TESTS = \
 	tests/unit/app_authorizer \
 	tests/unit/app_back \
+	tests/unit/app_deadline \
 	tests/unit/app_dispatch \
 	tests/unit/app_lease \
 	tests/unit/app_http \
 	tests/unit/app_module \
 	tests/unit/app_request \
 	tests/unit/app_response \
+	tests/unit/app_stream \
+	tests/unit/app_subscribe \
 	tests/unit/app_wait
 check_PROGRAMS += $(APP_TESTS)
 TESTS += $(APP_TESTS)
@@ -27,6 +30,9 @@ tests_unit_app_authorizer_LDADD = $(APP_LDADD)
 tests_unit_app_back_SOURCES = tests/unit/app_back.c $(APP_RIG) $(APP_FAKE)
 tests_unit_app_back_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_back_LDADD = $(APP_LDADD)
+tests_unit_app_deadline_SOURCES = tests/unit/app_deadline.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_deadline_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_deadline_LDADD = $(APP_LDADD)
 tests_unit_app_dispatch_SOURCES = tests/unit/app_dispatch.c $(APP_RIG)
 tests_unit_app_dispatch_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_dispatch_LDADD = $(APP_LDADD)
@@ -47,9 +53,27 @@ tests_unit_app_request_LDADD = $(APP_LDADD)
 tests_unit_app_response_SOURCES = tests/unit/app_response.c $(APP_RIG)
 tests_unit_app_response_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_response_LDADD = $(APP_LDADD)
+tests_unit_app_stream_SOURCES = tests/unit/app_stream.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_stream_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_stream_LDADD = $(APP_LDADD)
+tests_unit_app_subscribe_SOURCES = tests/unit/app_subscribe.c $(APP_RIG) $(APP_FAKE)
+tests_unit_app_subscribe_CPPFLAGS = $(APP_CPPFLAGS)
+tests_unit_app_subscribe_LDADD = $(APP_LDADD)
 tests_unit_app_wait_SOURCES = tests/unit/app_wait.c $(APP_RIG)
 tests_unit_app_wait_CPPFLAGS = $(APP_CPPFLAGS)
 tests_unit_app_wait_LDADD = $(APP_LDADD)
+
+if HAVE_POSTGRES
+if HAVE_MARIADB
+if HAVE_SQLITE
+check_PROGRAMS += tests/unit/app_same
+TESTS += tests/unit/app_same
+tests_unit_app_same_SOURCES = tests/unit/app_same.c $(APP_RIG) $(BACK_SERVER) $(BACK_MARIA)
+tests_unit_app_same_CPPFLAGS = $(APP_CPPFLAGS) $(MARIADB_CFLAGS)
+tests_unit_app_same_LDADD = $(APP_LDADD) $(MARIADB_LIBS)
+endif
+endif
+endif
 
 # Modules, one of them good; bad.c makes all others, each wrong in one way.
 APP_BAD = empty handler major method minor old path slash small symbol unresolved

@@ -112,6 +112,33 @@ hands_values_on(void **state)
 	ends_with(r, &a, 200, "answered");
 }
 
+static int
+ask_sql_of_many(struct weft_request *rq)
+{
+	static struct weft_value many[WEFT_SQL_VALUES_MAX];
+
+	for (int i = 0; i < WEFT_SQL_VALUES_MAX; i++)
+		many[i] = WEFT_INT(i);
+	back_rc = weft_sql_values(rq, "db", NULL, "SELECT 1", many, WEFT_SQL_VALUES_MAX);
+	return back_rc == WEFT_OK ? weft_puts(rq, "answered") : weft_fail(rq);
+}
+
+static void
+hands_many_values_on(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+	const struct call *c;
+
+	begin(r, &a, ask_sql_of_many);
+	c = fake.conn[conn_of(CALL_SQL)]->pipe[0];
+	assert_int_equal(c->nvalues, WEFT_SQL_VALUES_MAX);
+	for (int i = 0; i < WEFT_SQL_VALUES_MAX; i++)
+		assert_int_equal(c->values[i].as.integer, i);
+	fake_reply(conn_of(CALL_SQL));
+	ends_with(r, &a, 200, "answered");
+}
+
 /* The client is told the pool and what kind of failure, not the server, its text, or its URL. */
 static void
 failures_name_the_pool(void **state)
@@ -246,7 +273,7 @@ a_childs_failure_names_the_pool(void **state)
 static int
 ask_wrong(struct weft_request *rq)
 {
-	struct weft_value many[WEFT_SQL_PARAMS_MAX + 1] = { { .type = 0 } };
+	static struct weft_value many[WEFT_SQL_VALUES_MAX + 1];
 	struct weft_reply *reply = (struct weft_reply *)1;
 	struct weft_call *c;
 
@@ -261,7 +288,7 @@ ask_wrong(struct weft_request *rq)
 	assert_string_equal(weft_fault_text(rq), "pool cache takes no SQL");
 	assert_int_equal(weft_redis(rq, "cache", NULL, "GET %y", 1), WEFT_INVALID);
 	assert_non_null(strstr(weft_fault_text(rq), "GET %y"));
-	assert_int_equal(weft_sql_values(rq, "db", NULL, "SELECT 1", many, WEFT_SQL_PARAMS_MAX + 1), WEFT_INVALID);
+	assert_int_equal(weft_sql_values(rq, "db", NULL, "SELECT 1", many, WEFT_SQL_VALUES_MAX + 1), WEFT_INVALID);
 	assert_non_null(strstr(weft_fault_text(rq), "too many parameters"));
 	c = weft_sql_start(rq, "none", "SELECT 1");
 	assert_non_null(c);
@@ -565,6 +592,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BACK_TEST(hands_values_on),
+		BACK_TEST(hands_many_values_on),
 		BACK_TEST(failures_name_the_pool),
 		BACK_TEST(refusals_name_the_pool),
 		BACK_TEST(lateness_names_the_pool),

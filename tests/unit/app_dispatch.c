@@ -141,6 +141,7 @@ static const struct {
 	{ WEFT_TOO_LARGE, 500, "500 Internal Server Error\n", "over a limit" },
 	{ WEFT_SYSTEM, 500, "500 Internal Server Error\n", "out of memory or descriptors" },
 	{ WEFT_BAD_INPUT, 400, "400 Bad Request\n", "malformed request" },
+	{ WEFT_GAP, 503, "503 Service Unavailable\n", "messages may have been lost" },
 	{ -1, 500, "500 Internal Server Error\n", "unknown result" },
 	{ 4711, 500, "500 Internal Server Error\n", "unknown result" },
 };

@@ -292,7 +292,7 @@ ask_wrong(struct weft_request *rq)
 {
 	static const char *const bad[] = { "BEGIN", " commit", "ROLLBACK", "rollback work", "END", "START TRANSACTION", "PREPARE TRANSACTION 'x'" };
 	static const char *const good[] = { "SAVEPOINT a", "ROLLBACK TO a", "ROLLBACK WORK TO SAVEPOINT a", "PREPARE x AS SELECT 1" };
-	struct weft_value many[WEFT_SQL_PARAMS_MAX + 1] = { { .type = 0 } };
+	static struct weft_value many[WEFT_SQL_VALUES_MAX + 1];
 	struct weft_rows *rows = (struct weft_rows *)1;
 	struct weft_lease *l;
 
@@ -312,7 +312,7 @@ ask_wrong(struct weft_request *rq)
 	assert_int_equal(weft_commit(l), WEFT_INVALID);
 	assert_int_equal(weft_lend(rq, "db", &l), WEFT_OK);
 	assert_int_equal(weft_lease_redis(l, NULL, "PING"), WEFT_INVALID);
-	assert_int_equal(weft_lease_sql_values(l, NULL, "SELECT 1", many, WEFT_SQL_PARAMS_MAX + 1), WEFT_INVALID);
+	assert_int_equal(weft_lease_sql_values(l, NULL, "SELECT 1", many, WEFT_SQL_VALUES_MAX + 1), WEFT_INVALID);
 	assert_int_equal(weft_commit(l), WEFT_INVALID);
 	assert_non_null(strstr(weft_fault_text(rq), "did not begin"));
 	assert_int_equal(weft_begin(rq, "db", &l), WEFT_OK);

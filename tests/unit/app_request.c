@@ -149,6 +149,12 @@ says_why_a_body_failed(void **state)
 		post(r, &a, uri, "8");
 		rig_skip(61 * USEC_PER_SEC);
 		rig_finish(r, &a);
+		answer_is(&a, 504, "504 Gateway Timeout\n");
+		answer_free(&a);
+		/* The front: the client has paused for too long. */
+		post(r, &a, uri, "8");
+		body_fail(&a.rq->body, WEFT_TIMEOUT);
+		rig_settle(r);
 		answer_is(&a, 408, "408 Request Timeout\n");
 		answer_free(&a);
 	}

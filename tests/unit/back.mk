@@ -1,12 +1,13 @@
 # unit tests of src/back
-BACK_TESTS = tests/unit/back_call tests/unit/back_http_head tests/unit/back_httptext tests/unit/back_lease tests/unit/back_pool \
+BACK_TESTS = tests/unit/back_call tests/unit/back_http_head tests/unit/back_hub tests/unit/back_httptext tests/unit/back_lease tests/unit/back_pool \
 	tests/unit/back_pool_health tests/unit/back_pool_life tests/unit/back_pool_permit tests/unit/back_redis_key tests/unit/back_url
 BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
 BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
 BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
-BACK_TESTS += tests/unit/back_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis tests/unit/back_redis_cluster tests/unit/back_redis_sentinel
+BACK_TESTS += tests/unit/back_redis tests/unit/back_hub_liar tests/unit/back_hub_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis \
+	tests/unit/back_redis_cluster tests/unit/back_redis_sentinel
 endif
 if HAVE_CURL
 BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
@@ -20,6 +21,9 @@ tests_unit_back_lease_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_lease_SOURCES = tests/unit/back_lease.c tests/unit/back_fake.c tests/unit/back_fake.h $(BACK_SUPPORT)
 tests_unit_back_lease_LDADD = $(UNIT_BACK)
 BACK_POOL = tests/unit/back_pool_kit.h tests/unit/back_fake.c tests/unit/back_fake.h $(BACK_SUPPORT)
+tests_unit_back_hub_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_hub_SOURCES = tests/unit/back_hub.c tests/unit/back_fake.c tests/unit/back_fake.h $(BACK_SUPPORT)
+tests_unit_back_hub_LDADD = $(UNIT_BACK)
 tests_unit_back_pool_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_pool_SOURCES = tests/unit/back_pool.c $(BACK_POOL)
 tests_unit_back_pool_LDADD = $(UNIT_BACK)
@@ -43,6 +47,12 @@ tests_unit_back_httptext_LDADD = $(UNIT_BACK)
 tests_unit_back_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_redis_SOURCES = tests/unit/back_redis.c $(BACK_SUPPORT)
 tests_unit_back_redis_LDADD = $(UNIT_BACK)
+tests_unit_back_hub_liar_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_hub_liar_SOURCES = tests/unit/back_hub_liar.c $(BACK_SUPPORT) $(BACK_LIAR)
+tests_unit_back_hub_liar_LDADD = $(UNIT_BACK)
+tests_unit_back_hub_redis_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_hub_redis_SOURCES = tests/unit/back_hub_redis.c tests/unit/back_hub_kit.h tests/unit/back_sql_kit.h $(BACK_SUPPORT)
+tests_unit_back_hub_redis_LDADD = $(UNIT_BACK)
 tests_unit_back_lease_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_lease_redis_SOURCES = tests/unit/back_lease_redis.c tests/unit/back_sql_kit.h
 tests_unit_back_lease_redis_LDADD = $(UNIT_BACK)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "tests/unit/back_fake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "back/lease.h"
+#include "back/rows.h"
 #include "back/sqltext.h"
 #include "base/must.h"
 
@@ -146,6 +149,60 @@ fake_socket(const struct conn *c)
 	return ((struct fake_conn *)c->driver_data)->socket;
 }
 
+static const char *
+fake_channel(struct span name)
+{
+	return name.at[0] == '!' ? "no such name" : NULL;
+}
+
+static enum weft_rc
+fake_hear(struct conn *c, enum hear what, struct span channel)
+{
+	struct fake_conn *f = c->driver_data;
+
+	must(c->state == CONN_LENT && c->lease->hub != NULL && c->inflight == 0 && f->heard < FAKE_HEARD);
+	if (f->is_broken)
+		return WEFT_NOT_SENT;
+	f->hear[f->heard].what = what;
+	snprintf(f->hear[f->heard++].channel, sizeof f->hear->channel, "%.*s", (int)channel.len, channel.at);
+	return WEFT_OK;
+}
+
+/* The oldest question of the hub's, which must be this, out of the row. */
+static void
+fake_take_heard(struct fake_conn *f, enum hear what, const char *channel)
+{
+	must(f->heard > 0 && f->hear[0].what == what && strcmp(f->hear[0].channel, channel) == 0);
+	f->heard--;
+	memmove(f->hear, f->hear + 1, f->heard * sizeof *f->hear);
+}
+
+void
+fake_answer(unsigned i, enum hear what, const char *channel)
+{
+	char name[sizeof fake.conn[0]->hear->channel];
+
+	must(i < fake.count);
+	snprintf(name, sizeof name, "%s", channel);	/* it may lie in the row */
+	fake_take_heard(fake.conn[i], what, name);
+	must(conn_answers_hub(fake.conn[i]->conn, what, span_str(name)));
+}
+
+void
+fake_deny(unsigned i, const char *channel)
+{
+	must(i < fake.count);
+	fake_take_heard(fake.conn[i], HEAR_BEGIN, channel);
+	must(conn_refuses_hub(fake.conn[i]->conn, "D1", "not for you"));
+}
+
+void
+fake_say(unsigned i, const char *channel, const char *text)
+{
+	must(i < fake.count);
+	conn_hears(fake.conn[i]->conn, span_str(channel), span_str(text));
+}
+
 void
 fake_all_ready(void)
 {
@@ -178,6 +235,36 @@ fake_reply(unsigned i)
 		f->conn->in_transaction = strcmp(call->sql, FAKE_BEGIN) == 0;
 	if (call != NULL)
 		call_finish(call, WEFT_OK, NULL, NULL);
+	fake_gave(f);
+}
+
+void
+fake_fail(unsigned i, enum weft_rc rc)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call;
+
+	must(i < fake.count);
+	call = fake_take(f);
+	if (call != NULL)
+		call_finish(call, rc, NULL, "it went wrong");
+	fake_gave(f);
+}
+
+void
+fake_part(unsigned i, size_t rows, enum fake_more more)
+{
+	struct fake_conn *f = fake.conn[i];
+	struct call *call = fake_take(f);
+
+	must(i < fake.count && call != NULL && call->part != CALL_WHOLE);
+	call->rows = rows_new(call->arena, 1, rows);
+	call->last = more == FAKE_LAST;
+	must(call->rows != NULL);
+	call->rows->name[0] = "n";
+	for (size_t row = 0; row < rows; row++)
+		call->rows->cell[row] = span_str(arena_printf(call->arena, "%u", ++fake.rows));
+	call_finish(call, WEFT_OK, NULL, NULL);
 	fake_gave(f);
 }
 
@@ -238,14 +325,15 @@ fake_lose_code(unsigned i, const char *code)
 static const char *const fake_schemes[] = { "fake", NULL };
 static const char *const fake_failover[] = { "OVER", "RO", NULL };
 
-#define FAKE_DRIVER(kind_, name_, why_, depth_, shares_slow_, begin_)                                                        \
-	{                                                                                                                    \
-		.name = name_, .schemes = fake_schemes, .kind = kind_, .why = why_, .depth = depth_,                         \
-		.shares_slow = shares_slow_, .check = fake_check, .open = fake_open, .send = fake_send,                      \
-		.abandon = fake_abandon, .clean = fake_clean, .begin = begin_, .close = fake_close, .ping = fake_ping,       \
-		.socket = fake_socket, .failover = fake_failover,                                                            \
+#define FAKE_DRIVER(kind_, name_, why_, depth_, shares_slow_, begin_, has_parts_, channel_, hear_) \
+	{ \
+		.name = name_, .schemes = fake_schemes, .kind = kind_, .why = why_, .depth = depth_, \
+		.shares_slow = shares_slow_, .check = fake_check, .open = fake_open, .send = fake_send, \
+		.abandon = fake_abandon, .clean = fake_clean, .begin = begin_, .close = fake_close, .ping = fake_ping, \
+		.socket = fake_socket, .failover = fake_failover, .has_parts = has_parts_, \
+		.channel = channel_, .hear = hear_, \
 	}
 
-const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin);
-const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL);
-const struct driver fake_http = FAKE_DRIVER(CALL_HTTP, "HTTP", WAIT_HTTP, 1, false, NULL);
+const struct driver fake_sql = FAKE_DRIVER(CALL_SQL, "SQL", WAIT_SQL, FAKE_DEPTH, false, fake_begin, true, fake_channel, fake_hear);
+const struct driver fake_redis = FAKE_DRIVER(CALL_REDIS, "Redis", WAIT_REDIS, FAKE_DEEP, true, NULL, false, fake_channel, fake_hear);
+const struct driver fake_http = FAKE_DRIVER(CALL_HTTP, "HTTP", WAIT_HTTP, 1, false, NULL, false, NULL, NULL);

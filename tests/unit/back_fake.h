@@ -11,7 +11,7 @@
 
 #define FAKE_BEGIN "BEGIN FAKE"
 
-enum { FAKE_DEPTH = 16, FAKE_DEEP = 256, FAKE_CONNS = 256 };
+enum { FAKE_DEPTH = 16, FAKE_DEEP = 256, FAKE_CONNS = 256, FAKE_HEARD = 64 };
 
 struct fake_conn {
 	struct conn *conn;
@@ -21,6 +21,11 @@ struct fake_conn {
 	bool is_washing;		/* clean() has been called; ready when nothing is owed */
 	bool is_asked;			/* for a sign of life */
 	int socket;			/* -1: none */
+	struct {
+		enum hear what;
+		char channel[16];
+	} hear[FAKE_HEARD];		/* what a hub has asked */
+	unsigned heard;
 };
 
 /* All connections open now, in the order in which they were opened. */
@@ -33,6 +38,7 @@ struct fake_world {
 	bool has_sockets;			/* open() makes socket pairs, whose other ends are peer[], in the order of opens */
 	int peer[FAKE_CONNS];
 	unsigned peers;
+	unsigned rows;				/* given by fake_part */
 	enum weft_rc refuse;			/* what send() says of every call; WEFT_OK: takes it */
 };
 extern struct fake_world fake;
@@ -47,6 +53,13 @@ void fake_all_ready(void);
 
 /* One reply on connection i: the oldest call is done.  With bytes written so far. */
 void fake_reply(unsigned i);
+
+/* No reply on connection i to the oldest call, and the connection goes on: an HTTP service has closed one of its own. */
+void fake_fail(unsigned i, enum weft_rc rc);
+
+/* One reply on connection i: a part of a result, with so many rows: 1, 2, 3 … since fake_reset, in a column n. */
+enum fake_more { FAKE_MORE, FAKE_LAST };
+void fake_part(unsigned i, size_t rows, enum fake_more more);
 
 /* One reply on connection i: the oldest call is refused, and the transaction it is in goes on, or not. */
 enum fake_end { FAKE_GOES_ON, FAKE_ROLLS_BACK };
@@ -63,6 +76,13 @@ void fake_refuse(unsigned i, const char *code);
 
 /* Connection i is lost, or could not be made, and the back end said so with this code. */
 void fake_lose_code(unsigned i, const char *code);
+
+/* The oldest question of a hub's on connection i is this, and is answered; or refused. */
+void fake_answer(unsigned i, enum hear what, const char *channel);
+void fake_deny(unsigned i, const char *channel);
+
+/* A message comes. */
+void fake_say(unsigned i, const char *channel, const char *text);
 
 /* All its bytes so far have been sent. */
 void fake_flush(unsigned i);

@@ -38,7 +38,10 @@ static struct {
 	struct buf greeting;	/* said first */
 	struct buf welcome;	/* said to who says who it is */
 	struct buf lie;		/* said to who asks for it */
-	char when;		/* … with this command: 'P' prepare, 'X' execute, 'S' the session's set-up, 'I' who the server is */
+	char when;		/* … with this command: 'P' prepare, 'X' execute, 'S' the session's set-up, 'I' who the server is, 'B' BEGIN,
+				   'L' a look at the transaction, 'R' ROLLBACK, 'Z' reset, 'D' another database, 'N' a sign of life */
+	bool begun;		/* a transaction is open */
+	usec check_after;
 	bool last;		/* and hang up then */
 	struct span flood;
 	size_t flooded;
@@ -177,9 +180,28 @@ my_hear_execute(struct liar_peer *p, struct span s, struct buf *b)
 	my_answer(p, 'X', b);
 }
 
+/* What begins and ends a transaction, and what asks how it is. */
+static bool
+my_hear_transaction(struct liar_peer *p, struct span s, struct buf *b)
+{
+	static const char *const words[] = { "BEGIN", "DO 0", "ROLLBACK" };
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (s.len != 1 + strlen(words[i]) || memcmp(s.at + 1, words[i], s.len - 1) != 0)
+			continue;
+		play.begun = i == 0 || (i == 1 && play.begun);
+		my_put(b, 1, play.begun ? SPAN("\0\0\0\3\0\0\0") : SPAN(MY_OK));
+		my_answer(p, "BLR"[i], b);
+		return true;
+	}
+	return false;
+}
+
 static void
 my_hear_query(struct liar_peer *p, struct span s, struct buf *b)
 {
+	if (my_hear_transaction(p, s, b))
+		return;
 	if (s.len > 4 && memcmp(s.at + 1, "KILL", 4) == 0)
 		play.killed++;
 	if (s.len > 9 && memcmp(s.at + 1, "SELECT @@", 9) == 0) {
@@ -212,9 +234,11 @@ my_hear_command(struct liar_peer *p, struct span s)
 	case 0x17:
 		my_hear_execute(p, s, &b);
 		break;
+	case 2:
+	case 0x0e:
 	case 0x1f:
 		my_put(&b, 1, SPAN(MY_OK));
-		liar_say(p, buf_span(&b));
+		my_answer(p, s.at[0] == 2 ? 'D' : s.at[0] == 0x0e ? 'N' : 'Z', &b);
 		break;
 	default:
 		break;	/* 0x19, a statement is forgotten; an empty packet, that is no file */
@@ -297,7 +321,8 @@ play_pool(unsigned max, const char *at)
 {
 	char error[256] = "";
 	struct pool_conf conf = { .name = "db", .url = at, .max = max, .call_timeout = CALL_TIME,
-		.queue_timeout = 10 * USEC_PER_SEC, .connect_timeout = play.connect_timeout, .backoff = USEC_PER_MSEC };
+		.queue_timeout = 10 * USEC_PER_SEC, .connect_timeout = play.connect_timeout, .backoff = USEC_PER_MSEC,
+		.check_after = play.check_after };
 
 	play.kit.pool = pool_open(play.kit.loop, &conf, error, sizeof error);
 	assert_string_equal(error, "");
@@ -316,6 +341,18 @@ play_ask_well(const char *tag)
 	struct kit_ask a;
 
 	play_start(&a, &v);
+	call_wait(&a.call, KIT_SOON);
+	kit_assert_row(&a, tag);
+	kit_end(&a);
+}
+
+static void
+play_ask_lent(struct kit_lease *l, const char *tag)
+{
+	struct value v = { .kind = VALUE_TEXT, .as.bytes = span_str(tag) };
+	struct kit_ask a;
+
+	kit_lease_start_values(l, &a, SQL, &v, 1);
 	call_wait(&a.call, KIT_SOON);
 	kit_assert_row(&a, tag);
 	kit_end(&a);
@@ -839,6 +876,87 @@ b54_a_second_answer_is_nobodys(void **state)
 	kit_run(&play.kit, two_answers_body, NULL);
 }
 
+/* ---- borrowers ---- */
+
+/* A borrower begins, fails, changes the session or does not, and gives it back; in the midst of which it is lied to. */
+static void
+play_borrow(bool taints)
+{
+	const struct value v = KIT_TEXT("tag");
+	struct kit_lease l;
+	struct kit_ask a;
+
+	play_pool(1, url);
+	play_ask_well("before");
+	kit_lend(&play.kit, &l);
+	kit_lease_ask(&l, &a, "BEGIN");
+	kit_end(&a);
+	play.lost = 1;
+	play.lost_code = 1062;
+	kit_lease_start_values(&l, &a, SQL, &v, 1);
+	assert_int_not_equal(call_wait(&a.call, KIT_SOON), WEFT_OK);
+	kit_end(&a);
+	play.lost = 0;
+	if (taints) {
+		kit_lease_ask(&l, &a, "USE db");
+		kit_end(&a);
+	}
+	kit_give(&l);
+	play_ask_well("after");
+	play.begun = false;
+	play_clear();
+}
+
+static void
+borrow_body(void *arg)
+{
+	(void)arg;
+	for (const char *when = "BLRZD"; *when != '\0'; when++)
+		for (size_t i = 0; i < sizeof my_lies / sizeof *my_lies; i++)
+			for (int more = 0; more < 2; more++) {
+				my_put(&play.lie, 1, my_lies[i].body);
+				if (more) {
+					my_put(&play.lie, 2, SPAN(MY_COLUMN));
+					my_put(&play.lie, 3, SPAN(MY_EOF));
+				}
+				play.when = *when;
+				play_borrow(*when == 'Z' || *when == 'D');
+			}
+}
+
+/* Whatever it is, no answer to it is taken for the next one's. */
+static void
+b60_lies_to_a_borrower_and_after_it_are_no_harm(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, borrow_body, NULL);
+}
+
+static void
+rested_body(void *arg)
+{
+	(void)arg;
+	play.check_after = USEC_PER_MSEC;
+	for (size_t i = 0; i < sizeof my_lies / sizeof *my_lies; i++) {
+		my_put(&play.lie, 1, my_lies[i].body);
+		my_put(&play.lie, 2, SPAN(MY_OK));
+		play.when = 'N';
+		play_pool(1, url);
+		play_ask_well("before");
+		assert_int_equal(fiber_sleep(2 * USEC_PER_MSEC), WEFT_OK);
+		play_ask_well("after");
+		assert_int_equal(kit_stat(&play.kit).checks_failed, 1);
+		play_clear();
+	}
+}
+
+static void
+b60_a_sign_of_life_and_more_is_none(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, rested_body, NULL);
+}
+
 /* ---- prepared statements ---- */
 
 static void
@@ -878,6 +996,83 @@ a_lost_preparation_is_mended_once(void **state)
 {
 	(void)state;
 	kit_run(&play.kit, lost_body, NULL);
+}
+
+/* In a transaction what was prepared is not made anew: what was before may be lost with it. */
+static void
+lost_in_transaction_body(void *arg)
+{
+	const struct value v = KIT_TEXT("tag");
+	struct kit_lease l;
+	struct kit_ask a;
+
+	(void)arg;
+	play.lost_code = 1243;
+	play_pool(1, url);
+	play_ask_well("before");
+	kit_lend(&play.kit, &l);
+	kit_lease_do(&l, "BEGIN");
+	play.prepared = play.executed = 0;
+	play.lost = 1;
+	kit_lease_start_values(&l, &a, SQL, &v, 1);
+	call_wait(&a.call, KIT_SOON);
+	kit_assert_fault(&a, WEFT_REFUSED, "1243");
+	kit_end(&a);
+	assert_true(lease_in_transaction(&l.lease));
+	assert_int_equal(play.prepared, 0);
+	assert_int_equal(play.executed, 1);
+	kit_lease_do(&l, "ROLLBACK");
+	play_ask_lent(&l, "prepared again");
+	play.lost = 1;
+	play_ask_lent(&l, "mended");
+	assert_int_equal(play.prepared, 2);
+	assert_int_equal(play.executed, 4);
+	kit_give(&l);
+	assert_int_equal(play_losses(), 0);
+	play_clear();
+}
+
+static void
+a_lost_preparation_is_not_mended_in_a_transaction(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, lost_in_transaction_body, NULL);
+}
+
+/* ---- what follows from an error ---- */
+
+static void
+failover_body(void *arg)
+{
+	static const struct {
+		unsigned code, failovers;
+	} said[] = { { 1047, 1 }, { 1053, 1 }, { 1290, 1 }, { 1836, 1 }, { 1927, 1 }, { 1792, 1 }, { 1062, 0 }, { 1213, 0 },
+		{ 4031, 0 } };
+	const struct value v = KIT_TEXT("tag");
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+		struct kit_ask a;
+
+		play.lost_code = said[i].code;
+		play_pool(1, url);
+		play_ask_well("before");
+		play.lost = 1;
+		play_start(&a, &v);
+		assert_int_not_equal(call_wait(&a.call, KIT_SOON), WEFT_OK);
+		kit_end(&a);
+		play_ask_well("after");
+		if (kit_stat(&play.kit).failovers != said[i].failovers)
+			fail_msg("%u is %llu failovers", said[i].code, kit_stat(&play.kit).failovers);
+		play_clear();
+	}
+}
+
+static void
+a_server_that_is_not_the_right_one_is_left(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, failover_body, NULL);
 }
 
 /* Who leaves while the statement is being prepared does not have it executed. */
@@ -1176,6 +1371,10 @@ main(void)
 		T(b54_an_answer_that_nobody_asked_for_ends_the_connection),
 		T(b54_a_second_answer_is_nobodys),
 		T(a_lost_preparation_is_mended_once),
+		T(a_lost_preparation_is_not_mended_in_a_transaction),
+		T(b60_lies_to_a_borrower_and_after_it_are_no_harm),
+		T(b60_a_sign_of_life_and_more_is_none),
+		T(a_server_that_is_not_the_right_one_is_left),
 		T(what_is_left_while_it_is_prepared_is_not_executed),
 		T(a_cancel_goes_to_the_same_server),
 		T(b57_a_start_that_does_not_come_to_its_end_is_given_up),

@@ -271,6 +271,36 @@ abandoned_calls_are_the_drivers_to_clean_up(void **state)
 	lease_give(&lease[1]);
 }
 
+static void
+results_in_parts_are_for_drivers_that_have_them(void **state)
+{
+	test_open(&fake_sql, 1);
+	test_lend(0);
+	ask[0].call.part = CALL_OPENS;
+	lease_submit(&lease[0], &ask[0].call);
+	fake_part(0, 2, FAKE_MORE);
+	assert_int_equal(ask[0].call.rc, WEFT_OK);
+	assert_false(ask[0].call.last);
+	ask[1].call.part = CALL_GOES_ON;
+	lease_submit(&lease[0], &ask[1].call);
+	fake_part(0, 0, FAKE_LAST);
+	assert_true(ask[1].call.last);
+	lease_give(&lease[0]);
+}
+
+static void
+others_are_not_asked_for_them(void **state)
+{
+	test_open(&fake_redis, 1);
+	test_lend(0);
+	ask[0].call.part = CALL_OPENS;
+	lease_submit(&lease[0], &ask[0].call);
+	assert_int_equal(ask[0].call.rc, WEFT_INVALID);
+	assert_non_null(strstr(ask[0].fault.text, "in parts"));
+	assert_int_equal(fake.conn[0]->count, 0);
+	lease_give(&lease[0]);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, test_begin, test_end)
 
 int
@@ -287,6 +317,8 @@ main(void)
 		TEST(lent_ones_count),
 		TEST(the_pool_closes_first),
 		TEST(abandoned_calls_are_the_drivers_to_clean_up),
+		TEST(results_in_parts_are_for_drivers_that_have_them),
+		TEST(others_are_not_asked_for_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,16 +3,10 @@
 /* Connections that are lent, against a real PostgreSQL: transactions, and what a borrower leaves behind. */
 #include "back_sql_kit.h"
 
-#include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "back_cut.h"
 #include "back_server.h"
 
 /* Run a body on a fiber, with a pool of so many connections; of which it makes no more than so many. */
@@ -641,96 +635,6 @@ a_pool_may_close_meanwhile(void **state)
 
 /* ---- a proxy that loses what is said ---- */
 
-enum proxy_mode {
-	PROXY_PASS,
-	PROXY_DEAF,	/* what the client says is read, and the connection cut: the server never hears it */
-	PROXY_MUTE,	/* what the server answers is read, and the connection cut: the client never hears it */
-};
-
-static struct {
-	_Atomic int *mode;
-	char url[200], path[96];
-	pid_t pid;
-} proxy;
-
-static int
-proxy_connect(void)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(un.sun_path, sizeof un.sun_path, "%s/.s.PGSQL.%s", server.dir, server.port);
-	return connect(fd, (struct sockaddr *)&un, sizeof un) == 0 ? fd : -1;
-}
-
-/* From one to the other, once.  Returns false at the end, or where the mode cuts. */
-static bool
-proxy_pass(int from, int to, enum proxy_mode cuts)
-{
-	char bytes[16384];
-	ssize_t n = read(from, bytes, sizeof bytes);
-
-	if (n <= 0 || atomic_load(proxy.mode) == (int)cuts)
-		return false;
-	return write(to, bytes, (size_t)n) == n;
-}
-
-/* One connection in a process of its own. */
-static void
-proxy_serve(int client)
-{
-	int upstream = proxy_connect();
-	struct pollfd p[2] = { { client, POLLIN, 0 }, { upstream, POLLIN, 0 } };
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;) {
-		if (upstream < 0 || poll(p, 2, -1) < 0)
-			_exit(1);
-		if (p[0].revents != 0 && !proxy_pass(client, upstream, PROXY_DEAF))
-			_exit(0);
-		if (p[1].revents != 0 && !proxy_pass(upstream, client, PROXY_MUTE))
-			_exit(0);
-	}
-}
-
-static void
-proxy_start(void)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	proxy.mode = mmap(NULL, sizeof *proxy.mode, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(proxy.mode, MAP_FAILED);
-	snprintf(proxy.path, sizeof proxy.path, "%s/.s.PGSQL.1", server.dir);
-	snprintf(un.sun_path, sizeof un.sun_path, "%s", proxy.path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
-	assert_int_equal(listen(fd, 8), 0);
-	snprintf(proxy.url, sizeof proxy.url, "postgresql:///postgres?host=%s&port=1&user=weft", server.dir);
-	proxy.pid = fork();
-	if (proxy.pid == 0) {
-		int client;
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		signal(SIGCHLD, SIG_IGN);
-		while ((client = accept(fd, NULL, NULL)) >= 0) {
-			if (fork() == 0)
-				proxy_serve(client);
-			close(client);
-		}
-		_exit(0);
-	}
-	close(fd);
-}
-
-static void
-proxy_stop(void)
-{
-	kill(proxy.pid, SIGKILL);
-	waitpid(proxy.pid, NULL, 0);
-	unlink(proxy.path);
-	munmap(proxy.mode, sizeof *proxy.mode);
-}
-
 static void
 commit_lost_body(void *arg)
 {
@@ -738,16 +642,16 @@ commit_lost_body(void *arg)
 	struct kit_lease l;
 	struct kit_ask a;
 
-	for (enum proxy_mode mode = PROXY_DEAF; mode <= PROXY_MUTE; mode++) {
+	for (enum cut_mode mode = CUT_DEAF; mode <= CUT_MUTE; mode++) {
 		kit_lend(k, &l);
 		kit_lease_do(&l, "BEGIN");
-		kit_lease_do(&l, mode == PROXY_DEAF ? "UPDATE account SET amount = 1 WHERE id = 6" : "UPDATE account SET amount = 2 WHERE id = 7");
-		atomic_store(proxy.mode, mode);
+		kit_lease_do(&l, mode == CUT_DEAF ? "UPDATE account SET amount = 1 WHERE id = 6" : "UPDATE account SET amount = 2 WHERE id = 7");
+		cut_set(mode);
 		kit_lease_ask(&l, &a, "COMMIT");
 		kit_assert_fault(&a, WEFT_UNKNOWN, NULL);
 		kit_end(&a);
 		assert_false(lease_is_live(&l.lease));
-		atomic_store(proxy.mode, PROXY_PASS);
+		cut_set(CUT_PASS);
 		kit_give(&l);
 	}
 	/* One was not done and one was, and neither a second time. */
@@ -756,9 +660,9 @@ commit_lost_body(void *arg)
 	/* What was lost before is told, and nothing is tried again. */
 	kit_lend(k, &l);
 	kit_lease_do(&l, "BEGIN");
-	atomic_store(proxy.mode, PROXY_MUTE);
+	cut_set(CUT_MUTE);
 	kit_lease_fails(&l, "UPDATE account SET amount = 3 WHERE id = 8", WEFT_UNKNOWN, NULL);
-	atomic_store(proxy.mode, PROXY_PASS);
+	cut_set(CUT_PASS);
 	kit_lease_fails(&l, "UPDATE account SET amount = 3 WHERE id = 8", WEFT_NOT_SENT, NULL);
 	kit_lease_fails(&l, "COMMIT", WEFT_NOT_SENT, NULL);
 	kit_give(&l);
@@ -769,10 +673,15 @@ commit_lost_body(void *arg)
 static void
 a_commit_whose_answer_is_lost_is_unknown(void **state)
 {
+	char from[108], to[108], url[200];
+
 	(void)state;
-	proxy_start();
-	with_pool(proxy.url, 1, 0, commit_lost_body);
-	proxy_stop();
+	snprintf(from, sizeof from, "%s/.s.PGSQL.1", server.dir);
+	snprintf(to, sizeof to, "%s/.s.PGSQL.%s", server.dir, server.port);
+	snprintf(url, sizeof url, "postgresql:///postgres?host=%s&port=1&user=weft", server.dir);
+	cut_start(from, to);
+	with_pool(url, 1, 0, commit_lost_body);
+	cut_stop();
 }
 
 int

@@ -218,14 +218,10 @@ writers_body(void *arg)
 static void
 a_writer_waits_for_another_with_a_bound(void **state)
 {
-	struct pool_conf conf = { .name = "db", .url = url, .max = 1, .call_timeout = USEC_PER_SEC };
-	char error[128];
 	struct kit k;
 
 	(void)state;
-	k.loop = loop_new(NULL);
-	k.pool = pool_open(k.loop, &conf, error, sizeof error);
-	assert_non_null(k.pool);
+	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 1, .call_timeout = USEC_PER_SEC });
 	kit_run(&k, writers_body, &k);
 	kit_close(&k);
 }
@@ -267,14 +263,10 @@ crowd_check_body(void *arg)
 static void
 two_hundred_share_five(void **state)
 {
-	struct pool_conf conf = { .name = "db", .url = url, .max = 5, .queue_timeout = 30 * USEC_PER_SEC };
-	char error[128];
 	struct kit k;
 
 	(void)state;
-	k.loop = loop_new(NULL);
-	k.pool = pool_open(k.loop, &conf, error, sizeof error);
-	assert_non_null(k.pool);
+	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 5, .queue_timeout = 30 * USEC_PER_SEC });
 	kit_run(&k, crowd_body, &k);
 	assert_int_equal(crowd_served, CROWD);
 	for (unsigned i = 0; i < CROWD; i++)

@@ -1,131 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 
 /* Against a real MariaDB of the test's own, in a folder that goes with it. */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include <math.h>
 
-#include <mysql.h>
-
-#define S(s) ((char *)(uintptr_t)(s))
-
-static struct {
-	char dir[64], data[96], socket[108], port[8], url[192], tcp_url[192];
-	pid_t pid;
-} server;
-
-/* ---- the server ---- */
-
-/* What only an administrator may do, over a connection of its own.  Returns the first value, static. */
-static const char *
-admin(const char *sql)
-{
-	static char value[256];
-	MYSQL *my = mysql_init(NULL);
-	MYSQL_RES *r;
-	MYSQL_ROW row;
-
-	value[0] = '\0';
-	if (mysql_real_connect(my, NULL, "root", "", NULL, 0, server.socket, 0) == NULL || mysql_query(my, sql) != 0)
-		fail_msg("%s: %s", sql, mysql_error(my));
-	r = mysql_store_result(my);
-	row = r == NULL ? NULL : mysql_fetch_row(r);
-	if (row != NULL && row[0] != NULL)
-		snprintf(value, sizeof value, "%s", row[0]);
-	mysql_free_result(r);
-	mysql_close(my);
-	return value;
-}
-
-static bool
-server_is_ready(void)
-{
-	MYSQL *my = mysql_init(NULL);
-	bool ready = mysql_real_connect(my, NULL, "root", "", NULL, 0, server.socket, 0) != NULL;
-
-	mysql_close(my);
-	return ready;
-}
-
-static void
-server_start(void)
-{
-	char data[128], sock[128], port[32], cert[128], key[128];
-	char *argv[] = { S("mariadbd"), S("--no-defaults"), data, sock, port, S("--bind-address=127.0.0.1"),
-		S("--skip-name-resolve"), S("--innodb-buffer-pool-size=8M"), S("--innodb-log-file-size=4M"),
-		S("--innodb-flush-log-at-trx-commit=0"), S("--key-buffer-size=1M"), S("--aria-pagecache-buffer-size=1M"),
-		S("--performance-schema=off"), S("--skip-log-bin"), S("--max-connections=60"), S("--local-infile=1"),
-		S("--autocommit=0"), NULL, key, NULL };
-	const size_t tls = sizeof argv / sizeof *argv - 3;
-	usec late = clock_now() + 20 * USEC_PER_SEC;
-
-	snprintf(data, sizeof data, "--datadir=%s", server.data);
-	snprintf(sock, sizeof sock, "--socket=%s", server.socket);
-	snprintf(port, sizeof port, "--port=%s", server.port);
-	snprintf(cert, sizeof cert, "--ssl-cert=%s/server-cert.pem", server.dir);
-	snprintf(key, sizeof key, "--ssl-key=%s/server-key.pem", server.dir);
-	if (access(strchr(cert, '/'), R_OK) == 0)
-		argv[tls] = cert;
-	server.pid = kit_spawn_server("/usr/sbin/mariadbd", argv, server.dir, "mysql", SIGKILL);
-	while (!server_is_ready()) {
-		assert_true(clock_now() < late);
-		assert_int_equal(waitpid(server.pid, NULL, WNOHANG), 0);
-		kit_nap();
-	}
-}
-
-static void
-server_stop(void)
-{
-	kill(server.pid, SIGKILL);
-	waitpid(server.pid, NULL, 0);
-	server.pid = -1;
-}
-
-/* A certificate for "localhost", and for no other name. */
-static void
-server_make_certificate(void)
-{
-	char command[400];
-
-	snprintf(command, sizeof command, "cd %s && openssl req -new -x509 -days 2 -nodes -subj /CN=localhost "
-	    "-addext subjectAltName=DNS:localhost -newkey rsa:2048 -keyout server-key.pem -out server-cert.pem >/dev/null 2>&1 && "
-	    "chmod 644 server-key.pem", server.dir);
-	assert_int_equal(system(command), 0);
-}
-
-static int
-server_set_up(void **state)
-{
-	char data[128];
-	char *argv[] = { S("mariadb-install-db"), S("--no-defaults"), data, S("--auth-root-authentication-method=normal"),
-		S("--skip-test-db"), S("--skip-name-resolve"), NULL };
-
-	(void)state;
-	strcpy(server.dir, "/tmp/weft-my-XXXXXX");
-	kit_make_dir(server.dir, "mysql");
-	snprintf(server.data, sizeof server.data, "%s/data", server.dir);
-	snprintf(server.socket, sizeof server.socket, "%s/s", server.dir);
-	snprintf(server.port, sizeof server.port, "%d", kit_free_port());
-	snprintf(server.url, sizeof server.url, "mariadb://weft:se%%2fcret@/weft?socket=%s", server.socket);
-	snprintf(server.tcp_url, sizeof server.tcp_url, "mariadb://weft:se%%2fcret@localhost:%s/weft", server.port);
-	snprintf(data, sizeof data, "--datadir=%s", server.data);
-	kit_run_program("/usr/bin/mariadb-install-db", argv, server.dir, "mysql");
-	server_start();
-	admin("CREATE DATABASE weft CHARACTER SET utf8mb4");
-	admin("CREATE USER weft@'%' IDENTIFIED BY 'se/cret'");
-	admin("GRANT ALL ON weft.* TO weft@'%'");
-	return 0;
-}
-
-static int
-server_tear_down(void **state)
-{
-	(void)state;
-	if (server.pid > 0)
-		server_stop();
-	return kit_remove_dir(server.dir);
-}
+#include "back_cut.h"
+#include "back_maria.h"
 
 static void
 run_with(const char *url, unsigned max, void (*body)(void *arg), unsigned connects)
@@ -204,7 +85,7 @@ static void
 values_of_each_kind_arrive(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, values_body, 1);
+	run_with(maria.url, 1, values_body, 1);
 }
 
 /* As the server itself writes each of them as text. */
@@ -262,7 +143,7 @@ static void
 each_type_is_written_as_the_server_writes_it(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, types_body, 1);
+	run_with(maria.url, 1, types_body, 1);
 }
 
 static void
@@ -309,7 +190,7 @@ static void
 results_of_each_size_arrive(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, sizes_body, 1);
+	run_with(maria.url, 1, sizes_body, 1);
 }
 
 static void
@@ -341,7 +222,7 @@ static void
 what_is_too_large_is_left(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, endless_body, 2);
+	run_with(maria.url, 1, endless_body, 2);
 }
 
 /* ---- texts ---- */
@@ -389,7 +270,7 @@ static void
 parameters_are_found_where_they_are(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, parameters_body, 1);
+	run_with(maria.url, 1, parameters_body, 1);
 }
 
 static void
@@ -410,10 +291,10 @@ quotes_are_read_as_the_server_reads_them(void **state)
 	char before[256];
 
 	(void)state;
-	snprintf(before, sizeof before, "SET GLOBAL sql_mode = '%s'", admin("SELECT @@GLOBAL.sql_mode"));
-	admin("SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'");
-	run_with(server.url, 1, modes_body, 1);
-	admin(before);
+	snprintf(before, sizeof before, "SET GLOBAL sql_mode = '%s'", maria_admin("SELECT @@GLOBAL.sql_mode"));
+	maria_admin("SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'");
+	run_with(maria.url, 1, modes_body, 1);
+	maria_admin(before);
 }
 
 static void
@@ -456,7 +337,7 @@ static void
 an_error_is_its_statements_own(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, errors_first_body, 1);
+	run_with(maria.url, 1, errors_first_body, 1);
 }
 
 enum { TOKENS = 300 };
@@ -489,7 +370,7 @@ static void
 each_gets_its_own_answer(void **state)
 {
 	(void)state;
-	run_with(server.url, 4, tokens_body, 4);
+	run_with(maria.url, 4, tokens_body, 4);
 }
 
 /* ---- the session's state ---- */
@@ -524,7 +405,7 @@ static void
 what_changes_a_shared_connection_is_refused(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, shared_body, 1);
+	run_with(maria.url, 1, shared_body, 1);
 }
 
 static void
@@ -577,7 +458,7 @@ static void
 a_procedure_leaves_nothing_behind(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, procedures_body, 1);
+	run_with(maria.url, 1, procedures_body, 1);
 }
 
 static void
@@ -597,7 +478,7 @@ static void
 a_transaction_left_open_loses_its_connection(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, transaction_body, 2);
+	run_with(maria.url, 1, transaction_body, 2);
 }
 
 /* ---- prepared statements ---- */
@@ -655,14 +536,14 @@ prepared_body(void *arg)
 	snprintf(text, sizeof text, "SELECT '%032000d'", 0);
 	for (int i = 0; i < 3; i++)
 		kit_do(k, text);
-	assert_true(atoi(admin("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Prepared_stmt_count'")) <= 64);
+	assert_true(atoi(maria_admin("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Prepared_stmt_count'")) <= 64);
 }
 
 static void
 lost_preparations_are_mended(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, prepared_body, 1);
+	run_with(maria.url, 1, prepared_body, 1);
 }
 
 /* ---- waits ---- */
@@ -690,7 +571,7 @@ static void
 waits_overlap(void **state)
 {
 	(void)state;
-	run_with(server.url, 20, overlap_body, 0);
+	run_with(maria.url, 20, overlap_body, 0);
 }
 
 static void
@@ -717,7 +598,7 @@ static void
 a_slow_statement_delays_no_other(void **state)
 {
 	(void)state;
-	run_with(server.url, 2, slow_body, 2);
+	run_with(maria.url, 2, slow_body, 2);
 }
 
 static void
@@ -755,8 +636,8 @@ static void
 an_abandoned_statement_is_cancelled(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, cancel_body, 1);
-	assert_string_equal(admin("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO = 'SELECT SLEEP(10)'"), "0");
+	run_with(maria.url, 1, cancel_body, 1);
+	assert_string_equal(maria_admin("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO = 'SELECT SLEEP(10)'"), "0");
 }
 
 static void
@@ -783,7 +664,7 @@ static void
 a_late_cancel_hits_nobody(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, late_body, 1);
+	run_with(maria.url, 1, late_body, 1);
 }
 
 static void
@@ -791,7 +672,7 @@ wake_body(void *arg)
 {
 	(void)arg;
 	assert_int_equal(fiber_sleep(1300 * USEC_PER_MSEC), WEFT_OK);
-	assert_int_equal(kill(server.pid, SIGCONT), 0);
+	assert_int_equal(kill(maria.pid, SIGCONT), 0);
 }
 
 /* A statement that takes no notice of its cancel for longer than the draining lasts: its connection is closed, the next one goes well. */
@@ -804,7 +685,7 @@ stubborn_body(void *arg)
 	kit_do(k, "SELECT 1");
 	kit_start(k, &a, "SELECT SLEEP(10)", NULL, 0);
 	assert_int_equal(fiber_sleep(20 * USEC_PER_MSEC), WEFT_OK);
-	assert_int_equal(kill(server.pid, SIGSTOP), 0);
+	assert_int_equal(kill(maria.pid, SIGSTOP), 0);
 	kit_spawn(wake_body, NULL);
 	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
 	kit_end(&a);
@@ -815,7 +696,7 @@ static void
 a_statement_that_goes_on_loses_its_connection(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, stubborn_body, 2);
+	run_with(maria.url, 1, stubborn_body, 2);
 }
 
 /* ---- losses ---- */
@@ -831,17 +712,17 @@ killed_body(void *arg)
 	/* As soon as it runs. */
 	do
 		snprintf(sql, sizeof sql, "KILL %s",
-		    admin("SELECT MAX(ID) FROM information_schema.PROCESSLIST WHERE INFO = 'SELECT SLEEP(11)'"));
+		    maria_admin("SELECT MAX(ID) FROM information_schema.PROCESSLIST WHERE INFO = 'SELECT SLEEP(11)'"));
 	while (strcmp(sql, "KILL ") == 0 && fiber_sleep(5 * USEC_PER_MSEC) == WEFT_OK);
-	admin(sql);
+	maria_admin(sql);
 	call_wait(&b.call, KIT_SOON);
 	kit_assert_fault(&b, WEFT_UNKNOWN, NULL);
 	kit_end(&b);
 	/* Idle ones die unseen. */
 	for (int i = 0; i < 5; i++) {
 		kit_do(k, "SELECT 1");
-		snprintf(sql, sizeof sql, "KILL %s", admin("SELECT MAX(ID) FROM information_schema.PROCESSLIST WHERE USER = 'weft'"));
-		admin(sql);
+		snprintf(sql, sizeof sql, "KILL %s", maria_admin("SELECT MAX(ID) FROM information_schema.PROCESSLIST WHERE USER = 'weft'"));
+		maria_admin(sql);
 		assert_int_equal(fiber_sleep(20 * USEC_PER_MSEC), WEFT_OK);
 		kit_do(k, "SELECT 1");
 	}
@@ -861,8 +742,8 @@ static void
 a_killed_connection_is_replaced(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, killed_body, 0);
-	run_with(server.tcp_url, 2, killed_body, 0);
+	run_with(maria.url, 1, killed_body, 0);
+	run_with(maria.tcp_url, 2, killed_body, 0);
 }
 
 static void
@@ -872,10 +753,14 @@ read_only_body(void *arg)
 	struct kit_ask a;
 	char before[24];
 
+	kit_start(k, &a, "SELECT SLEEP(0.05)", NULL, 0);
+	kit_do(k, "SELECT 1");
+	call_wait(&a.call, KIT_SOON);
+	kit_end(&a);
 	kit_ask(k, &a, "SELECT CONNECTION_ID()");
 	snprintf(before, sizeof before, "%s", rows_cell(a.call.rows, 0, 0).at);
 	kit_end(&a);
-	admin("SET GLOBAL read_only = 1");
+	maria_admin("SET GLOBAL read_only = 1");
 	kit_ask(k, &a, "INSERT INTO one VALUES (600)");
 	kit_assert_fault(&a, WEFT_REFUSED, "1290");
 	kit_end(&a);
@@ -883,14 +768,17 @@ read_only_body(void *arg)
 	assert_int_equal(a.call.rc, WEFT_OK);
 	assert_string_not_equal(rows_cell(a.call.rows, 0, 0).at, before);
 	kit_end(&a);
+	/* What was idle has gone too. */
+	assert_int_equal(kit_stat(k).failovers, 1);
+	assert_string_equal(maria_admin("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'weft'"), "1");
 }
 
 static void
 a_read_only_server_is_left(void **state)
 {
 	(void)state;
-	run_with(server.url, 1, read_only_body, 2);
-	admin("SET GLOBAL read_only = 0");
+	run_with(maria.url, 2, read_only_body, 3);
+	maria_admin("SET GLOBAL read_only = 0");
 }
 
 static void
@@ -903,14 +791,14 @@ crash_body(void *arg)
 	kit_do(k, "SELECT 1");
 	kit_start(k, &b, "SELECT SLEEP(30)", NULL, 0);
 	assert_int_equal(fiber_sleep(20 * USEC_PER_MSEC), WEFT_OK);
-	server_stop();
+	maria_stop(SIGKILL);
 	call_wait(&b.call, KIT_SOON);
 	kit_assert_fault(&b, WEFT_UNKNOWN, NULL);
 	kit_end(&b);
 	kit_ask(k, &a, "SELECT 1");
 	assert_true(a.call.rc == WEFT_DOWN || a.call.rc == WEFT_UNKNOWN || a.call.rc == WEFT_NOT_SENT);
 	kit_end(&a);
-	server_start();
+	maria_start();
 	back = clock_now();
 	for (;;) {
 		enum weft_rc rc = kit_ask(k, &a, "SELECT 1");
@@ -927,7 +815,48 @@ static void
 it_goes_on_after_a_crash_of_the_server(void **state)
 {
 	(void)state;
-	run_with(server.url, 2, crash_body, 0);
+	run_with(maria.url, 2, crash_body, 0);
+}
+
+/* ---- signs of life ---- */
+
+#define RESTED (30 * USEC_PER_MSEC)
+
+/* Asked for before a call that comes after a rest, and only then; where none comes, the call has not noticed. */
+static void
+rested_body(void *arg)
+{
+	struct kit *k = arg;
+
+	for (int i = 0; i < 3; i++) {
+		kit_do(k, "SELECT 1");
+		kit_do(k, "SELECT 1");
+		assert_int_equal(kit_stat(k).checks, i);
+		assert_int_equal(fiber_sleep(2 * RESTED), WEFT_OK);
+	}
+	assert_int_equal(kit_stat(k).connects, 1);
+	cut_hush();
+	kit_do(k, "SELECT 1");
+	assert_int_equal(kit_stat(k).checks, 3);
+	assert_int_equal(kit_stat(k).checks_failed, 1);
+	assert_int_equal(kit_stat(k).connects, 2);
+	assert_int_equal(kit_stat(k).failed, 0);
+}
+
+static void
+a_rested_connection_is_asked_for_a_sign_of_life(void **state)
+{
+	char from[108], url[200];
+	struct kit k;
+
+	(void)state;
+	snprintf(from, sizeof from, "%s/cut", maria.dir);
+	snprintf(url, sizeof url, "mariadb://weft:se%%2fcret@/weft?socket=%s", from);
+	cut_start(from, maria.socket);
+	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 1, .check_after = RESTED });
+	kit_run(&k, rested_body, &k);
+	kit_close(&k);
+	cut_stop();
 }
 
 /* ---- connecting ---- */
@@ -936,6 +865,7 @@ static void
 tls_body(void *arg)
 {
 	struct kit *k = arg;
+	struct kit_lease l;
 	struct kit_ask a;
 
 	kit_ask(k, &a, "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_cipher'");
@@ -953,6 +883,17 @@ tls_body(void *arg)
 	kit_start(k, &a, "SELECT SLEEP(10)", NULL, 0);
 	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
 	kit_end(&a);
+	kit_lend(k, &l);
+	for (int i = 0; i < 30; i++) {
+		struct value v = KIT_INT(i * 37);
+
+		arena_init(&a.arena, NULL, 0, 0);
+		kit_part_start(&l, &a, "SELECT seq AS i, REPEAT('x', $1) FROM seq_1_to_5000", &v, 1);
+		call_wait(&a.call, KIT_SOON);
+		assert_int_equal(kit_part_count(&l, &a, "i"), 5000);
+		kit_end(&a);
+	}
+	kit_give(&l);
 	sizes_body(k);
 	tokens_body(k);
 }
@@ -977,15 +918,15 @@ it_speaks_tls_and_knows_whom_it_speaks_to(void **state)
 	char url[400];
 
 	(void)state;
-	snprintf(url, sizeof url, "%s?tls=on&ca=%s/server-cert.pem", server.tcp_url, server.dir);
+	snprintf(url, sizeof url, "%s?tls=on&ca=%s/server-cert.pem", maria.tcp_url, maria.dir);
 	run_with(url, 1, down_body, 0);		/* the server has none yet */
-	server_stop();
-	server_make_certificate();
-	server_start();
+	maria_stop(SIGKILL);
+	maria_make_certificate();
+	maria_start();
 	run_with(url, 2, tls_body, 2);
-	snprintf(url, sizeof url, "%s?tls=on", server.tcp_url);
+	snprintf(url, sizeof url, "%s?tls=on", maria.tcp_url);
 	run_with(url, 1, down_body, 0);
-	snprintf(url, sizeof url, "mariadb://weft:se%%2fcret@127.0.0.1:%s/weft?tls=on&ca=%s/server-cert.pem", server.port, server.dir);
+	snprintf(url, sizeof url, "mariadb://weft:se%%2fcret@127.0.0.1:%s/weft?tls=on&ca=%s/server-cert.pem", maria.port, maria.dir);
 	run_with(url, 1, down_body, 0);
 }
 
@@ -999,7 +940,7 @@ static void
 a_host_name_is_looked_up(void **state)
 {
 	(void)state;
-	run_with(server.tcp_url, 2, one_body, 1);
+	run_with(maria.tcp_url, 2, one_body, 1);
 }
 
 static void
@@ -1012,7 +953,7 @@ what_cannot_be_reached_is_down_and_tells_no_password(void **state)
 	(void)state;
 	for (size_t i = 0; i < 3; i++)
 		run_with(urls[i], 1, down_body, 0);
-	snprintf(url, sizeof url, "mariadb://nobody:hush@localhost:%s/weft", server.port);
+	snprintf(url, sizeof url, "mariadb://nobody:hush@localhost:%s/weft", maria.port);
 	run_with(url, 1, down_body, 0);
 }
 
@@ -1023,12 +964,7 @@ a_pool_may_close_while_connecting(void **state)
 
 	(void)state;
 	for (int turns = 0; turns < 8; turns++) {
-		struct pool_conf conf = { .name = "db", .url = turns % 2 ? server.url : server.tcp_url, .max = 4, .min = 4 };
-		char error[128];
-
-		k.loop = loop_new(NULL);
-		k.pool = pool_open(k.loop, &conf, error, sizeof error);
-		assert_non_null(k.pool);
+		kit_open_with(&k, (struct pool_conf){ .url = turns % 2 ? maria.url : maria.tcp_url, .max = 4, .min = 4 });
 		for (int i = 0; i < turns; i++)
 			loop_turn(k.loop, USEC_PER_MSEC);
 		kit_close(&k);
@@ -1051,7 +987,7 @@ urls_that_cannot_work_are_refused(void **state)
 		assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_INVALID);
 		assert_string_not_equal(error, "");
 	}
-	assert_int_equal(pool_check(&(struct pool_conf){ .name = "db", .url = server.url }, error, sizeof error), WEFT_OK);
+	assert_int_equal(pool_check(&(struct pool_conf){ .name = "db", .url = maria.url }, error, sizeof error), WEFT_OK);
 	assert_int_equal(pool_check(&(struct pool_conf){ .name = "db", .url = "mysql://u@h?tls=off" }, error, sizeof error), WEFT_OK);
 }
 
@@ -1079,6 +1015,7 @@ main(void)
 		cmocka_unit_test(a_statement_that_goes_on_loses_its_connection),
 		cmocka_unit_test(a_killed_connection_is_replaced),
 		cmocka_unit_test(a_read_only_server_is_left),
+		cmocka_unit_test(a_rested_connection_is_asked_for_a_sign_of_life),
 		cmocka_unit_test(a_host_name_is_looked_up),
 		cmocka_unit_test(it_speaks_tls_and_knows_whom_it_speaks_to),
 		cmocka_unit_test(what_cannot_be_reached_is_down_and_tells_no_password),
@@ -1086,9 +1023,7 @@ main(void)
 		cmocka_unit_test(it_goes_on_after_a_crash_of_the_server),
 	};
 
-	if (access("/usr/sbin/mariadbd", X_OK) != 0 || access("/usr/bin/mariadb-install-db", X_OK) != 0) {
-		fprintf(stderr, "no MariaDB server here: mariadb-install-db and mariadbd are needed\n");
+	if (!maria_find())
 		return 1;
-	}
-	return cmocka_run_group_tests(tests, server_set_up, server_tear_down);
+	return cmocka_run_group_tests(tests, maria_set_up, maria_tear_down);
 }

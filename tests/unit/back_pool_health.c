@@ -705,6 +705,56 @@ retries_have_a_budget(void **state)
 	test_forget(a, 60);
 }
 
+/* Where the driver's connection outlives a call's: each is sent again, whatever became of the one before it. */
+static void
+what_a_living_connection_gives_back_is_sent_again(void **state)
+{
+	struct ask *a;
+
+	(void)state;
+	test_open(&fake_http, (struct pool_conf){ .max = 1, .min = 1 });
+	fake_all_ready();
+	a = test_asks(3, CALL_HTTP);
+	for (unsigned i = 0; i < 3; i++) {
+		a[i].call.idempotent = true;
+		ask_submit(&a[i]);
+		fake_flush(0);
+		fake_fail(0, WEFT_UNKNOWN);
+		assert_int_equal(a[i].call.state, CALL_SENT);
+		fake_reply(0);
+		assert_int_equal(a[i].call.rc, WEFT_OK);
+	}
+	assert_int_equal(test_stat().again, 3);
+	assert_int_equal(test_stat().queued, 0);
+	assert_int_equal(test_stat().losses, 0);
+	test_forget(a, 3);
+}
+
+static void
+a_fifth_is_of_those_under_way(void **state)
+{
+	unsigned again = 0;
+	struct ask *a;
+
+	(void)state;
+	test_open(&fake_http, (struct pool_conf){ .max = 20, .min = 20 });
+	for (int i = 0; i < 20; i++)
+		fake_all_ready();
+	a = test_asks(20, CALL_HTTP);
+	for (unsigned i = 0; i < 20; i++)
+		a[i].call.idempotent = true;
+	test_submit_all(a, 20);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(a[i].call.state, CALL_SENT);
+	for (unsigned i = 0; i < 20; i++)
+		fake_fail(i, WEFT_UNKNOWN);
+	for (unsigned i = 0; i < 20; i++)
+		again += a[i].call.state != CALL_DONE;
+	assert_int_equal(again, 4);
+	assert_int_equal(test_stat().over_budget, 16);
+	test_forget(a, 20);
+}
+
 static void
 those_taken_back_leave_in_time(void **state)
 {
@@ -925,6 +975,8 @@ main(void)
 		T(what_was_sent_is_not_sent_again),
 		T(what_is_idempotent_is_sent_again_once),
 		T(retries_have_a_budget),
+		T(what_a_living_connection_gives_back_is_sent_again),
+		T(a_fifth_is_of_those_under_way),
 		T(those_taken_back_leave_in_time),
 		T(what_was_lent_is_never_sent_again),
 		T(failover_replaces_all_connections),

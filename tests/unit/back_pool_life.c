@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -237,6 +238,37 @@ one_that_grows_old_while_lent_goes_afterwards(void **state)
 	assert_int_equal(fake.opens, 2);
 }
 
+/* Who has it, and for how long. */
+static void
+a_long_loan_is_logged_once(void **state)
+{
+	struct lease lease = { .label = NULL };
+	char said[1024];
+	int ends[2];
+	ssize_t n;
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	test_open(&fake_sql, (struct pool_conf){ .max = 1, .min = 1 });
+	fake_all_ready();
+	lease_ask(&lease, pool, NULL, "shop: POST /buy");
+	test_pass(POOL_LENT_LONG - USEC_PER_MSEC);
+	assert_int_equal(test_stat().lent_long, 0);
+	log_open(ends[1], LOG_WARN_, "test");
+	for (int i = 0; i < 3; i++)
+		test_pass(POOL_LENT_LONG);
+	log_open(2, LOG_ERROR_, "test");
+	assert_int_equal(test_stat().lent_long, 1);
+	n = read(ends[0], said, sizeof said - 1);
+	assert_true(n > 0);
+	said[n] = '\0';
+	assert_non_null(strstr(said, "connection lent for long pool=db seconds="));
+	assert_non_null(strstr(said, "to=\"shop: POST /buy\""));
+	assert_ptr_equal(strchr(said, '\n'), said + n - 1);
+	lease_give(&lease);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* ---- gone ---- */
 
 /* Max is what the back end sees: a place is free when it has closed its side. */
@@ -317,6 +349,7 @@ main(void)
 		T(old_connections_are_replaced_not_all_at_once),
 		T(an_old_one_finishes_what_it_owes),
 		T(one_that_grows_old_while_lent_goes_afterwards),
+		T(a_long_loan_is_logged_once),
 		T(the_back_end_never_sees_one_too_many),
 		T(what_the_back_end_closed_first_is_gone_at_once),
 		T(a_back_end_that_hangs_keeps_its_place_for_a_while),

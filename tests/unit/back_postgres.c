@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 
 /* Against a real PostgreSQL. */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "back_cut.h"
 #include "back_server.h"
 
 /* ---- values and rows ---- */
@@ -58,6 +59,42 @@ values_body(void *arg)
 	kit_ask_values(k, &a, "SELECT $1::text", (const struct value[]){ { .kind = VALUE_TEXT, .as.bytes = { "a\0b", 3 } } }, 1);
 	kit_assert_fault(&a, WEFT_INVALID, "");
 	kit_end(&a);
+}
+
+/* $1 to $100: the 70th is text, then bytes, in statements of the same text. */
+static void
+many_values_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_ask a;
+	struct value all[100];
+	char sql[1200] = "SELECT $70 AS b, ''";
+	size_t len = strlen(sql);
+
+	for (int i = 0; i < 100; i++) {
+		all[i] = KIT_INT(i);
+		if (i != 69)
+			len += (size_t)snprintf(sql + len, sizeof sql - len, " || $%d::int", i + 1);
+	}
+	for (int i = 0; i < 4; i++) {
+		all[69] = i % 2 == 0 ? KIT_TEXT("\\xff") : KIT_BYTES("\xff");
+		kit_ask_values(k, &a, sql, all, 100);
+		assert_int_equal(a.call.rc, WEFT_OK);
+		assert_string_equal(rows_cell(a.call.rows, 0, 0).at, i % 2 == 0 ? "\\xff" : "\xff");
+		assert_memory_equal(rows_cell(a.call.rows, 0, 1).at, "012345", 6);
+		kit_end(&a);
+	}
+}
+
+static void
+many_values_arrive(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, server.url, 1);
+	kit_run(&k, many_values_body, &k);
+	kit_close(&k);
 }
 
 static void
@@ -685,6 +722,48 @@ a_read_only_server_is_left(void **state)
 	kit_close(&k);
 }
 
+/* ---- signs of life ---- */
+
+#define RESTED (30 * USEC_PER_MSEC)
+
+/* Asked for before a call that comes after a rest, and only then; where none comes, the call has not noticed. */
+static void
+rested_body(void *arg)
+{
+	struct kit *k = arg;
+
+	for (int i = 0; i < 3; i++) {
+		kit_do(k, "SELECT 1");
+		kit_do(k, "SELECT 1");
+		assert_int_equal(kit_stat(k).checks, i);
+		assert_int_equal(fiber_sleep(2 * RESTED), WEFT_OK);
+	}
+	assert_int_equal(kit_stat(k).connects, 1);
+	cut_hush();
+	kit_do(k, "SELECT 1");
+	assert_int_equal(kit_stat(k).checks, 3);
+	assert_int_equal(kit_stat(k).checks_failed, 1);
+	assert_int_equal(kit_stat(k).connects, 2);
+	assert_int_equal(kit_stat(k).failed, 0);
+}
+
+static void
+a_rested_connection_is_asked_for_a_sign_of_life(void **state)
+{
+	char from[108], to[108], url[200];
+	struct kit k;
+
+	(void)state;
+	snprintf(from, sizeof from, "%s/.s.PGSQL.1", server.dir);
+	snprintf(to, sizeof to, "%s/.s.PGSQL.%s", server.dir, server.port);
+	snprintf(url, sizeof url, "postgresql:///postgres?host=%s&port=1&user=weft", server.dir);
+	cut_start(from, to);
+	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 1, .check_after = RESTED });
+	kit_run(&k, rested_body, &k);
+	kit_close(&k);
+	cut_stop();
+}
+
 /* ---- connecting ---- */
 
 /* Give the server a certificate, and have it read that.  Returns false where there is no tool for it. */
@@ -717,6 +796,7 @@ static void
 tls_body(void *arg)
 {
 	struct kit *k = arg;
+	struct kit_lease l;
 	struct kit_ask a;
 
 	kit_ask(k, &a, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
@@ -734,6 +814,16 @@ tls_body(void *arg)
 	kit_start(k, &a, "SELECT pg_sleep(10)", NULL, 0);
 	assert_int_equal(call_wait(&a.call, clock_now() + 20 * USEC_PER_MSEC), WEFT_TIMEOUT);
 	kit_end(&a);
+	kit_lend(k, &l);
+	for (int i = 0; i < 30; i++) {
+		char sql[96];
+
+		snprintf(sql, sizeof sql, "SELECT i, repeat('x', %d) FROM generate_series(1, 5000) i", i * 37);
+		kit_part_open(&l, &a, sql);
+		assert_int_equal(kit_part_count(&l, &a, "i"), 5000);
+		kit_end(&a);
+	}
+	kit_give(&l);
 	tokens_body(k);
 }
 
@@ -810,12 +900,7 @@ a_pool_may_close_while_connecting(void **state)
 
 	(void)state;
 	for (int turns = 0; turns < 6; turns++) {
-		struct pool_conf conf = { .name = "db", .url = turns % 2 ? server.url : server.tcp_url, .max = 4, .min = 4 };
-		char error[128];
-
-		k.loop = loop_new(NULL);
-		k.pool = pool_open(k.loop, &conf, error, sizeof error);
-		assert_non_null(k.pool);
+		kit_open_with(&k, (struct pool_conf){ .url = turns % 2 ? server.url : server.tcp_url, .max = 4, .min = 4 });
 		for (int i = 0; i < turns; i++)
 			loop_turn(k.loop, USEC_PER_MSEC);
 		kit_close(&k);
@@ -826,7 +911,12 @@ static void
 urls_that_cannot_work_are_refused(void **state)
 {
 	static const char *const urls[] = { "postgresql:///db?nosuch=1", "postgresql:///db?service=x",
-		"postgresql:///db?host=a,b", "postgresql:///db?replication=1" };
+		"postgresql:///db?replication=1", "postgresql://a,b:0/db", "postgresql://a:1,b:x/db", "postgresql://a,/db",
+		"postgresql:///db?host=a,b&port=1,2,3", "postgresql:///db?host=a,b&hostaddr=127.0.0.1",
+		"postgresql://a,b/db?target_session_attrs=best", "postgresql://a,b/db?load_balance_hosts=random" };
+	static const char *const good[] = { "postgresql://a:1,b:2/db?target_session_attrs=read-write",
+		"postgresql:///db?host=a,/run&port=1,", "postgres://[::1],b:5433/db?target_session_attrs=prefer-standby",
+		"postgresql:///db?host=a,b&hostaddr=127.0.0.1,::1&port=5433" };
 	char error[256];
 
 	(void)state;
@@ -834,6 +924,11 @@ urls_that_cannot_work_are_refused(void **state)
 		struct pool_conf conf = { .name = "db", .url = urls[i] };
 
 		assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_INVALID);
+	}
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		struct pool_conf conf = { .name = "db", .url = good[i] };
+
+		assert_int_equal(pool_check(&conf, error, sizeof error), WEFT_OK);
 	}
 	assert_int_equal(pool_check(&(struct pool_conf){ .name = "db", .url = server.url }, error, sizeof error), WEFT_OK);
 }
@@ -844,6 +939,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urls_that_cannot_work_are_refused),
 		cmocka_unit_test(values_of_each_kind_arrive),
+		cmocka_unit_test(many_values_arrive),
 		cmocka_unit_test(results_of_each_size_arrive),
 		cmocka_unit_test(a_result_that_does_not_end_is_left),
 		cmocka_unit_test(an_error_is_its_statements_own),
@@ -858,6 +954,7 @@ main(void)
 		cmocka_unit_test(a_statement_that_goes_on_loses_its_connection),
 		cmocka_unit_test(a_terminated_connection_is_replaced),
 		cmocka_unit_test(a_read_only_server_is_left),
+		cmocka_unit_test(a_rested_connection_is_asked_for_a_sign_of_life),
 		cmocka_unit_test(a_host_name_is_looked_up),
 		cmocka_unit_test(it_speaks_tls),
 		cmocka_unit_test(what_cannot_be_reached_is_down_and_tells_no_password),

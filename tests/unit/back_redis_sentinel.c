@@ -83,7 +83,7 @@ liar_hear(struct liar_peer *p)
 	const char *at = p->in.at;
 	size_t len = p->in.len;
 
-	if (len == 0)
+	if (at == NULL || len == 0)
 		return;
 	if (memmem(at, len, "SENTINEL", 8) != NULL)
 		liar_say(p, lie);

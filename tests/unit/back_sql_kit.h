@@ -52,18 +52,37 @@ struct kit_ask {
 #define KIT_NULL ((struct value){ .kind = VALUE_NULL })
 #define KIT_SOON (clock_now() + 20 * USEC_PER_SEC)
 
+/* With settings; those of a name and of waiting times that are not there are the tests'. */
 static inline void
-kit_open(struct kit *k, const char *url, unsigned max)
+kit_open_with(struct kit *k, struct pool_conf conf)
 {
-	struct pool_conf conf = { .name = "db", .url = url, .max = max, .queue_timeout = 10 * USEC_PER_SEC,
-		.connect_timeout = 5 * USEC_PER_SEC };
 	char error[256] = "";
 
+	conf.name = "db";
+	if (conf.queue_timeout == 0)
+		conf.queue_timeout = 10 * USEC_PER_SEC;
+	if (conf.connect_timeout == 0)
+		conf.connect_timeout = 5 * USEC_PER_SEC;
 	k->loop = loop_new(NULL);
 	assert_non_null(k->loop);
 	k->pool = pool_open(k->loop, &conf, error, sizeof error);
 	assert_string_equal(error, "");
 	assert_non_null(k->pool);
+}
+
+static inline void
+kit_open(struct kit *k, const char *url, unsigned max)
+{
+	kit_open_with(k, (struct pool_conf){ .url = url, .max = max });
+}
+
+static inline struct pool_stat
+kit_stat(const struct kit *k)
+{
+	struct pool_stat stat;
+
+	pool_stat(k->pool, &stat);
+	return stat;
 }
 
 static inline void
@@ -164,13 +183,22 @@ kit_give(struct kit_lease *l)
 	lease_give(&l->lease);
 }
 
+/* Submit; values must live until it is done. */
 static inline void
-kit_lease_start(struct kit_lease *l, struct kit_ask *a, const char *sql)
+kit_lease_start_values(struct kit_lease *l, struct kit_ask *a, const char *sql, const struct value *values, unsigned n)
 {
 	arena_init(&a->arena, NULL, 0, 0);
 	call_init(&a->call, CALL_SQL, &a->arena, &a->fault);
 	a->call.sql = sql;
+	a->call.values = values;
+	a->call.nvalues = n;
 	lease_submit(&l->lease, &a->call);
+}
+
+static inline void
+kit_lease_start(struct kit_lease *l, struct kit_ask *a, const char *sql)
+{
+	kit_lease_start_values(l, a, sql, NULL, 0);
 }
 
 static inline enum weft_rc

@@ -339,14 +339,10 @@ locked_body(void *arg)
 static void
 a_lock_of_anothers_is_waited_for_with_a_bound(void **state)
 {
-	struct pool_conf conf = { .name = "db", .url = url, .max = 2, .call_timeout = USEC_PER_SEC };
-	char error[128];
 	struct kit k;
 
 	(void)state;
-	k.loop = loop_new(NULL);
-	k.pool = pool_open(k.loop, &conf, error, sizeof error);
-	assert_non_null(k.pool);
+	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 2, .call_timeout = USEC_PER_SEC });
 	kit_run(&k, locked_body, &k);
 	kit_close(&k);
 }
@@ -419,12 +415,7 @@ a_pool_may_close_while_statements_run(void **state)
 	loop_free(&k.loop);
 	assert_true(clock_now() - began < 10 * USEC_PER_SEC);
 	for (int turns = 0; turns < 4; turns++) {
-		struct pool_conf conf = { .name = "db", .url = url, .max = 4, .min = 4 };
-		char error[128];
-
-		k.loop = loop_new(NULL);
-		k.pool = pool_open(k.loop, &conf, error, sizeof error);
-		assert_non_null(k.pool);
+		kit_open_with(&k, (struct pool_conf){ .url = url, .max = 4, .min = 4 });
 		for (int i = 0; i < turns; i++)
 			loop_turn(k.loop, USEC_PER_MSEC);
 		pool_close(&k.pool);

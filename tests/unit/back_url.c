@@ -30,6 +30,10 @@ static const struct {
 	{ "postgresql://%2Frun%2Fpg/db?password=x&a=1&sslPassword=y&b=2",
 	  { "postgresql", "", "", "/run/pg", 0, "/db", "password=x&a=1&sslPassword=y&b=2" }, "postgresql:///run/pg/db?a=1&b=2" },
 	{ "postgresql://u@/db?p%61ssword=x", { "postgresql", "u", "", "", 0, "/db", "p%61ssword=x" }, "postgresql://u@/db" },
+	{ "postgresql://u:p@a.example:5433,[::1],%2Frun:1/db?target_session_attrs=any",
+	  { "postgresql", "u", "p", "a.example:5433,[::1],%2Frun:1", 0, "/db", "target_session_attrs=any" },
+	  "postgresql://u@a.example:5433,[::1],%2Frun:1/db?target_session_attrs=any" },
+	{ "postgres://a,b", { "postgres", "", "", "a,b", 0, "", "" }, "postgres://a,b" },
 	{ "https://tok%2Fen@api:444/v%201?ca=/x", { "https", "tok/en", "", "api", 444, "/v 1", "ca=/x" }, "https://api:444/v 1?ca=/x" },
 	{ "http://u:p@[::1]/", { "http", "u", "p", "::1", 0, "/", "" }, "http://[::1]/" },
 	{ "redis+sentinel://bob:pw@a:1,[::1]:2,c/mine/3?sentinel_password=x",
@@ -74,9 +78,11 @@ url_errors_name_the_part_and_not_the_password(void **state)
 		{ "redis://u:hunter2@h:6x", "port" }, { "redis://u:hunter2%zz@h", "password" },
 		{ "redis://u:hunter2%0a@h", "password" }, { "redis://u%00:hunter2@h", "user" }, { "redis://[::1", "bracket" },
 		{ "redis://[]:1", "bracket" }, { "redis://[::1]x", "port" }, { "redis://h%4", "host" }, { "redis://h/%", "path" },
-		{ "redis://h/\x01", "path" }, { "redis://h/0?a b", "query" }, { "redis://h/0#frag", "fragment" },
+		{ "redis://h/\x01", "path" }, { "redis://h/0?a b", "query" },
+		{ "redis://u:hunter2@a:1,b:2/0", "port" }, { "postgresql://u:hunter2@a, b/", "hosts" }, { "postgresql://u:hunter2@a,/db", "hosts" },
+		{ "postgresql://u:hunter2@a,b:0/db", "port" }, { "redis://h/0#frag", "fragment" },
 	};
-	char error[100], text[400];
+	char error[100], text[800];
 	struct back_url u;
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -2,6 +2,7 @@
 FIBER_TESTS = \
 	tests/unit/fiber_context \
 	tests/unit/fiber_guard \
+	tests/unit/fiber_hold \
 	tests/unit/fiber_many \
 	tests/unit/fiber_room \
 	tests/unit/fiber_sched \
@@ -14,6 +15,8 @@ tests_unit_fiber_context_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_fiber_context_LDADD = $(UNIT_FIBER) -lm
 tests_unit_fiber_guard_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_fiber_guard_LDADD = $(UNIT_FIBER)
+tests_unit_fiber_hold_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_fiber_hold_LDADD = $(UNIT_FIBER)
 tests_unit_fiber_many_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_fiber_many_LDADD = $(UNIT_FIBER)
 tests_unit_fiber_room_CPPFLAGS = $(UNIT_CPPFLAGS)

@@ -94,6 +94,62 @@ a_cancelled_look_up_is_not_answered(void **state)
 	assert_int_equal(a.calls, 0);
 }
 
+/* One look-up serves all who ask while it is under way, but for those who have left. */
+static void
+who_asks_for_the_same_is_told_together(void **state)
+{
+	struct answer a[4] = { { 0 } };
+	struct resolve *r[4];
+
+	for (int i = 0; i < 4; i++) {
+		r[i] = resolve_start(*state, "localhost", i < 3 ? 80 : 81, answer_on_done, &a[i]);
+		assert_non_null(r[i]);
+	}
+	resolve_cancel(&r[1]);
+	TURN_UNTIL(*state, a[0].calls == 1 && a[2].calls == 1 && a[3].calls == 1);
+	assert_int_equal(a[1].calls, 0);
+	for (int i = 0; i < 4; i += 2) {
+		assert_int_equal(a[i].r.error, 0);
+		assert_string_equal(a[i].r.address[0].text, a[0].r.address[0].text);
+	}
+	assert_memory_not_equal(&a[0].r.address[0].addr, &a[3].r.address[0].addr, sizeof(struct sockaddr_in));
+}
+
+/* Who is told may forget what else he has asked for. */
+static struct resolve *forgotten;
+
+static void
+answer_on_done_forget(void *arg, const struct resolved *r)
+{
+	answer_on_done(arg, r);
+	resolve_cancel(&forgotten);
+}
+
+static void
+who_is_told_may_cancel_the_next(void **state)
+{
+	struct answer a = { 0 }, b = { 0 };
+
+	assert_non_null(resolve_start(*state, "localhost", 80, answer_on_done_forget, &a));
+	forgotten = resolve_start(*state, "localhost", 80, answer_on_done, &b);
+	assert_non_null(forgotten);
+	TURN_UNTIL(*state, a.calls == 1);
+	assert_null(forgotten);
+	kit_settle(*state);
+	assert_int_equal(b.calls, 0);
+}
+
+/* The loop ends, and nobody has to be there for it. */
+static void
+what_is_looked_up_at_the_end_is_left(void **state)
+{
+	struct answer a = { 0 };
+
+	for (int i = 0; i < 3; i++)
+		assert_non_null(resolve_start(*state, "localhost", 80 + (unsigned)i, answer_on_done, &a));
+	assert_int_equal(a.calls, 0);
+}
+
 int
 main(void)
 {
@@ -102,6 +158,9 @@ main(void)
 		KIT_TEST(a_name_is_looked_up_on_a_thread),
 		KIT_TEST(a_name_that_is_none_is_an_error),
 		KIT_TEST(a_cancelled_look_up_is_not_answered),
+		KIT_TEST(who_asks_for_the_same_is_told_together),
+		KIT_TEST(who_is_told_may_cancel_the_next),
+		KIT_TEST(what_is_looked_up_at_the_end_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

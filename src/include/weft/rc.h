@@ -20,6 +20,7 @@ enum weft_rc {
 	WEFT_TOO_LARGE = 9,	/* over a configured limit (413 for a body, else 500) */
 	WEFT_SYSTEM = 10,	/* the operating system refused: memory, descriptors (500) */
 	WEFT_BAD_INPUT = 11,	/* the client's bytes are malformed or cut short (400) */
+	WEFT_GAP = 12,		/* messages of a subscription may have been lost (503); it goes on */
 };
 
 #endif

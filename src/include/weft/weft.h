@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define WEFT_ABI_MAJOR 1	/* another one is refused when a module is loaded */
-#define WEFT_ABI_MINOR 2	/* grows when something is added; older modules still load */
+#define WEFT_ABI_MINOR 3	/* grows when something is added; older modules still load */
 
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -32,8 +32,10 @@ extern "C" {
 struct weft_request;	/* one web request */
 struct weft_call;	/* something asked for and not yet waited for */
 struct weft_lease;	/* a connection of a pool that nobody else uses now */
+struct weft_subscription;	/* to a channel of a back end */
 struct weft_reply;	/* what Redis answered */
 struct weft_rows;	/* what an SQL statement answered */
+struct weft_stream;	/* what it answers, part by part */
 struct weft_http;	/* what an HTTP service answered */
 struct weft_value;	/* a parameter of a statement, or a word of a command */
 struct json_t;		/* jansson's */
@@ -247,6 +249,19 @@ WEFT_API long weft_time_left(const struct weft_request *rq);
 /* Bring the request's deadline forward to ms from now; it is never put off.  Returns WEFT_OK. */
 WEFT_API int weft_deadline(struct weft_request *rq, long ms);
 
+enum { WEFT_SHIELD_MAX = 60000 };
+
+/*
+ * From here to weft_unshield(), for at most ms milliseconds (1 to WEFT_SHIELD_MAX): what has been begun is finished.  The client's
+ * leaving and the request's deadline end no wait; they do at the first one after that.  Timeouts of the pools go on.
+ *
+ * Returns  WEFT_OK; WEFT_INVALID: nothing is held back
+ */
+WEFT_API int weft_shield(struct weft_request *rq, long ms);
+
+/* Ends what weft_shield() began; of several, one within the other, the innermost.  Nothing without it. */
+WEFT_API void weft_unshield(struct weft_request *rq);
+
 /* ---- Redis (weft_redis(3)) ------------------------------------------------- */
 
 /*
@@ -304,9 +319,12 @@ WEFT_API struct weft_reply *weft_reply_at(const struct weft_reply *reply, size_t
 
 /* ---- SQL (weft_sql(3)) ------------------------------------------------------ */
 
+/* What a value is: one that is sent, and one that comes back. */
+enum weft_type { WEFT_TYPE_NULL, WEFT_TYPE_INT, WEFT_TYPE_REAL, WEFT_TYPE_TEXT, WEFT_TYPE_BYTES };
+
 /* A typed parameter of a statement, or a word of a command; made by the macros below.  Never pasted into the text. */
 struct weft_value {
-	int type;			/* 0 NULL, 1 int, 2 real, 3 text, 4 bytes */
+	int type;			/* enum weft_type */
 	long long integer;
 	double real;
 	const void *bytes;
@@ -328,7 +346,8 @@ weft_value_text(const char *s)
 	return v;
 }
 
-enum { WEFT_SQL_PARAMS_MAX = 32 };
+/* How many values a statement has at most, written behind it, and in an array.  Databases have lower limits: SQLite's is 32766. */
+enum { WEFT_SQL_PARAMS_MAX = 32, WEFT_SQL_VALUES_MAX = 65535 };
 
 /*
  * One statement, and its rows: weft_sql(rq, "db", &rows, "SELECT name FROM item WHERE id = $1", WEFT_TEXT(id)).
@@ -380,8 +399,47 @@ WEFT_API long long weft_rows_int(const struct weft_rows *rows, size_t row, unsig
 /* Returns a value as a number; 0 for NULL and what is none. */
 WEFT_API double weft_rows_real(const struct weft_rows *rows, size_t row, unsigned column);
 
+/*
+ * Returns what a value is; WEFT_TYPE_NULL for SQL's NULL and out of range.  Of PostgreSQL and MariaDB by the type of its column, where what
+ * is neither a whole number, a floating one nor bytes is text: exact decimals, dates, truth values of PostgreSQL.  Of SQLite by itself.
+ */
+WEFT_API enum weft_type weft_rows_type(const struct weft_rows *rows, size_t row, unsigned column);
+
 /* Returns 1 for SQL's NULL and out of range, else 0. */
 WEFT_API int weft_rows_is_null(const struct weft_rows *rows, size_t row, unsigned column);
+
+/* ---- SQL: more rows than should be in memory (weft_sql_open(3)) ------------------ */
+
+/*
+ * One statement, of which the rows come part by part: weft_sql_open(rq, "db", &stream, "SELECT … WHERE id > $1", WEFT_INT(id)).
+ * Done when the first have come.  The stream has a connection for itself until its last part has come.
+ *
+ * stream   struct weft_stream **; NULL when it failed.  Closed when the handler has returned, if not before
+ * Returns  as weft_sql()
+ */
+#define weft_sql_open(rq, pool, stream, ...) \
+	weft_sql_open_n((rq), (pool), (stream), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
+
+/* What the macro calls: n values follow the statement. */
+WEFT_API int weft_sql_open_n(struct weft_request *rq, const char *pool, struct weft_stream **stream, int n, const char *sql, ...) WEFT_CHECK;
+
+/* The same with the values in an array. */
+WEFT_API int weft_sql_open_values(struct weft_request *rq, const char *pool, struct weft_stream **stream, const char *sql,
+    const struct weft_value *value, size_t n) WEFT_CHECK;
+
+/* Returns rows without a row: the names of the columns, and at the end how many rows were changed.  NULL for NULL. */
+WEFT_API const struct weft_rows *weft_sql_head(const struct weft_stream *stream);
+
+/*
+ * The next rows of a stream, as many as have come: some hundred at most.  Waits until there are some; who does not ask holds the database up.
+ *
+ * rows     valid until the next call on this stream; NULL at the end
+ * Returns  WEFT_OK, also at the end; else weft/rc.h: no more will come.  weft_fail() answers
+ */
+WEFT_API int weft_sql_next(struct weft_request *rq, struct weft_stream *stream, struct weft_rows **rows) WEFT_CHECK;
+
+/* No more is wanted of a stream, and its rows are gone; NULL is nothing.  What is left is cancelled, with the transaction that it is part of. */
+WEFT_API void weft_sql_close(struct weft_stream *stream);
 
 /* ---- a connection of one's own, and transactions (weft_lease(3)) --------------- */
 
@@ -423,8 +481,44 @@ WEFT_API int weft_lease_sql_n(struct weft_lease *lease, struct weft_rows **rows,
 WEFT_API int weft_lease_sql_values(struct weft_lease *lease, struct weft_rows **rows, const char *sql,
     const struct weft_value *value, size_t n) WEFT_CHECK;
 
+/* As weft_sql_open(), on a connection that was borrowed, of which nothing else can be asked until the stream's end. */
+#define weft_lease_sql_open(lease, stream, ...) \
+	weft_lease_sql_open_n((lease), (stream), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
+
+/* What the macro calls: n values follow the statement. */
+WEFT_API int weft_lease_sql_open_n(struct weft_lease *lease, struct weft_stream **stream, int n, const char *sql, ...) WEFT_CHECK;
+
+/* The same with the values in an array. */
+WEFT_API int weft_lease_sql_open_values(struct weft_lease *lease, struct weft_stream **stream, const char *sql,
+    const struct weft_value *value, size_t n) WEFT_CHECK;
+
 /* As weft_redis(), on a connection that was borrowed. */
 WEFT_API int weft_lease_redis(struct weft_lease *lease, struct weft_reply **reply, const char *fmt, ...) WEFT_CHECK;
+
+/* ---- messages of channels (weft_subscribe(3)) ------------------------------------ */
+
+/*
+ * Subscribe to a channel of Redis (SUBSCRIBE) or PostgreSQL (LISTEN).  Waits until the back end has confirmed it: whatever is
+ * published after that arrives.
+ *
+ * sub      NULL when it failed.  Ends with the request, if not before
+ * channel  its name; of PostgreSQL at most 63 bytes
+ * Returns  WEFT_OK; else weft/rc.h.  weft_fail() answers
+ */
+WEFT_API int weft_subscribe(struct weft_request *rq, const char *pool, struct weft_subscription **sub, const char *channel) WEFT_CHECK;
+
+/*
+ * The next message; waits for one, at most ms milliseconds (-1: the request's deadline).
+ *
+ * text, len  with a NUL behind it; valid until the next call for the same subscription.  len may be NULL
+ * Returns    WEFT_OK; WEFT_GAP: messages may have been lost, the subscription goes on: read anew what they tell of, then call again;
+ *            WEFT_TIMEOUT: ms or the request's deadline have passed; WEFT_CANCELED: the client has left, or the server is
+ *            stopping or reloading: come to an end
+ */
+WEFT_API int weft_message(struct weft_request *rq, struct weft_subscription *sub, const char **text, size_t *len, long ms) WEFT_CHECK;
+
+/* No more is wanted of it; NULL is nothing. */
+WEFT_API void weft_unsubscribe(struct weft_subscription *sub);
 
 /* ---- HTTP services (weft_http(3)) --------------------------------------------- */
 

@@ -17,13 +17,14 @@ class Askers:
     """Requests from a process of their own, while the scenario goes on.
 
     query    of the probe; %n in it is the request's number
+    address  of weft, if not its unix socket
     options  as those of askers.c, such as k=8
     """
 
-    def __init__(self, weft, query, name="askers", **options):
+    def __init__(self, weft, query, name="askers", address="", **options):
         self.place = weft.place
         self.out = self.place.path(name + ".out")
-        argv = [self.place.words["SUPPORT"] + "/askers", "-a", weft.socket, "-u", f"{PROBE}?{query}"]
+        argv = [self.place.words["SUPPORT"] + "/askers", "-a", address or weft.socket, "-u", f"{PROBE}?{query}"]
         for option, value in options.items():
             argv += ["-" + option, str(value)]
         with open(self.out, "wb") as out:

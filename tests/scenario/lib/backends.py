@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Real Redis, PostgreSQL and MariaDB servers, shared by all scenarios that want them; and an HTTP service to wait for."""
+import contextlib
 import ctypes
 import glob
 import http.server
@@ -23,6 +24,13 @@ def pause_all(pids):
         os.kill(pid, signal.SIGSTOP)
     for pid in pids:
         wait_until(lambda pid=pid: state_of(pid) == "T", f"process {pid} stands still", 10, 0.001)
+
+
+def signal_those_left(pids, number):
+    """Some may have ended since they were counted."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def state_of(pid):
@@ -110,8 +118,7 @@ class Postgres:
         data = self.place.path("data")
         is_new = not os.path.exists(data)
         if is_new:
-            self.run(os.path.join(self.bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-N",
-                     "-E", "UTF8", "--no-locale")
+            self.make(data)
         # SIGINT is its fast shutdown: it waits for no client.
         self.process = self.place.spawn("postgres", [
             os.path.join(self.bin, "postgres"), "-D", data, "-k", self.folder, "-p", str(self.port),
@@ -119,9 +126,15 @@ class Postgres:
             "-c", "shared_buffers=32MB"], how=signal.SIGINT)
         wait_until(self.is_up, "postgres answers", 20)
         if is_new:
-            self.query("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
-                       f"INSERT INTO world SELECT i, i * 7 % 10007 FROM generate_series(1, {ROWS}) i;")
+            self.fill()
         return self
+
+    def make(self, data):
+        self.run(os.path.join(self.bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
+
+    def fill(self):
+        self.query("CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);"
+                   f"INSERT INTO world SELECT i, i * 7 % 10007 FROM generate_series(1, {ROWS}) i;")
 
     def is_up(self):
         argv = [os.path.join(self.bin, "pg_isready"), "-q", "-h", self.folder, "-p", str(self.port)]
@@ -138,6 +151,11 @@ class Postgres:
         self.query("SET client_min_messages = warning; " + text, database)
         return self.url_of(database)
 
+    def end_connections(self, database, number):
+        """Of weft's, by lot."""
+        self.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+                   f"application_name = 'weft' AND datname = '{database}' ORDER BY random() LIMIT {number}")
+
     def restart(self, how):
         """Stop by SIGINT (fast: transactions are rolled back) or SIGQUIT (immediate: as if it had crashed), and start."""
         self.process.stop(how)
@@ -149,18 +167,13 @@ class Postgres:
 
     def go_on(self):
         if self.process is not None and self.process.is_alive():
-            for pid in self.children() + [self.process.pid]:
-                os.kill(pid, signal.SIGCONT)
+            signal_those_left(self.children() + [self.process.pid], signal.SIGCONT)
 
     def kill(self):
         """kill -9 of all of it, as when a machine goes: the postmaster and its children."""
         children = self.children()
         self.process.kill()
-        for pid in children:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        signal_those_left(children, signal.SIGKILL)
         # Its successor refuses to start while one of them lives.
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), "postgres is gone")
 
@@ -171,6 +184,24 @@ class Postgres:
     def stop(self):
         self.go_on()
         self.place.stop_all()
+
+
+class Standby(Postgres):
+    """A copy of another one that follows it, until it is promoted."""
+
+    def __init__(self, folder, primary):
+        super().__init__(folder)
+        self.primary = primary
+
+    def make(self, data):
+        self.run(os.path.join(self.bin, "pg_basebackup"), "-D", data, "-h", self.primary.folder, "-p", str(self.primary.port),
+                 "-U", "postgres", "-R", "-X", "stream", "-c", "fast")
+
+    def fill(self):
+        """It has what the primary has."""
+
+    def promote(self):
+        self.run(os.path.join(self.bin, "pg_ctl"), "-D", self.place.path("data"), "-w", "promote")
 
 
 class MariaDB:
@@ -187,12 +218,15 @@ class MariaDB:
 
     @property
     def url(self):
-        return f"mariadb://root@/weft?socket={self.socket}"
+        return self.url_of("weft")
 
-    def run(self, argv, text=""):
+    def url_of(self, database):
+        return f"mariadb://root@/{database}?socket={self.socket}"
+
+    def run(self, argv, text="", may_fail=False):
         done = subprocess.run(argv, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               cwd=self.place.folder, check=False)
-        if done.returncode != 0:
+        if done.returncode != 0 and not may_fail:
             raise Failure(f"{argv[0]}: {done.stdout.decode(errors='replace')[-500:]}")
         return done.stdout.decode()
 
@@ -221,6 +255,19 @@ class MariaDB:
 
     def query(self, text, database="weft"):
         return self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-BN", database], text).strip()
+
+    def load(self, database, text):
+        """Run what a file has in a database of its own.  Returns its URL."""
+        self.query(f"CREATE DATABASE IF NOT EXISTS {database}")
+        self.query(text, database)
+        return self.url_of(database)
+
+    def end_connections(self, database, number):
+        """Of weft's, by lot."""
+        for pid in self.query(f"SELECT id FROM information_schema.processlist WHERE db = '{database}' AND id <> CONNECTION_ID() "
+                              f"ORDER BY RAND() LIMIT {number}").split():
+            # It may have ended by itself meanwhile.
+            self.run(["mariadb", "--no-defaults", "--socket=" + self.socket, "-u", "root", "-f"], f"KILL {pid}", may_fail=True)
 
     def kill(self):
         self.process.kill()
@@ -271,6 +318,8 @@ class Answering(http.server.BaseHTTPRequestHandler):
         else:
             self.say(404, b"no such thing")
 
+    do_POST = do_GET        # without a body
+
     def say(self, status, body):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -315,6 +364,14 @@ class Service:
     def is_up(self):
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def pause(self):
+        """It answers nobody, and its connections stay."""
+        pause_all([self.pid])
+
+    def go_on(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill(self):
         if self.pid:

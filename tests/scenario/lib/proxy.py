@@ -15,9 +15,16 @@ class Proxy:
     """
 
     def __init__(self, place, name, target, listen=""):
-        argv = [place.words["SUPPORT"] + "/faultproxy", listen or f"unix:{place.path(name)}.sock", target]
+        self.place = place
         self.name = name
-        self.process = place.spawn(name, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.target = target
+        self.address = listen or f"unix:{place.path(name)}.sock"
+        self.start()
+
+    def start(self):
+        """And again, at the same address, if it has been killed."""
+        argv = [self.place.words["SUPPORT"] + "/faultproxy", self.address, self.target]
+        self.process = self.place.spawn(self.name, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.address = self.line()
 
     def line(self):

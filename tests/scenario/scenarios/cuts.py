@@ -66,6 +66,18 @@ class Lane:
         check(self.is_right(reply), f"cut behind {length}: {reply.code} {reply.body!r}")
         self.recover(f"after the cut at {at}")
 
+    def cut_and_asked_again(self, at, length):
+        """Of what may be asked again: once, so one cut is not noticed, and the second is told."""
+        self.answer(f"before the cut at {at}")
+        self.proxy.tell("cut", "down", at, "close", "once")
+        self.answer(f"cut once at {at} of {length}")
+        self.recover(f"after the cut at {at}")
+        self.proxy.tell("cut", "down", at, "reset", "all")
+        reply = self.ask()
+        check(reply.code == 503 if at < length else self.is_right(reply), f"cut each time at {at} of {length}: {reply.code} {reply.body!r}")
+        self.proxy.tell("clear")
+        self.recover(f"after the cuts at {at}")
+
     def start(self, at, length):
         self.proxy.tell("cut", "down", at, "close", "once")
         self.proxy.tell("end", "close")
@@ -126,6 +138,14 @@ def check_each_cut(stage, query, body, make, pools):
     check(5 < length < 500, f"the reply has {length} bytes")
     places = [(at, length) for at in range(length + 1)] + [(at, length, "reset") for at in (0, 1, length // 2, length - 1)]
     run_all(stage, lanes, Lane.cut, places)
+
+
+def check_each_cut_of_what_is_repeated(stage, query, body, make, pools):
+    """A reply that is cut off is asked for once more, and no part of one is taken for the whole."""
+    lanes = open_lanes(stage, query, body, make, pools)
+    _, length = lanes[0].lengths()
+    check(5 < length < 500, f"the reply has {length} bytes")
+    run_all(stage, lanes, Lane.cut_and_asked_again, [(at, length) for at in range(length + 1)])
 
 
 def check_each_start(stage, query, body, make, pools):
