@@ -76,6 +76,32 @@ redis_seek_end(struct redis *d, enum redis_seek_end how)
 	must(d == NULL);
 }
 
+bool
+redis_node_on_reply(struct redis *d, const struct weft_reply *reply)
+{
+	must(d == NULL);
+	return false;
+}
+
+void
+redis_node_is_ready(struct redis *d)
+{
+	must(d == NULL);
+}
+
+void
+redis_node_on_map(struct redis *d, const struct weft_reply *reply)
+{
+	must(d == NULL);
+}
+
+bool
+redis_node_passes_on(struct redis *d, struct call *call, const struct weft_reply *reply)
+{
+	must(d == NULL);
+	return false;
+}
+
 void
 conn_is_ready(struct conn *c)
 {
