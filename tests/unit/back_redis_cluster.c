@@ -42,7 +42,7 @@ node_start(void)
 
 	snprintf(file, sizeof file, "nodes%u.conf", i);
 	many_start((const char *const[]){ "--cluster-enabled", "yes", "--cluster-config-file", file, "--cluster-node-timeout", "500",
-	    "--repl-diskless-sync-delay", "0", NULL });
+	    "--repl-diskless-sync-delay", "0", "--user", "bob", "on", ">p@w", "~*", "+@all", NULL });
 	answer = many_say(i, "CLUSTER MYID");
 	must(strncmp(answer, "$40\r\n", 5) == 0);
 	snprintf(id[i], sizeof id[i], "%.40s", answer + 5);
@@ -88,7 +88,8 @@ cluster_start(bool has_replica)
 static const char *
 cluster_url(void)
 {
-	snprintf(url, sizeof url, "redis+cluster://127.0.0.1:%u,localhost:%u", many.port[0], many.port[1]);
+	/* Nobody is at the first. */
+	snprintf(url, sizeof url, "redis+cluster://bob:p%%40w@127.0.0.1:1,127.0.0.1:%u,localhost:%u", many.port[0], many.port[1]);
 	return url;
 }
 
@@ -228,6 +229,21 @@ test_end(void **state)
 	for (unsigned i = 0; i < liars; i++)
 		liar_close(&liar[i]);
 	return many_end(state);
+}
+
+/* The fault of a call has this word. */
+static void
+expect_fault(const char *word, enum weft_rc rc)
+{
+	struct ask a;
+
+	many_open((struct pool_conf){ .url = url, .max = 1, .queue_timeout = 700 * USEC_PER_MSEC, .connect_timeout = 400 * USEC_PER_MSEC });
+	assert_int_equal(many_once(&a, "GET k"), rc);
+	print_message("# %s\n", a.fault.text);
+	if (strstr(a.fault.text, word) == NULL)
+		fail_msg("no \"%s\" in it", word);
+	ask_fini(&a);
+	pool_close(&many.pool);
 }
 
 /* ---- tests ---- */
@@ -373,6 +389,10 @@ what_belongs_to_no_node_or_to_several(void **state)
 	assert_string_equal(a.fault.code, "WRONGTYPE");
 	ask_fini(&a);
 	many_expect("2", "GET {t}b");
+	many_expect("bob", "ACL WHOAMI");
+	pool_close(&many.pool);
+	snprintf(url, sizeof url, "redis+cluster://bob:no@127.0.0.1:%u", many.port[0]);
+	expect_fault("WRONGPASS", WEFT_DOWN);
 }
 
 /* Calls that begin one after the other while a slot moves. */
@@ -631,20 +651,6 @@ all_of_it_dies_and_comes_back(void **state)
 	many_until_ok(10 * USEC_PER_SEC, "SET bar x");
 	set_keys();
 	get_keys();
-}
-
-static void
-expect_fault(const char *word, enum weft_rc rc)
-{
-	struct ask a;
-
-	many_open((struct pool_conf){ .url = url, .max = 1, .queue_timeout = 700 * USEC_PER_MSEC, .connect_timeout = 400 * USEC_PER_MSEC });
-	assert_int_equal(many_once(&a, "GET k"), rc);
-	print_message("# %s\n", a.fault.text);
-	if (strstr(a.fault.text, word) == NULL)
-		fail_msg("no \"%s\" in it", word);
-	ask_fini(&a);
-	pool_close(&many.pool);
 }
 
 static void
