@@ -128,11 +128,11 @@ redis_cluster_put_off(struct redis_cluster *cl, struct call *call)
 
 /* ---- time ---- */
 
-/* When this connection must be up. */
+/* When this connection must be up; or, where the node is silent, when it is given up if nobody waits for it. */
 static usec
 redis_cluster_late(const struct redis *r)
 {
-	return r == NULL || r->is_up ? CLOCK_NEVER : r->late;
+	return r == NULL || (r->is_up && r->misses < REDIS_MISSES) ? CLOCK_NEVER : r->late;
 }
 
 void
@@ -152,6 +152,10 @@ redis_cluster_give_up_late(struct redis *r, usec now)
 {
 	if (now < redis_cluster_late(r))
 		return;
+	if (redis_node_is_wanted(r)) {
+		r->late = clock_add(now, POOL_GRACE);
+		return;
+	}
 	redis_doom(r, NULL, "no answer in time");
 	r->tried = r->naddress;
 	redis_settle(r);

@@ -12,7 +12,7 @@
 enum {
 	REDIS_HOPS = 5,				/* so often a call is passed on from node to node, MOVED or ASK */
 	REDIS_TRIES = 16,			/* and so often it is put off, TRYAGAIN */
-	REDIS_MISSES = 5,			/* calls given up in a row after which a silent node is given up */
+	REDIS_MISSES = 5,			/* calls given up in a row after which a silent node is asked nothing more */
 	REDIS_SHARE = REDIS_DEPTH / 4,		/* half of what a connection carries: more a silent node does not get */
 	REDIS_MAP_MEMORY = 4 << 20,		/* of an answer to CLUSTER SLOTS */
 	REDIS_SEEDS = 2 * REDIS_PLACES,
@@ -81,6 +81,9 @@ void redis_node_unwait(struct redis *r, struct call *call);
 
 /* A call that was sent to it has been given up. */
 void redis_node_miss(struct redis *r);
+
+/* Does anybody still wait for a reply that may come? */
+bool redis_node_is_wanted(struct redis *r);
 
 /* Close the connection; finish its calls as those of a connection of the pool's that is closed. */
 void redis_node_close(struct redis *r);

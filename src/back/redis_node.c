@@ -21,7 +21,7 @@
 static usec
 redis_node_now(const struct redis_cluster *cl)
 {
-	return loop_now(pool_loop(cl->conn->pool));
+	return loop_lately(pool_loop(cl->conn->pool));
 }
 
 static void
@@ -88,13 +88,37 @@ redis_node_check(struct redis *r)
 	redis_cluster_arm(r->cluster);
 }
 
-/* Has it failed, and is it not time for an attempt to connect; or is there one already which a call waits for? */
+/*
+ * Is it known to be silent; has it failed, and is it not time for an attempt to connect; or is there an attempt which a call
+ * waits for already?
+ */
 static bool
 redis_node_is_down(const struct redis *r, const struct slots_node *n, usec now)
 {
 	if (r == NULL)
 		return now < n->retry_at;
+	if (r->is_up && r->misses >= REDIS_MISSES)
+		return true;
 	return !r->is_up && n->fails > 1 && r->waits > 0;
+}
+
+/* May a call be given to a node?  Returns WEFT_OK; else it is explained, and fails with that. */
+static enum weft_rc
+redis_node_admit(const struct redis *r, const struct slots_node *n, usec now, struct call *call)
+{
+	char name[300];
+
+	if (redis_node_is_down(r, n, now)) {
+		redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
+		call_explain(call, WEFT_DOWN, NULL, "node %s: %s", name, r != NULL && r->is_up ? "it does not answer" : n->why);
+		return WEFT_DOWN;
+	}
+	if (r != NULL && r->count + r->waits >= REDIS_SHARE && now - r->heard >= POOL_CHECK) {
+		redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
+		call_explain(call, WEFT_BUSY, NULL, "node %s is silent and owes %u replies", name, r->count + r->waits);
+		return WEFT_BUSY;
+	}
+	return WEFT_OK;
 }
 
 enum weft_rc
@@ -103,22 +127,17 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 	const struct pool_conf *conf = pool_settings(cl->conn->pool);
 	struct slots_node *n = cl->map->node[number];
 	struct redis *r = cl->node[number];
-	char name[300];
+	usec now = redis_node_now(cl);
+	enum weft_rc rc = redis_node_admit(r, n, now, call);
 
 	*out = r;
-	redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
-	if (redis_node_is_down(r, n, redis_node_now(cl))) {
+	if (rc == WEFT_DOWN)
 		redis_node_ask_map(cl);
-		call_explain(call, WEFT_DOWN, NULL, "node %s: %s", name, n->why);
-		return WEFT_DOWN;
-	}
-	if (r != NULL && r->count + r->waits >= REDIS_SHARE && redis_node_now(cl) - r->heard >= POOL_CHECK) {
-		call_explain(call, WEFT_BUSY, NULL, "node %s is silent and owes %u replies", name, r->count + r->waits);
-		return WEFT_BUSY;
-	}
+	if (rc != WEFT_OK)
+		return rc;
 	if (r != NULL) {
 		/* The pool does not know how long a single node's was idle. */
-		if (r->is_up && !r->doomed && r->count == 0 && redis_node_now(cl) - r->heard >= conf->check_after)
+		if (r->is_up && !r->doomed && r->count == 0 && now - r->heard >= conf->check_after)
 			redis_node_check(r);
 		return WEFT_OK;
 	}
@@ -128,8 +147,8 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 		return WEFT_SYSTEM;
 	}
 	redis_node_link(r, number);
-	r->heard = redis_node_now(cl);
-	r->late = clock_add(r->heard, conf->connect_timeout);
+	r->heard = now;
+	r->late = clock_add(now, conf->connect_timeout);
 	redis_cluster_arm(cl);
 	redis_dial(r, n->place.host, n->place.port);
 	return WEFT_OK;
@@ -183,9 +202,25 @@ redis_node_miss(struct redis *r)
 
 	if (silent < POOL_CHECK)
 		return;
-	r->misses++;
-	if (r->misses >= REDIS_MISSES || silent >= conf->call_timeout)
+	if (silent >= conf->call_timeout)
 		redis_doom_later(r, "it does not answer");
+	else if (++r->misses == REDIS_MISSES) {
+		r->late = clock_add(redis_node_now(r->cluster), POOL_GRACE);
+		redis_cluster_arm(r->cluster);
+	}
+}
+
+bool
+redis_node_is_wanted(struct redis *r)
+{
+	usec silent = redis_node_now(r->cluster) - r->heard;
+
+	if (!r->is_up || silent >= pool_settings(r->conn->pool)->call_timeout)
+		return false;
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->ring[(r->head + i) % REDIS_RING].call != NULL)
+			return true;
+	return false;
 }
 
 /* ---- the beginning ---- */
