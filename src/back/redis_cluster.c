@@ -96,7 +96,7 @@ redis_cluster_find(struct redis_cluster *cl, struct call *call, struct redis **o
 	number = slot == REDIS_NO_SLOT ? redis_cluster_any(cl) : cl->map->of[slot];
 	if (number >= 0)
 		return redis_node_get(cl, number, call, out);
-	redis_node_ask_map(cl);
+	redis_map_ask(cl);
 	call_explain(call, WEFT_DOWN, "CLUSTERDOWN", "no node of the cluster is known to have slot %d", slot);
 	return WEFT_DOWN;
 }

@@ -4,7 +4,7 @@
 
 /*
  * One connection of a pool to a cluster of Redis, shared by redis_cluster.c (what the pool asks of it, and which
- * node a call is for) and redis_node.c (its connections to nodes).  Nobody else includes it.
+ * node a call is for), redis_node.c (its connections to nodes) and redis_map.c (what nodes say of each other).  Nobody else includes it.
  */
 
 #include "back/redis_impl.h"
@@ -88,7 +88,12 @@ bool redis_node_is_wanted(struct redis *r);
 /* Close the connection; finish its calls as those of a connection of the pool's that is closed. */
 void redis_node_close(struct redis *r);
 
+/* Gather a command of the driver's own on a connection that is up.  Returns false when memory is short, and it is doomed. */
+bool redis_node_put_own(struct redis *r, struct span command, enum redis_own own);
+
+/* ---- redis_map.c ---- */
+
 /* Ask some node for the map again, unless that was done just now. */
-void redis_node_ask_map(struct redis_cluster *cl);
+void redis_map_ask(struct redis_cluster *cl);
 
 #endif

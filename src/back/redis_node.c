@@ -3,8 +3,7 @@
  * The connections to the nodes of a cluster: how they begin and end, and what nodes say of each other.
  *
  * The first is to any node that answers, the seed, which is asked for the map of slots and for its own name in it; then it is the
- * connection to that node.  The others are made when a call is for them, which waits.  A map is asked for again, from any node,
- * when a node has said MOVED or cannot be reached.
+ * connection to that node.  The others are made when a call is for them, which waits.
  */
 #include "back/redis_cluster.h"
 
@@ -132,7 +131,7 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 
 	*out = r;
 	if (rc == WEFT_DOWN)
-		redis_node_ask_map(cl);
+		redis_map_ask(cl);
 	if (rc != WEFT_OK)
 		return rc;
 	if (r != NULL) {
@@ -154,8 +153,7 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 	return WEFT_OK;
 }
 
-/* Gather a command of the driver's own on a connection that is up. */
-static bool
+bool
 redis_node_put_own(struct redis *r, struct span command, enum redis_own own)
 {
 	if (buf_add(&r->out, command) != WEFT_OK) {
@@ -419,7 +417,7 @@ redis_node_is_dead(struct redis *r)
 		TAILQ_REMOVE(&again, call, link);
 		redis_cluster_resend(cl, call);
 	}
-	redis_node_ask_map(cl);
+	redis_map_ask(cl);
 }
 
 void
@@ -433,103 +431,4 @@ redis_node_close(struct redis *r)
 		call_finish(call, WEFT_NOT_SENT, NULL, NULL);
 	}
 	redis_end(r);
-}
-
-/* ---- what nodes say of each other ---- */
-
-void
-redis_node_ask_map(struct redis_cluster *cl)
-{
-	static const struct span command = SPAN("*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n");
-	usec now = redis_node_now(cl);
-
-	if (cl->map->asked != 0 && now - cl->map->asked < REDIS_MAP_PAUSE)
-		return;
-	for (unsigned i = 0; i < cl->map->count; i++) {
-		struct redis *r = cl->node[i];
-
-		if (r == NULL || !r->is_up || r->doomed || r->is_asked)
-			continue;
-		redis_forget_setup(r);
-		r->is_asked = redis_node_put_own(r, command, REDIS_OWN_MAP);
-		if (r->is_asked) {
-			cl->map->asked = now;
-			return;
-		}
-	}
-}
-
-void
-redis_node_on_map(struct redis *r, const struct weft_reply *reply)
-{
-	int mine;
-
-	r->is_asked = false;
-	r->heard = redis_node_now(r->cluster);
-	(void)slots_take(r->cluster->map, reply, r->host, SPAN(""), &mine);
-	redis_forget_setup(r);
-}
-
-/* Another node has the key, for good (MOVED), or this key already (ASK).  Returns WEFT_OK; else the call is explained, and fails with that. */
-static enum weft_rc
-redis_node_redirect(struct redis *r, struct call *call, struct span text, enum redis_where where)
-{
-	struct redis_cluster *cl = r->cluster;
-	struct back_place place;
-	struct redis *next;
-	enum weft_rc rc;
-	unsigned slot;
-	int number;
-
-	if (call->hops >= REDIS_HOPS || !slots_read_redirect(text, r->host, &slot, &place)) {
-		call_explain(call, WEFT_REFUSED, "MOVED", "passed on from node to node %u times, then: %.*s", call->hops, (int)text.len, text.at);
-		return WEFT_REFUSED;
-	}
-	call->hops++;
-	number = slots_find(cl->map, &place);
-	if (number < 0) {
-		call_explain(call, WEFT_SYSTEM, NULL, "the cluster has more than %d nodes", SLOTS_NODES);
-		return WEFT_SYSTEM;
-	}
-	if (where == REDIS_CALL_WAITS) {
-		cl->map->of[slot] = (int16_t)number;
-		cl->map->node[number]->has_slots = true;
-		redis_node_ask_map(cl);
-	}
-	rc = redis_node_get(cl, number, call, &next);
-	if (rc == WEFT_OK)
-		redis_node_give(next, call, where);
-	return rc;
-}
-
-bool
-redis_node_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply)
-{
-	char code[sizeof r->code];
-	enum weft_rc rc;
-
-	r->heard = redis_node_now(r->cluster);
-	r->misses = 0;
-	if (call == NULL || reply->kind != REPLY_ERROR)
-		return false;
-	reply_error_code(reply, code, sizeof code);
-	if (strcmp(code, "MOVED") == 0)
-		rc = redis_node_redirect(r, call, reply->text, REDIS_CALL_WAITS);
-	else if (strcmp(code, "ASK") == 0)
-		rc = redis_node_redirect(r, call, reply->text, REDIS_CALL_WAITS_TO_ASK);
-	else if (strcmp(code, "TRYAGAIN") == 0 && call->tries++ < REDIS_TRIES) {
-		call->hops = 0;
-		redis_cluster_put_off(r->cluster, call);
-		return true;
-	} else if (strcmp(code, "CLUSTERDOWN") == 0) {
-		redis_node_ask_map(r->cluster);
-		rc = WEFT_DOWN;
-		call_explain(call, rc, code, "%s", reply->text.at);
-	} else
-		return false;
-	if (rc != WEFT_OK) {
-		call_finish(call, rc, NULL, NULL);
-		conn_gave(r->conn);
-	}
-	return true;
 }

@@ -90,13 +90,13 @@ redis_node_is_ready(struct redis *d)
 }
 
 void
-redis_node_on_map(struct redis *d, const struct weft_reply *reply)
+redis_map_on_reply(struct redis *d, const struct weft_reply *reply)
 {
 	must(d == NULL);
 }
 
 bool
-redis_node_passes_on(struct redis *d, struct call *call, const struct weft_reply *reply)
+redis_map_passes_on(struct redis *d, struct call *call, const struct weft_reply *reply)
 {
 	must(d == NULL);
 	return false;
