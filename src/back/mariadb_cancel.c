@@ -5,7 +5,8 @@
  *
  * KILL QUERY goes over a connection of its own and hits whatever the server runs on ours when it
  * arrives.  So the pool gets ours back only when two things have happened: the thread which asked has
- * ended, and the reply has come.  If that takes longer than MARIADB_DRAIN the connection is closed.
+ * ended, and the reply has come.  If that takes longer than MARIADB_DRAIN the connection is closed.  It rarely may: a KILL that
+ * meets a statement which is just about to end waits for it, and holds it up, for two seconds in the server itself.
  *
  * What is only being prepared is let go on; it is not executed then.
  */

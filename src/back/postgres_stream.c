@@ -87,21 +87,28 @@ postgres_stream_give(struct postgres *d, struct postgres_slot *s)
 	conn_gave(d->conn);
 }
 
+static void
+postgres_stream_add(struct rows_draft *part, const PGresult *r)
+{
+	if (part->count == 0)
+		postgres_stream_add_names(part, r);
+	for (unsigned j = 0; j < part->columns; j++)
+		postgres_stream_add_cell(part, r, (int)j);
+	part->count++;
+}
+
 void
 postgres_stream_row(struct postgres *d, struct postgres_slot *s, PGresult *r)
 {
-	int columns = PQnfields(r);
-
 	/* What came for the rows before is not held any more. */
 	d->unfinished = 0;
-	if (s->call != NULL) {
-		if (d->part.count == 0)
-			postgres_stream_add_names(&d->part, r);
-		for (int j = 0; j < columns; j++)
-			postgres_stream_add_cell(&d->part, r, j);
-		d->part.count++;
-	}
+	if (s->result != NULL || (d->part.count > 0 && d->part.columns != (unsigned)PQnfields(r)))
+		postgres_die(d, NULL, "the server answered a statement twice");
+	else if (s->call != NULL)
+		postgres_stream_add(&d->part, r);
 	PQclear(r);
+	if (d->dead)
+		return;
 	if (s->call != NULL && rows_draft_is_part(&d->part))
 		postgres_stream_give(d, s);
 }

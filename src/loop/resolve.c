@@ -79,7 +79,7 @@ resolve_look_up(const char *host, unsigned port, int flags, struct resolved *r)
 }
 
 static void
-lookup_free(struct lookup *k)
+lookup_forget_askers(struct lookup *k)
 {
 	struct resolve *r;
 
@@ -87,7 +87,6 @@ lookup_free(struct lookup *k)
 		TAILQ_REMOVE(&k->askers, r, link);
 		free(r);
 	}
-	free(k);
 }
 
 static void
@@ -114,11 +113,11 @@ lookup_on_done(void *arg)
 	free(k);
 }
 
-/* The resolver goes: nobody is there any more who could be told. */
+/* The resolver goes, and with it all that asked. */
 static void
 lookup_on_left(void *arg)
 {
-	lookup_free(arg);
+	free(arg);
 }
 
 static struct resolver *
@@ -140,8 +139,13 @@ resolver_of(struct loop *l)
 void
 resolver_free(struct resolver **rp)
 {
+	struct lookup *k;
+
 	if (*rp == NULL)
 		return;
+	/* Nobody is there any more who could be told, not even of what has ended already. */
+	LIST_FOREACH(k, &(*rp)->lookups, link)
+		lookup_forget_askers(k);
 	threads_free(&(*rp)->threads);
 	free(*rp);
 	*rp = NULL;

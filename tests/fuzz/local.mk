@@ -14,7 +14,7 @@ TESTS += \
 	tests/fuzz/html_replay \
 	tests/fuzz/urlencoded_replay
 EXTRA_DIST += script/fuzz tests/fuzz/seeds
-FUZZ_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz.h
+FUZZ_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz.h tests/fuzz/redis_rest.h
 FUZZ_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS='"$(abs_top_srcdir)/tests/fuzz/seeds"'
 
 tests_fuzz_cgi_head_replay_SOURCES = tests/fuzz/cgi_head.c $(FUZZ_SOURCES)

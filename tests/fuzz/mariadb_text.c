@@ -57,6 +57,10 @@ check_word(const char *sql, size_t size)
 	must(mariadb_only_reads(longer) == mariadb_only_reads(sql));
 	must(word == NULL || !mariadb_only_reads(sql));
 	must(!mariadb_changes(sql) || !mariadb_only_reads(sql));
+	must(mariadb_is_opaque(longer) == mariadb_is_opaque(sql));
+	must(!mariadb_is_opaque(sql) || (!mariadb_only_reads(sql) && !mariadb_changes(sql)));
+	must(!mariadb_sets_role(sql) || (word != NULL && strcmp(word, "SET") == 0));
+	must(word == NULL || !mariadb_is_passing(word) || mariadb_has_no_rows(word));
 	free(longer);
 }
 

@@ -9,6 +9,7 @@
 #include "back/redis_impl.h"
 #include "back/reply.h"
 #include "fuzz.h"
+#include "redis_rest.h"
 
 enum { ANSWERS = 4 };
 
@@ -63,45 +64,7 @@ call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, 
 	must(c == NULL && rc == WEFT_OK && code == fmt);
 }
 
-bool
-redis_seek_on_reply(struct redis *d, const struct weft_reply *reply)
-{
-	must(d == NULL);
-	return false;
-}
-
-void
-redis_seek_end(struct redis *d, enum redis_seek_end how)
-{
-	must(d == NULL);
-}
-
-bool
-redis_node_on_reply(struct redis *d, const struct weft_reply *reply)
-{
-	must(d == NULL);
-	return false;
-}
-
-void
-redis_node_is_ready(struct redis *d)
-{
-	must(d == NULL);
-}
-
-void
-redis_map_on_reply(struct redis *d, const struct weft_reply *reply)
-{
-	must(d == NULL);
-}
-
-bool
-redis_map_passes_on(struct redis *d, struct call *call, const struct weft_reply *reply)
-{
-	must(d == NULL);
-	return false;
-}
-
+<<<<<<< HEAD
 void
 conn_is_ready(struct conn *c)
 {

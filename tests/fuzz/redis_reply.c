@@ -8,6 +8,7 @@
 #include "back/redis_impl.h"
 #include "back/reply.h"
 #include "fuzz.h"
+#include "redis_rest.h"
 
 enum { CALLS = 5, ARENA = 1 << 16 };
 
@@ -25,45 +26,6 @@ void
 conn_is_ready(struct conn *c)
 {
 	must(c == NULL);
-}
-
-bool
-redis_seek_on_reply(struct redis *r, const struct weft_reply *reply)
-{
-	must(r == NULL);
-	return false;
-}
-
-void
-redis_seek_end(struct redis *r, enum redis_seek_end how)
-{
-	must(r == NULL);
-}
-
-bool
-redis_node_on_reply(struct redis *r, const struct weft_reply *reply)
-{
-	must(r == NULL);
-	return false;
-}
-
-void
-redis_node_is_ready(struct redis *r)
-{
-	must(r == NULL);
-}
-
-void
-redis_map_on_reply(struct redis *r, const struct weft_reply *reply)
-{
-	must(r == NULL);
-}
-
-bool
-redis_map_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply)
-{
-	must(r == NULL);
-	return false;
 }
 
 void

@@ -8,7 +8,7 @@
  * an error, who waits behind gets its own text or an error, who comes after gets its own text;
  * the memory stays, and the loop goes on.
  */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "back/channel.h"
+#include "back/hub.h"
 #include "back/postgres_gather.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -38,6 +40,9 @@ static struct {
 	size_t flooded;
 	struct span tls;	/* the answer to who wants TLS */
 	char status;		/* of the transaction, with every answer; 0: as it should be */
+	unsigned wrong;		/* so many LISTENs are answered as if they were something else */
+	unsigned listens;
+	int hub;		/* the number of the connection that asked for the last one */
 	bool sour;		/* statements without a parameter are refused */
 	usec connect_timeout;
 } play;
@@ -124,17 +129,52 @@ pg_hear_bind(struct liar_peer *p, const char *at)
 {
 	uint32_t formats, len;
 
-	p->tag[0] = '\0';
 	at += strlen(at) + 1;
 	at += strlen(at) + 1;
 	formats = pg_read_number(at) >> 16;
 	at += 2 + 2 * formats;
-	if (pg_read_number(at) >> 16 == 0)
+	if (pg_read_number(at) >> 16 == 0) {
+		if (!p->flag)
+			p->tag[0] = '\0';
 		return;
+	}
 	len = pg_read_number(at + 2);
 	must(len < sizeof p->tag);
 	memcpy(p->tag, at + 6, len);
 	p->tag[len] = '\0';
+}
+
+/* A hub's statements have answers of their own. */
+static bool
+pg_answer_hub(struct liar_peer *p, struct buf *b)
+{
+	bool listens = strncmp(p->tag, "LISTEN ", 7) == 0;
+
+	if (!listens && strncmp(p->tag, "UNLISTEN ", 9) != 0 && strcmp(p->tag, "empty") != 0)
+		return false;
+	pg_put(b, 'n', SPAN(""));
+	if (strcmp(p->tag, "empty") == 0)
+		pg_put(b, 'I', SPAN(""));
+	else if (listens && play.wrong > 0)
+		pg_put(b, 'C', SPAN("SELECT 1\0"));
+	else
+		pg_put(b, 'C', listens ? SPAN("LISTEN\0") : SPAN("UNLISTEN\0"));
+	pg_put(b, 'Z', SPAN("I"));
+	play.wrong -= listens && play.wrong > 0;
+	play.listens += listens;
+	play.hub = listens ? (int)p->number : play.hub;
+	return true;
+}
+
+/* Of a statement without a parameter the tag is its text, where a hub may have asked it. */
+static void
+pg_hear_parse(struct liar_peer *p, const char *at)
+{
+	at += strlen(at) + 1;
+	if (at[0] == '\0' || strstr(at, "LISTEN ") != NULL)
+		snprintf(p->tag, sizeof p->tag, "%s", at[0] == '\0' ? "empty" : at);
+	else
+		p->tag[0] = '\0';
 }
 
 static void
@@ -149,7 +189,9 @@ pg_answer(struct liar_peer *p)
 			pg_put(&b, '1', SPAN(""));
 		pg_put(&b, '2', SPAN(""));
 	}
-	if (lies) {
+	if (pg_answer_hub(p, &b)) {
+		p->tag[0] = '\0';
+	} else if (lies) {
 		p->last = play.last;
 		p->flood = play.flood;
 		p->flooded = play.flooded;
@@ -203,6 +245,7 @@ pg_hear_message(struct liar_peer *p)
 	switch (p->in.at[0]) {
 	case 'P':
 		p->flag = true;
+		pg_hear_parse(p, p->in.at + 5);
 		break;
 	case 'B':
 		pg_hear_bind(p, p->in.at + 5);
@@ -357,6 +400,28 @@ play_lie_to_borrower(const char *name)
 	pool_close(&play.kit.pool);
 }
 
+/* One lie to who reads rows in parts. */
+static void
+play_lie_to_reader(const char *name)
+{
+	const struct value lie = KIT_TEXT("lie");
+	struct kit_lease l;
+	struct kit_ask a;
+
+	play_pool(1, "");
+	kit_lend(&play.kit, &l);
+	arena_init(&a.arena, NULL, 0, 0);
+	kit_part_start(&l, &a, SQL, &lie, 1);
+	while (call_wait(&a.call, KIT_SOON) == WEFT_OK && !a.call.last)
+		kit_part_start(&l, &a, NULL, NULL, 0);
+	if (a.call.rc == WEFT_OK)
+		fail_msg("%s is believed by a reader", name);
+	kit_end(&a);
+	kit_give(&l);
+	play_ask_well("after");
+	pool_close(&play.kit.pool);
+}
+
 /* One lie, on a pool of its own with one connection: one before, one that is lied to, one behind in the pipeline, one after. */
 static void
 play_lie(const char *name)
@@ -379,6 +444,7 @@ play_lie(const char *name)
 		fail_msg("%s: %llu connections lost", name, play_losses());
 	pool_close(&play.kit.pool);
 	play_lie_to_borrower(name);
+	play_lie_to_reader(name);
 	buf_clear(&play.lie);
 	play.last = play.whole = false;
 }
@@ -454,6 +520,45 @@ b55_a_row_that_is_not_as_described_is_an_error(void **state)
 {
 	(void)state;
 	kit_run(&play.kit, rows_body, NULL);
+}
+
+/* What follows some rows that are as they should be. */
+static void
+among_rows_body(void *arg)
+{
+	static const struct {
+		const char *name;
+		char type;
+		struct span body;
+	} lies[] = {
+		{ "a row of two columns", 'D', SPAN("\0\2\0\0\0\1x\0\0\0\1y") },
+		{ "another description", 'T', SPAN("\0\1" PG_COLUMN) },
+		{ "a description of two columns", 'T', SPAN("\0\2" PG_COLUMN PG_COLUMN) },
+		{ "a description of none", 'T', SPAN("\0\0") },
+		{ "the command's end", 'C', SPAN("SELECT 3\0") },
+	};
+	const struct span row[] = { SPAN("\0\1\0\0\0\1x"), SPAN("\0\2\0\0\0\1x\0\0\0\1y") };
+
+	/* Not: being ready.  libpq forgets the row that it has then, and to free it. */
+	(void)arg;
+	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+		for (size_t then = 0; then < 2; then++) {
+			pg_put_row(&play.lie, "x");
+			pg_put(&play.lie, 'D', row[0]);
+			pg_put(&play.lie, lies[i].type, lies[i].body);
+			pg_put(&play.lie, 'D', row[then]);
+			pg_put(&play.lie, 'D', row[then]);
+			pg_put_end(&play.lie);
+			play_lie_to_reader(lies[i].name);
+			buf_clear(&play.lie);
+		}
+}
+
+static void
+what_is_no_row_among_rows_is_an_error(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, among_rows_body, NULL);
 }
 
 static void
@@ -993,6 +1098,164 @@ gathering_concerns_one_descriptor(void **state)
 
 #endif
 
+/* ---- a hub ---- */
+
+/* The connection of the hub, once it has asked so often. */
+static struct liar_peer *
+play_hub(unsigned listens)
+{
+	usec late = clock_now() + 5 * USEC_PER_SEC;
+	struct liar_peer *p;
+
+	while (play.listens < listens) {
+		assert_int_equal(fiber_sleep(USEC_PER_MSEC), WEFT_OK);
+		assert_true(clock_now() < late);
+	}
+	TAILQ_FOREACH(p, &play.liar.peers, link)
+		if ((int)p->number == play.hub)
+			return p;
+	fail_msg("the hub's connection is gone");
+	return NULL;
+}
+
+static void
+play_notify(struct liar_peer *p, const char *text)
+{
+	struct buf b, body;
+
+	buf_init(&b, 4096);
+	buf_init(&body, 4096);
+	buf_add(&body, SPAN("\0\0\0\1c\0"));
+	buf_add(&body, (struct span){ text, strlen(text) + 1 });
+	pg_put(&b, 'A', buf_span(&body));
+	liar_say(p, buf_span(&b));
+	buf_fini(&body);
+	buf_fini(&b);
+}
+
+static void
+play_hub_pool(void)
+{
+	char error[256] = "";
+	struct pool_conf conf = { .name = "db", .url = url, .max = 2, .queue_timeout = 20 * USEC_PER_SEC, .backoff = USEC_PER_MSEC,
+		.connect_timeout = 200 * USEC_PER_MSEC, .check_after = 100 * USEC_PER_MSEC };
+
+	play.listens = 0;
+	play.kit.pool = pool_open(play.kit.loop, &conf, error, sizeof error);
+	assert_string_equal(error, "");
+}
+
+static void
+play_hears(struct subscription *s, enum weft_rc rc, const char *text)
+{
+	struct span got = { "", 0 };
+
+	assert_int_equal(subscription_next(s, &got, KIT_SOON), rc);
+	if (rc == WEFT_OK)
+		assert_string_equal(got.at, text);
+}
+
+static void
+hub_lies_body(void *arg)
+{
+	/* A type, how long it says it is (0: as long as it is), and its bytes. */
+	static const struct {
+		char type;
+		uint32_t length;
+		struct span body;
+	} lies[] = {
+		{ 'A', 0, SPAN("\0\0\0\1c") }, { 'A', 0, SPAN("\0\0\0\1c\0x") }, { 'A', 0, SPAN("") }, { 'A', 2000000000, SPAN("\0\0\0\1c\0x\0") },
+		{ 'A', 3, SPAN("") }, { 'C', 0, SPAN("LISTEN\0") }, { 'Z', 0, SPAN("I") }, { 'D', 0, SPAN("\0\1\0\0\0\1x") },
+		{ 'E', 0, SPAN("SFATAL\0VFATAL\0C57P01\0Mgo away\0\0") }, { 'A', 0x80000000, SPAN("\0") },
+	};
+	struct subscription s;
+	struct fault fault;
+	enum weft_rc rc;
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+		struct span got;
+		struct buf b;
+
+		buf_init(&b, 4096);
+		pg_put_length(&b, lies[i].type, lies[i].length == 0 ? (uint32_t)lies[i].body.len + 4 : lies[i].length, lies[i].body);
+		play_hub_pool();
+		assert_int_equal(hub_subscribe(play.kit.pool, &s, SPAN("c"), &fault), WEFT_OK);
+		play_notify(play_hub(1), "one");
+		play_hears(&s, WEFT_OK, "one");
+		liar_say(play_hub(1), buf_span(&b));
+		play_await_losses(1);
+		/* libpq makes a text of what lacks its end, with what comes next: a server may say any text. */
+		while ((rc = subscription_next(&s, &got, KIT_SOON)) == WEFT_OK)
+			assert_string_equal(got.at, "x1");
+		assert_int_equal(rc, WEFT_GAP);
+		play_notify(play_hub(2), "two");
+		play_hears(&s, WEFT_OK, "two");
+		hub_unsubscribe(&s);
+		pool_close(&play.kit.pool);
+		buf_fini(&b);
+	}
+}
+
+static void
+what_is_no_notification_is_a_gap(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, hub_lies_body, NULL);
+}
+
+static void
+hub_wrong_body(void *arg)
+{
+	struct subscription s;
+	struct fault fault;
+
+	(void)arg;
+	play.wrong = 1;
+	play_hub_pool();
+	assert_int_equal(hub_subscribe(play.kit.pool, &s, SPAN("c"), &fault), WEFT_OK);
+	assert_int_equal(play.listens, 2);
+	hub_unsubscribe(&s);
+	pool_close(&play.kit.pool);
+	play.wrong = 2;
+	play_hub_pool();
+	assert_int_equal(hub_subscribe(play.kit.pool, &s, SPAN("c"), &fault), WEFT_NOT_SENT);
+	assert_non_null(strstr(fault.text, "do not match"));
+	pool_close(&play.kit.pool);
+}
+
+static void
+a_wrong_answer_to_listen_is_asked_again_once(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, hub_wrong_body, NULL);
+}
+
+/* Alive, and silent: it is asked, and answers. */
+static void
+hub_silent_body(void *arg)
+{
+	struct subscription s;
+	struct fault fault;
+
+	(void)arg;
+	play_hub_pool();
+	assert_int_equal(hub_subscribe(play.kit.pool, &s, SPAN("c"), &fault), WEFT_OK);
+	assert_int_equal(fiber_sleep(500 * USEC_PER_MSEC), WEFT_OK);
+	assert_int_equal(play_losses(), 0);
+	play_notify(play_hub(1), "still");
+	play_hears(&s, WEFT_OK, "still");
+	hub_unsubscribe(&s);
+	pool_close(&play.kit.pool);
+}
+
+static void
+silence_is_no_loss_where_it_is_answered(void **state)
+{
+	(void)state;
+	kit_run(&play.kit, hub_silent_body, NULL);
+}
+
 int
 main(void)
 {
@@ -1000,6 +1263,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(b55_what_is_no_answer_is_an_error),
 		T(b55_a_row_that_is_not_as_described_is_an_error),
+		T(what_is_no_row_among_rows_is_an_error),
 		T(b55_lengths_that_cannot_be_are_errors),
 		T(what_cannot_be_cleaned_is_closed),
 		T(b55_an_error_without_a_message_is_told_all_the_same),
@@ -1015,6 +1279,9 @@ main(void)
 		T(b57_a_start_without_end_takes_no_memory),
 		T(b57_a_server_that_never_answers_delays_no_other),
 		T(b58_bytes_behind_the_answer_about_tls_are_refused),
+		T(what_is_no_notification_is_a_gap),
+		T(a_wrong_answer_to_listen_is_asked_again_once),
+		T(silence_is_no_loss_where_it_is_answered),
 #ifndef LIBPQ_HAS_SEND_PIPELINE_SYNC
 		T(gathering_concerns_one_descriptor),
 #endif

@@ -8,7 +8,7 @@
  * an error, who comes after gets its own text; no file and no password goes out, the memory stays, and the
  * loop goes on.
  */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include "base/log.h"
 #include "base/must.h"
@@ -388,6 +388,25 @@ play_clear(void)
 	play.when = 'X';
 }
 
+/* Read what is a lie in parts, and give the connection back.  Returns how it ended. */
+static enum weft_rc
+play_read(void)
+{
+	const struct value lie = KIT_TEXT("lie");
+	struct kit_lease l;
+	struct kit_ask a;
+	enum weft_rc rc;
+
+	kit_lend(&play.kit, &l);
+	arena_init(&a.arena, NULL, 0, 0);
+	kit_part_start(&l, &a, SQL, &lie, 1);
+	while ((rc = call_wait(&a.call, KIT_SOON)) == WEFT_OK && !a.call.last)
+		kit_part_start(&l, &a, NULL, NULL, 0);
+	kit_end(&a);
+	kit_give(&l);
+	return rc;
+}
+
 /* One lie in answer to an execute, on a pool of its own with one connection: one before, one that is lied to, one after. */
 static void
 play_lie(const char *name)
@@ -407,6 +426,9 @@ play_lie(const char *name)
 	play_ask_well("after");
 	if (play_losses() != 1)
 		fail_msg("%s: %llu connections lost", name, play_losses());
+	if (play_read() == WEFT_OK)
+		fail_msg("%s is believed by a reader", name);
+	play_ask_well("after a reader");
 	play_clear();
 }
 
@@ -466,6 +488,8 @@ play_any(void)
 	call_wait(&a.call, KIT_SOON);
 	kit_end(&a);
 	play_ask_well("after");
+	(void)play_read();
+	play_ask_well("after a reader");
 	play_clear();
 }
 

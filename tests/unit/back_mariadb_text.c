@@ -122,6 +122,32 @@ first_words_are_seen_behind_what_means_nothing(void **state)
 	assert_false(mariadb_changes("SELECT 1"));
 }
 
+/* What a borrower's statement is to its connection. */
+static void
+words_are_known_for_what_they_do(void **state)
+{
+	static const char *const opaque[] = { "CALL a()", "DO 1", "BEGIN NOT ATOMIC SELECT 1; END", "/*!CALL a()*/", "SET STATEMENT a = 1 FOR SELECT 1",
+		"IF 1 THEN SELECT 1; END IF", "" };
+	static const char *const clear[] = { "SELECT 1", "(select 1)", "INSERT INTO a VALUES (1)", "create table a (b int)", "TRUNCATE a", "WITH a AS (SELECT 1) SELECT 1" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof opaque / sizeof *opaque; i++)
+		assert_true(mariadb_is_opaque(opaque[i]));
+	for (size_t i = 0; i < sizeof clear / sizeof *clear; i++)
+		assert_false(mariadb_is_opaque(clear[i]));
+	assert_true(mariadb_is_passing("SAVEPOINT"));
+	assert_false(mariadb_is_passing("SET"));
+	assert_true(mariadb_has_no_rows("SET"));
+	assert_false(mariadb_has_no_rows("HANDLER"));
+	assert_true(mariadb_sets_role("/* a */ set role b"));
+	assert_false(mariadb_sets_role("SET @role = 1"));
+	assert_false(mariadb_sets_role("ROLE"));
+	assert_true(mariadb_ends_transaction("COMMIT", true));
+	assert_true(mariadb_ends_transaction("SET", false));
+	assert_false(mariadb_ends_transaction("SET", true));
+	assert_false(mariadb_ends_transaction("LOCK", false));
+}
+
 int
 main(void)
 {
@@ -129,6 +155,7 @@ main(void)
 		cmocka_unit_test(parameters_are_found_outside_of_quotes_and_comments),
 		cmocka_unit_test(what_may_stay_in_a_session_is_seen),
 		cmocka_unit_test(first_words_are_seen_behind_what_means_nothing),
+		cmocka_unit_test(words_are_known_for_what_they_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -472,7 +472,8 @@ killed_server_is_told_and_found_again(void **state)
 	struct ask *a, one;
 	usec back;
 
-	test_serve((struct pool_conf){ .max = 4, .min = 2 });
+	/* Nobody asks while it is away, so it is found again as late as that. */
+	test_serve((struct pool_conf){ .max = 4, .min = 2, .backoff = 500 * USEC_PER_MSEC });
 	kill(server, SIGSTOP);
 	a = calloc(100, sizeof *a);
 	for (unsigned i = 0; i < 100; i++) {

@@ -35,7 +35,7 @@ tests_unit_back_parts_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_parts_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_hostile
 TESTS += tests/unit/back_hostile
-tests_unit_back_hostile_SOURCES = tests/unit/back_hostile.c tests/unit/back_sql_kit.h $(BACK_LIAR)
+tests_unit_back_hostile_SOURCES = tests/unit/back_hostile.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_LIAR)
 tests_unit_back_hostile_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir) $(POSTGRES_CFLAGS)
 tests_unit_back_hostile_LDADD = $(UNIT_BACK)
 endif
@@ -61,7 +61,7 @@ tests_unit_back_mariadb_text_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_mariadb_text_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_hostile_mariadb
 TESTS += tests/unit/back_hostile_mariadb
-tests_unit_back_hostile_mariadb_SOURCES = tests/unit/back_hostile_mariadb.c tests/unit/back_sql_kit.h $(BACK_LIAR)
+tests_unit_back_hostile_mariadb_SOURCES = tests/unit/back_hostile_mariadb.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_LIAR)
 tests_unit_back_hostile_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 tests_unit_back_hostile_mariadb_LDADD = $(UNIT_BACK)
 endif

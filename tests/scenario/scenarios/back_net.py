@@ -19,9 +19,12 @@ EVERY = ("redis", "postgres", "mariadb", "http")
 POOLS = 4               # of each kind: more look-ups hang than there are threads
 
 
-def pool(kind, url, name=None):
-    """It has what it needs before a fault begins."""
-    return f'pool "{name or kind.pool}" {{ url = "{url}"  min = 4  connect_timeout = "500ms"  queue_timeout = "1s"  call_timeout = "1s" }}\n'
+def pool(kind, url, name=None, patience="1s"):
+    """It has what it needs before a fault begins.
+
+    patience    how long an answer may take
+    """
+    return f'pool "{name or kind.pool}" {{ url = "{url}"  min = 4  connect_timeout = "500ms"  queue_timeout = "1s"  call_timeout = "{patience}" }}\n'
 
 
 def ask_in_vain(stage, queries, seconds=2.0, is_late=False):
@@ -45,10 +48,10 @@ def wait_served(stage):
     print(f"# served {ms(time.monotonic() - began)} after it was over")
 
 
-def through_tcp(stage):
+def through_tcp(stage, patience="1s"):
     """Returns a proxy before the back end; weft goes through it."""
     proxy, url = stage.kind.proxy(tcp=True)
-    stage.serve(pool(stage.kind, url))
+    stage.serve(pool(stage.kind, url, patience=patience))
     stage.answers(stage.kind.quick)
     # An HTTP service's are opened as they are needed.
     wait_until(lambda: stage.pool()["open"] >= (1 if stage.kind.pool == "service" else 4), "the pool is full")
@@ -140,7 +143,7 @@ def handshakes_that_hang(stage):
 
 def bytes_that_come_one_by_one(stage):
     """Slow, and right."""
-    proxy = through_tcp(stage)
+    proxy = through_tcp(stage, patience="10s")
     proxy.tell("dribble", "down", 1000)
     others_go_on(stage, lambda: check_all(ask(stage.weft, stage.kind.quick, name="slow", n=20, k=4), 200, "who asks"), QUICK)
     proxy.tell("clear")

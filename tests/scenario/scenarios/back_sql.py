@@ -12,7 +12,6 @@ import time
 
 from lib import fcgi
 from lib.askers import Askers, ask, between, percentile, tally
-from lib.backends import ROWS
 from lib.place import check, wait_until
 from lib.suite import scenario
 from lib.weft import PROBE
@@ -340,7 +339,7 @@ def a_locked_sqlite_holds_nobody_up(stage):
     def locked():
         db.execute("BEGIN EXCLUSIVE")
         writers = Askers(weft, "op=insert&n=%n", "writers", k=3, r=20)
-        found["readers"] = ask(weft, ROW, name="readers", n=40, r=20)
+        found["readers"] = ask(weft, ROW, limit=120, name="readers", n=stage.long(40, 1200), r=20)
         found["writers"] = writers.end()
         db.execute("COMMIT")
 

@@ -24,7 +24,7 @@ control = "@RUN@/control.sock"
 listen "web" {{ address = "unix:@RUN@/web.sock"  mode = "0666" }}
 module "probe" {{ file = "@MODULES@/probe.so"  prefix = "/app" }}
 module "events" {{ file = "@MODULES@/events.so"  prefix = "/app/live" }}
-pool "events" {{ url = "@EVENTS@"  max = 8 }}
+pool "events" {{ url = "@EVENTS@"  max = @MAX@ }}
 limit {{ timeout = "1h"  grace = "20s" }}
 """
 
@@ -164,10 +164,11 @@ def anonymous(pid):
 
 class Events(Stage):
     """The example, with as many clients as it is given, straight to its socket."""
+    connections = 8
 
     def open(self):
         self.side = SIDES[self.arguments[0]](self.suite)
-        self.weft = Weft(self.place, EVENTS, EVENTS=self.side.url).start()
+        self.weft = Weft(self.place, EVENTS, EVENTS=self.side.url, MAX=self.connections).start()
         self.crowd = None
 
     def gather(self, count):
@@ -297,6 +298,25 @@ for function in (who_leaves_is_forgotten_at_once, a_reload_ends_streams_in_order
     scenario(Events, "redis", limit=60)(function)
 
 
+class Own(Events):
+    """A pool for nothing but subscriptions: a connection for each worker."""
+    connections = WORKERS
+
+
+@scenario(Own, "redis")
+def as_many_connections_as_workers_are_enough(stage):
+    """Also over a reload: the old workers give theirs up at once, and the clients come again."""
+    for number in range(5):
+        stage.gather(100)
+        stage.say_all(f"round {number}", 3)
+        for client, events in stage.expect(3, "messages come"):
+            check(events == [f"{client.channel} round {number} {i}" for i in range(3)], f"{client.channel} got {events}")
+        check(stage.side.listeners() <= WORKERS, f"{stage.side.listeners()} connections listen, of {WORKERS} workers")
+        done = stage.weft.verb("reload")
+        check(done.returncode == 0, f"weft reload: {done.stdout}")
+        stage.crowd.wait(lambda client: client.has_ended, "the streams end", 5 * stage.relax)
+
+
 class Through(Stage):
     """The example behind a web server."""
 
@@ -304,7 +324,7 @@ class Through(Stage):
         if not fronts.Nginx.is_there():
             raise Failure("no nginx here")
         self.side = RedisSide(self.suite)
-        self.weft = Weft(self.place, EVENTS, EVENTS=self.side.url).start()
+        self.weft = Weft(self.place, EVENTS, EVENTS=self.side.url, MAX=8).start()
         self.front = fronts.Nginx(self.place).start()
 
     def stream(self, channel):

@@ -4,6 +4,7 @@ import threading
 import time
 
 from lib.askers import CLOSED, Askers, ask, percentile, tally
+from lib.backends import ROWS
 from lib.place import check, wait_until
 from lib.suite import scenario
 from scenarios.back import Back, check_all, ms
@@ -65,7 +66,8 @@ def max_holds_during_a_reload(stage):
     print(f"# {len(took)} reloads of at most {ms(max(took))}: {tally(results)}; 99 of 100 within {ms(percentile(results, 0.99))},"
           f" the slowest {ms(percentile(results, 1))}")
     # A kept connection may be closed by a worker that ends, just when the client asks again.
-    check(set(tally(results)) <= {200, CLOSED}, f"they are answered {tally(results)}")
+    wrong = [result for result in results if result.status not in (200, CLOSED) and not (result.status == 404 and result.number > ROWS)]
+    check(not wrong, f"they are answered {tally(results)}, such as {wrong[:1]}")
     check(tally(results).get(CLOSED, 0) < len(results) / 20, f"they are answered {tally(results)}")
     for result in results:
         if result.status == 200 and not result.text.startswith("waited"):
