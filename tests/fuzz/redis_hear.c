@@ -64,7 +64,6 @@ call_finish(struct call *c, enum weft_rc rc, const char *code, const char *fmt, 
 	must(c == NULL && rc == WEFT_OK && code == fmt);
 }
 
-<<<<<<< HEAD
 void
 conn_is_ready(struct conn *c)
 {
