@@ -176,13 +176,30 @@ probe_redis(struct weft_request *rq)
 	return weft_write(rq, value, len);
 }
 
-/* Each number has a key of its own. */
+/* Each number has a key of its own, in one of 32 slots of a cluster. */
 static int
 probe_count(struct weft_request *rq)
 {
+	long n = probe_number(rq, "n");
 	struct weft_reply *reply;
 
-	if (weft_redis(rq, probe_pool(rq, "cache"), &reply, "INCR count:%ld", probe_number(rq, "n")) != WEFT_OK)
+	if (weft_redis(rq, probe_pool(rq, "cache"), &reply, "INCR count:{%ld}:%ld", n % 32, n) != WEFT_OK)
+		return weft_fail(rq);
+	return weft_printf(rq, "%lld", weft_reply_int(reply));
+}
+
+/* The same by a script. */
+static int
+probe_script(struct weft_request *rq)
+{
+	long n = probe_number(rq, "n");
+	struct weft_value key = { 0 };
+	struct weft_reply *reply;
+	char name[60];
+
+	snprintf(name, sizeof name, "count:{%ld}:%ld", n % 32, n);
+	key = WEFT_TEXT(name);
+	if (weft_redis_script(rq, probe_pool(rq, "cache"), &reply, "return redis.call('INCR', KEYS[1])", &key, 1, NULL, 0) != WEFT_OK)
 		return weft_fail(rq);
 	return weft_printf(rq, "%lld", weft_reply_int(reply));
 }
@@ -346,8 +363,8 @@ static const struct {
 } probe_ops[] = {
 	{ "ok", probe_ok }, { "echo", probe_echo }, { "env", probe_env }, { "length", probe_length }, { "big", probe_big },
 	{ "sleep", probe_sleep }, { "compute", probe_compute }, { "stderr", probe_stderr }, { "pid", probe_pid }, { "redis", probe_redis },
-	{ "count", probe_count }, { "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again }, { "held", probe_held }, { "pop", probe_pop },
-	{ "rows", probe_rows },
+	{ "count", probe_count }, { "script", probe_script }, { "sql", probe_sql }, { "wait", probe_wait }, { "again", probe_again },
+	{ "held", probe_held }, { "pop", probe_pop }, { "rows", probe_rows },
 	{ "token", probe_token }, { "insert", probe_insert }, { "commit", probe_commit }, { "http", probe_http }, { "relay", probe_relay },
 };
 
@@ -362,7 +379,7 @@ probe(struct weft_request *rq)
 	for (size_t i = 0; op != NULL && i < sizeof probe_ops / sizeof probe_ops[0]; i++)
 		if (strcmp(probe_ops[i].op, op) == 0)
 			return probe_ops[i].fn(rq);
-	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis count sql wait held pop rows token insert commit http relay");
+	return weft_error(rq, 400, "op: ok echo env length big sleep compute stderr pid redis count script sql wait held pop rows token insert commit http relay");
 }
 
 static int

@@ -34,7 +34,7 @@ libback_la_CPPFLAGS += $(REDIS_CFLAGS)
 libback_la_LIBADD += $(REDIS_LIBS)
 libback_la_SOURCES += src/back/redis.c src/back/redis_impl.h \
 	src/back/redis_cluster.c src/back/redis_cluster.h \
-	src/back/redis_hear.c src/back/redis_lease.c src/back/redis_node.c src/back/redis_reply.c src/back/redis_seek.c src/back/redis_url.c
+	src/back/redis_hear.c src/back/redis_lease.c src/back/redis_map.c src/back/redis_node.c src/back/redis_reply.c src/back/redis_seek.c src/back/redis_url.c
 endif
 if HAVE_POSTGRES
 libback_la_CPPFLAGS += $(POSTGRES_CFLAGS)

@@ -75,7 +75,6 @@ pool_may_resend(struct pool *p, struct call *c, enum weft_rc rc)
 bool
 conn_may_resend(struct conn *c, struct call *call, enum weft_rc rc)
 {
-	c->pool->live = c->pool->queued + c->pool->inflight;
 	return pool_may_resend(c->pool, call, rc);
 }
 

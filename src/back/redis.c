@@ -469,44 +469,22 @@ redis_close(struct conn *c)
 
 static const char *const redis_failover[] = { "READONLY", "LOADING", "MASTERDOWN", NULL };
 
+/* What the drivers have in common that reach one server. */
+#define REDIS_ONE                                                                                                            \
+	.name = "Redis", .kind = CALL_REDIS, .why = WAIT_REDIS, .depth = REDIS_DEPTH, .shares_slow = true,                   \
+	.open = redis_open, .send = redis_send, .abandon = redis_abandon, .clean = redis_clean, .close = redis_close,        \
+	.ping = redis_ping, .socket = redis_socket, .failover = redis_failover, .channel = redis_channel, .hear = redis_hear
+
 const struct driver driver_redis = {
-	.name = "Redis",
+	REDIS_ONE,
 	.schemes = (const char *const[]){ "redis", "redis+unix", NULL },
-	.kind = CALL_REDIS,
-	.why = WAIT_REDIS,
-	.depth = REDIS_DEPTH,
-	.shares_slow = true,
 	.check = redis_url_check,
-	.open = redis_open,
-	.send = redis_send,
-	.abandon = redis_abandon,
-	.clean = redis_clean,
-	.close = redis_close,
-	.ping = redis_ping,
-	.socket = redis_socket,
-	.failover = redis_failover,
-	.channel = redis_channel,
-	.hear = redis_hear,
 };
 
 const struct driver driver_redis_sentinel = {
-	.name = "Redis",
+	REDIS_ONE,
 	.schemes = (const char *const[]){ "redis+sentinel", NULL },
-	.kind = CALL_REDIS,
-	.why = WAIT_REDIS,
-	.depth = REDIS_DEPTH,
-	.shares_slow = true,
 	.check = redis_url_check_sentinel,
 	.new_data = redis_seek_new_data,
 	.free_data = free,
-	.open = redis_open,
-	.send = redis_send,
-	.abandon = redis_abandon,
-	.clean = redis_clean,
-	.close = redis_close,
-	.ping = redis_ping,
-	.socket = redis_socket,
-	.failover = redis_failover,
-	.channel = redis_channel,
-	.hear = redis_hear,
 };

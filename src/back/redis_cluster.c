@@ -96,7 +96,7 @@ redis_cluster_find(struct redis_cluster *cl, struct call *call, struct redis **o
 	number = slot == REDIS_NO_SLOT ? redis_cluster_any(cl) : cl->map->of[slot];
 	if (number >= 0)
 		return redis_node_get(cl, number, call, out);
-	redis_node_ask_map(cl);
+	redis_map_ask(cl);
 	call_explain(call, WEFT_DOWN, "CLUSTERDOWN", "no node of the cluster is known to have slot %d", slot);
 	return WEFT_DOWN;
 }
@@ -128,11 +128,11 @@ redis_cluster_put_off(struct redis_cluster *cl, struct call *call)
 
 /* ---- time ---- */
 
-/* When this connection must be up. */
+/* When this connection must be up; or, where the node is silent, when it is given up if nobody waits for it. */
 static usec
 redis_cluster_late(const struct redis *r)
 {
-	return r == NULL || r->is_up ? CLOCK_NEVER : r->late;
+	return r == NULL || (r->is_up && r->misses < REDIS_MISSES) ? CLOCK_NEVER : r->late;
 }
 
 void
@@ -152,6 +152,10 @@ redis_cluster_give_up_late(struct redis *r, usec now)
 {
 	if (now < redis_cluster_late(r))
 		return;
+	if (redis_node_is_wanted(r)) {
+		r->late = clock_add(now, POOL_GRACE);
+		return;
+	}
 	redis_doom(r, NULL, "no answer in time");
 	r->tried = r->naddress;
 	redis_settle(r);
@@ -276,7 +280,7 @@ redis_cluster_abandon(struct conn *c, struct call *call)
 	if (call->effect == REDIS_CALL_PUT_OFF)
 		TAILQ_REMOVE(&cl->put_off, call, link);
 	else
-		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_unwait(r, call);
 	redis_cluster_owe(cl);
 }
 

@@ -4,7 +4,7 @@
 
 /*
  * One connection of a pool to a cluster of Redis, shared by redis_cluster.c (what the pool asks of it, and which
- * node a call is for) and redis_node.c (its connections to nodes).  Nobody else includes it.
+ * node a call is for), redis_node.c (its connections to nodes) and redis_map.c (what nodes say of each other).  Nobody else includes it.
  */
 
 #include "back/redis_impl.h"
@@ -12,7 +12,8 @@
 enum {
 	REDIS_HOPS = 5,				/* so often a call is passed on from node to node, MOVED or ASK */
 	REDIS_TRIES = 16,			/* and so often it is put off, TRYAGAIN */
-	REDIS_MISSES = 5,			/* calls given up in a row after which a silent node is given up */
+	REDIS_MISSES = 5,			/* calls given up in a row after which a silent node is asked nothing more */
+	REDIS_SHARE = REDIS_DEPTH / 4,		/* half of what a connection carries: more a silent node does not get */
 	REDIS_MAP_MEMORY = 4 << 20,		/* of an answer to CLUSTER SLOTS */
 	REDIS_SEEDS = 2 * REDIS_PLACES,
 };
@@ -75,13 +76,24 @@ enum weft_rc redis_node_get(struct redis_cluster *cl, int number, struct call *c
 /* Send a call that the pool has sent to a node, or let it wait until the node's connection is up. */
 void redis_node_give(struct redis *r, struct call *call, enum redis_where where);
 
+/* A call waits for it no more. */
+void redis_node_unwait(struct redis *r, struct call *call);
+
 /* A call that was sent to it has been given up. */
 void redis_node_miss(struct redis *r);
+
+/* Does anybody still wait for a reply that may come? */
+bool redis_node_is_wanted(struct redis *r);
 
 /* Close the connection; finish its calls as those of a connection of the pool's that is closed. */
 void redis_node_close(struct redis *r);
 
+/* Gather a command of the driver's own on a connection that is up.  Returns false when memory is short, and it is doomed. */
+bool redis_node_put_own(struct redis *r, struct span command, enum redis_own own);
+
+/* ---- redis_map.c ---- */
+
 /* Ask some node for the map again, unless that was done just now. */
-void redis_node_ask_map(struct redis_cluster *cl);
+void redis_map_ask(struct redis_cluster *cl);
 
 #endif

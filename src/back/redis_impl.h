@@ -4,8 +4,8 @@
 
 /*
  * One connection to Redis, shared by redis.c (its life, the driver), redis_url.c (what its URL says), redis_seek.c (which
- * server it is to), redis_cluster.c and redis_node.c (several of them), redis_reply.c (what comes back), redis_lease.c (what
- * a borrower may do to it) and redis_hear.c (channels).  Nobody else includes it.
+ * server it is to), redis_cluster.c, redis_node.c and redis_map.c (several of them), redis_reply.c (what comes back),
+ * redis_lease.c (what a borrower may do to it) and redis_hear.c (channels).  Nobody else includes it.
  */
 
 #include <stdarg.h>
@@ -68,6 +68,7 @@ struct redis {
 	struct redis_cluster *cluster;		/* NULL: of none */
 	int number;				/* the node's; SLOTS_NOWHERE: not known yet */
 	struct redis_calls waiting;		/* until it is up */
+	unsigned waits;				/* how many */
 	usec late;				/* when it should be up */
 	usec heard;				/* when there last was a reply, or nothing was owed */
 	unsigned misses;			/* calls given up since it last said something */
@@ -164,11 +165,13 @@ void redis_node_is_ready(struct redis *r);
 /* It is doomed, and nobody is at work with it: ends it, and sees to its calls. */
 void redis_node_is_dead(struct redis *r);
 
+/* ---- redis_map.c ---- */
+
 /* The answer to CLUSTER SLOTS, when it was asked again. */
-void redis_node_on_map(struct redis *r, const struct weft_reply *reply);
+void redis_map_on_reply(struct redis *r, const struct weft_reply *reply);
 
 /* A call's reply, call NULL: abandoned.  Returns true when the node sends it elsewhere, and it is on its way there. */
-bool redis_node_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply);
+bool redis_map_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply);
 
 /* ---- redis.c ---- */
 

@@ -3,8 +3,7 @@
  * The connections to the nodes of a cluster: how they begin and end, and what nodes say of each other.
  *
  * The first is to any node that answers, the seed, which is asked for the map of slots and for its own name in it; then it is the
- * connection to that node.  The others are made when a call is for them, which waits.  A map is asked for again, from any node,
- * when a node has said MOVED or cannot be reached.
+ * connection to that node.  The others are made when a call is for them, which waits.
  */
 #include "back/redis_cluster.h"
 
@@ -21,7 +20,7 @@
 static usec
 redis_node_now(const struct redis_cluster *cl)
 {
-	return loop_now(pool_loop(cl->conn->pool));
+	return loop_lately(pool_loop(cl->conn->pool));
 }
 
 static void
@@ -88,26 +87,58 @@ redis_node_check(struct redis *r)
 	redis_cluster_arm(r->cluster);
 }
 
+/*
+ * Is it known to be silent; has it failed, and is it not time for an attempt to connect; or is there an attempt which a call
+ * waits for already?
+ */
+static bool
+redis_node_is_down(const struct redis *r, const struct slots_node *n, usec now)
+{
+	if (r == NULL)
+		return now < n->retry_at;
+	if (r->is_up && r->misses >= REDIS_MISSES)
+		return true;
+	return !r->is_up && n->fails > 1 && r->waits > 0;
+}
+
+/* May a call be given to a node?  Returns WEFT_OK; else it is explained, and fails with that. */
+static enum weft_rc
+redis_node_admit(const struct redis *r, const struct slots_node *n, usec now, struct call *call)
+{
+	char name[300];
+
+	if (redis_node_is_down(r, n, now)) {
+		redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
+		call_explain(call, WEFT_DOWN, NULL, "node %s: %s", name, r != NULL && r->is_up ? "it does not answer" : n->why);
+		return WEFT_DOWN;
+	}
+	if (r != NULL && r->count + r->waits >= REDIS_SHARE && now - r->heard >= POOL_CHECK) {
+		redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
+		call_explain(call, WEFT_BUSY, NULL, "node %s is silent and owes %u replies", name, r->count + r->waits);
+		return WEFT_BUSY;
+	}
+	return WEFT_OK;
+}
+
 enum weft_rc
 redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct redis **out)
 {
 	const struct pool_conf *conf = pool_settings(cl->conn->pool);
 	struct slots_node *n = cl->map->node[number];
 	struct redis *r = cl->node[number];
-	char name[300];
+	usec now = redis_node_now(cl);
+	enum weft_rc rc = redis_node_admit(r, n, now, call);
 
 	*out = r;
+	if (rc == WEFT_DOWN)
+		redis_map_ask(cl);
+	if (rc != WEFT_OK)
+		return rc;
 	if (r != NULL) {
 		/* The pool does not know how long a single node's was idle. */
-		if (r->is_up && !r->doomed && r->count == 0 && redis_node_now(cl) - r->heard >= conf->check_after)
+		if (r->is_up && !r->doomed && r->count == 0 && now - r->heard >= conf->check_after)
 			redis_node_check(r);
 		return WEFT_OK;
-	}
-	if (redis_node_now(cl) < n->retry_at) {
-		redis_node_ask_map(cl);
-		redis_url_name(&n->place, REDIS_PORT, name, sizeof name);
-		call_explain(call, WEFT_DOWN, NULL, "node %s: %s", name, n->why);
-		return WEFT_DOWN;
 	}
 	*out = r = redis_node_new(cl);
 	if (r == NULL) {
@@ -115,14 +146,14 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 		return WEFT_SYSTEM;
 	}
 	redis_node_link(r, number);
-	r->late = clock_add(redis_node_now(cl), conf->connect_timeout);
+	r->heard = now;
+	r->late = clock_add(now, conf->connect_timeout);
 	redis_cluster_arm(cl);
 	redis_dial(r, n->place.host, n->place.port);
 	return WEFT_OK;
 }
 
-/* Gather a command of the driver's own on a connection that is up. */
-static bool
+bool
 redis_node_put_own(struct redis *r, struct span command, enum redis_own own)
 {
 	if (buf_add(&r->out, command) != WEFT_OK) {
@@ -140,11 +171,10 @@ redis_node_give(struct redis *r, struct call *call, enum redis_where where)
 	static const struct span asking = SPAN("*1\r\n$6\r\nASKING\r\n");
 	struct redis_slot *slot = NULL;
 
-	if (r->is_up && !r->doomed && (where != REDIS_CALL_WAITS_TO_ASK || redis_node_put_own(r, asking, REDIS_OWN_ASKING))) {
-		if (r->count == 0)
-			r->heard = redis_node_now(r->cluster);
+	if (r->count == 0 && r->is_up)
+		r->heard = redis_node_now(r->cluster);
+	if (r->is_up && !r->doomed && (where != REDIS_CALL_WAITS_TO_ASK || redis_node_put_own(r, asking, REDIS_OWN_ASKING)))
 		slot = redis_put(r, call);
-	}
 	call->slot = slot;
 	call->effect = REDIS_CALL_SENT;
 	if (slot != NULL)
@@ -152,6 +182,14 @@ redis_node_give(struct redis *r, struct call *call, enum redis_where where)
 	call->slot = r;
 	call->effect = (unsigned char)where;
 	TAILQ_INSERT_TAIL(&r->waiting, call, link);
+	r->waits++;
+}
+
+void
+redis_node_unwait(struct redis *r, struct call *call)
+{
+	TAILQ_REMOVE(&r->waiting, call, link);
+	r->waits--;
 }
 
 void
@@ -162,9 +200,25 @@ redis_node_miss(struct redis *r)
 
 	if (silent < POOL_CHECK)
 		return;
-	r->misses++;
-	if (r->misses >= REDIS_MISSES || silent >= conf->call_timeout)
+	if (silent >= conf->call_timeout)
 		redis_doom_later(r, "it does not answer");
+	else if (++r->misses == REDIS_MISSES) {
+		r->late = clock_add(redis_node_now(r->cluster), POOL_GRACE);
+		redis_cluster_arm(r->cluster);
+	}
+}
+
+bool
+redis_node_is_wanted(struct redis *r)
+{
+	usec silent = redis_node_now(r->cluster) - r->heard;
+
+	if (!r->is_up || silent >= pool_settings(r->conn->pool)->call_timeout)
+		return false;
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->ring[(r->head + i) % REDIS_RING].call != NULL)
+			return true;
+	return false;
 }
 
 /* ---- the beginning ---- */
@@ -258,7 +312,7 @@ redis_node_is_ready(struct redis *r)
 	n->retry_at = 0;
 	n->why[0] = '\0';
 	while (!r->doomed && (call = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_unwait(r, call);
 		redis_node_give(r, call, call->effect);
 	}
 }
@@ -328,7 +382,7 @@ redis_node_lose_calls(struct redis *r, const char *name, struct redis_calls *aga
 		redis_cluster_owe(cl);
 	}
 	while ((call = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_unwait(r, call);
 		if ((r->is_up || r->was_up) && conn_may_resend(cl->conn, call, WEFT_NOT_SENT)) {
 			TAILQ_INSERT_TAIL(again, call, link);
 			continue;
@@ -363,7 +417,7 @@ redis_node_is_dead(struct redis *r)
 		TAILQ_REMOVE(&again, call, link);
 		redis_cluster_resend(cl, call);
 	}
-	redis_node_ask_map(cl);
+	redis_map_ask(cl);
 }
 
 void
@@ -373,106 +427,8 @@ redis_node_close(struct redis *r)
 
 	redis_node_unlink(r);
 	while ((call = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, call, link);
+		redis_node_unwait(r, call);
 		call_finish(call, WEFT_NOT_SENT, NULL, NULL);
 	}
 	redis_end(r);
-}
-
-/* ---- what nodes say of each other ---- */
-
-void
-redis_node_ask_map(struct redis_cluster *cl)
-{
-	static const struct span command = SPAN("*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n");
-	usec now = redis_node_now(cl);
-
-	if (cl->map->asked != 0 && now - cl->map->asked < REDIS_MAP_PAUSE)
-		return;
-	for (unsigned i = 0; i < cl->map->count; i++) {
-		struct redis *r = cl->node[i];
-
-		if (r == NULL || !r->is_up || r->doomed || r->is_asked)
-			continue;
-		redis_forget_setup(r);
-		r->is_asked = redis_node_put_own(r, command, REDIS_OWN_MAP);
-		if (r->is_asked) {
-			cl->map->asked = now;
-			return;
-		}
-	}
-}
-
-void
-redis_node_on_map(struct redis *r, const struct weft_reply *reply)
-{
-	int mine;
-
-	r->is_asked = false;
-	r->heard = redis_node_now(r->cluster);
-	(void)slots_take(r->cluster->map, reply, r->host, SPAN(""), &mine);
-	redis_forget_setup(r);
-}
-
-/* Another node has the key, for good (MOVED), or this key already (ASK).  Returns WEFT_OK; else the call is explained, and fails with that. */
-static enum weft_rc
-redis_node_redirect(struct redis *r, struct call *call, struct span text, enum redis_where where)
-{
-	struct redis_cluster *cl = r->cluster;
-	struct back_place place;
-	struct redis *next;
-	enum weft_rc rc;
-	unsigned slot;
-	int number;
-
-	if (call->hops >= REDIS_HOPS || !slots_read_redirect(text, r->host, &slot, &place)) {
-		call_explain(call, WEFT_REFUSED, "MOVED", "passed on from node to node %u times, then: %.*s", call->hops, (int)text.len, text.at);
-		return WEFT_REFUSED;
-	}
-	call->hops++;
-	number = slots_find(cl->map, &place);
-	if (number < 0) {
-		call_explain(call, WEFT_SYSTEM, NULL, "the cluster has more than %d nodes", SLOTS_NODES);
-		return WEFT_SYSTEM;
-	}
-	if (where == REDIS_CALL_WAITS) {
-		cl->map->of[slot] = (int16_t)number;
-		cl->map->node[number]->has_slots = true;
-		redis_node_ask_map(cl);
-	}
-	rc = redis_node_get(cl, number, call, &next);
-	if (rc == WEFT_OK)
-		redis_node_give(next, call, where);
-	return rc;
-}
-
-bool
-redis_node_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply)
-{
-	char code[sizeof r->code];
-	enum weft_rc rc;
-
-	r->heard = redis_node_now(r->cluster);
-	r->misses = 0;
-	if (call == NULL || reply->kind != REPLY_ERROR)
-		return false;
-	reply_error_code(reply, code, sizeof code);
-	if (strcmp(code, "MOVED") == 0)
-		rc = redis_node_redirect(r, call, reply->text, REDIS_CALL_WAITS);
-	else if (strcmp(code, "ASK") == 0)
-		rc = redis_node_redirect(r, call, reply->text, REDIS_CALL_WAITS_TO_ASK);
-	else if (strcmp(code, "TRYAGAIN") == 0 && call->tries++ < REDIS_TRIES) {
-		call->hops = 0;
-		redis_cluster_put_off(r->cluster, call);
-		return true;
-	} else {
-		if (strcmp(code, "CLUSTERDOWN") == 0)
-			redis_node_ask_map(r->cluster);
-		return false;
-	}
-	if (rc != WEFT_OK) {
-		call_finish(call, rc, NULL, NULL);
-		conn_gave(r->conn);
-	}
-	return true;
 }

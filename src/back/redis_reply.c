@@ -284,7 +284,7 @@ redis_on_own_reply(struct redis *r, enum redis_own own, const struct weft_reply 
 	}
 	redis_pop(r);
 	if (own == REDIS_OWN_MAP)
-		redis_node_on_map(r, reply);
+		redis_map_on_reply(r, reply);
 }
 
 /* EXEC or DISCARD has ended what MULTI began; that some command could not be queued makes it end, too. */
@@ -346,7 +346,7 @@ redis_on_reply(struct redis *r, struct weft_reply *reply)
 		return;
 	}
 	redis_pop(r);
-	if (r->cluster != NULL && redis_node_passes_on(r, call, reply))
+	if (r->cluster != NULL && redis_map_passes_on(r, call, reply))
 		return;
 	if (call != NULL) {
 		if (call->effect != REDIS_PLAIN)

@@ -33,13 +33,13 @@ redis_node_is_ready(struct redis *r)
 }
 
 void
-redis_node_on_map(struct redis *r, const struct weft_reply *reply)
+redis_map_on_reply(struct redis *r, const struct weft_reply *reply)
 {
 	must(r == NULL);
 }
 
 bool
-redis_node_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply)
+redis_map_passes_on(struct redis *r, struct call *call, const struct weft_reply *reply)
 {
 	must(r == NULL);
 	return false;

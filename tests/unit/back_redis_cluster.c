@@ -42,7 +42,7 @@ node_start(void)
 
 	snprintf(file, sizeof file, "nodes%u.conf", i);
 	many_start((const char *const[]){ "--cluster-enabled", "yes", "--cluster-config-file", file, "--cluster-node-timeout", "500",
-	    "--repl-diskless-sync-delay", "0", NULL });
+	    "--repl-diskless-sync-delay", "0", "--user", "bob", "on", ">p@w", "~*", "+@all", NULL });
 	answer = many_say(i, "CLUSTER MYID");
 	must(strncmp(answer, "$40\r\n", 5) == 0);
 	snprintf(id[i], sizeof id[i], "%.40s", answer + 5);
@@ -88,7 +88,8 @@ cluster_start(bool has_replica)
 static const char *
 cluster_url(void)
 {
-	snprintf(url, sizeof url, "redis+cluster://127.0.0.1:%u,localhost:%u", many.port[0], many.port[1]);
+	/* Nobody is at the first. */
+	snprintf(url, sizeof url, "redis+cluster://bob:p%%40w@127.0.0.1:1,127.0.0.1:%u,localhost:%u", many.port[0], many.port[1]);
 	return url;
 }
 
@@ -230,6 +231,21 @@ test_end(void **state)
 	return many_end(state);
 }
 
+/* The fault of a call has this word. */
+static void
+expect_fault(const char *word, enum weft_rc rc)
+{
+	struct ask a;
+
+	many_open((struct pool_conf){ .url = url, .max = 1, .queue_timeout = 700 * USEC_PER_MSEC, .connect_timeout = 400 * USEC_PER_MSEC });
+	assert_int_equal(many_once(&a, "GET k"), rc);
+	print_message("# %s\n", a.fault.text);
+	if (strstr(a.fault.text, word) == NULL)
+		fail_msg("no \"%s\" in it", word);
+	ask_fini(&a);
+	pool_close(&many.pool);
+}
+
 /* ---- tests ---- */
 
 static void
@@ -311,16 +327,17 @@ each_node_sees_max_connections_at_most(void **state)
 	snprintf(lie, sizeof lie, "$1\r\nx\r\n");
 	/* They are replaced all the time. */
 	many_open((struct pool_conf){ .url = url, .max = 1, .max_lifetime = 20 * USEC_PER_MSEC });
-	for (end = clock_now() + USEC_PER_SEC; clock_now() < end;) {
+	end = clock_now() + MANY_SOON;
+	do {
 		a = crowd_begin(200, "GET key:%u");
 		crowd_await(a, 200);
 		for (unsigned i = 0; i < 200; i++)
 			if (a[i].rc != WEFT_OK)
 				fail_msg("%u: %s", i, a[i].fault.text);
 		crowd_end(&a, 200);
-	}
-	pool_stat(many.pool, &stat);
-	assert_true(stat.aged > 20);
+		pool_stat(many.pool, &stat);
+	} while (stat.aged <= 30 && clock_now() < end);
+	assert_true(stat.aged > 30);
 	assert_true(liar[1].accepted > 20);
 	assert_int_equal(liar_most[0], 1);
 	assert_int_equal(liar_most[1], 1);
@@ -373,6 +390,10 @@ what_belongs_to_no_node_or_to_several(void **state)
 	assert_string_equal(a.fault.code, "WRONGTYPE");
 	ask_fini(&a);
 	many_expect("2", "GET {t}b");
+	many_expect("bob", "ACL WHOAMI");
+	pool_close(&many.pool);
+	snprintf(url, sizeof url, "redis+cluster://bob:no@127.0.0.1:%u", many.port[0]);
+	expect_fault("WRONGPASS", WEFT_DOWN);
 }
 
 /* Calls that begin one after the other while a slot moves. */
@@ -572,6 +593,71 @@ node_that_hangs_takes_its_slots_only(void **state)
 	get_keys();
 }
 
+/* Ask what is for one node alone, more than a connection carries. */
+static void
+node_that_hangs_does_not_take_all_of_a_connection(void **state)
+{
+	enum { SHARE = 256, MANY = 2000 };	/* what a silent node gets of a connection; and more than that carries */
+	struct ask *a, *more;
+	unsigned busy = 0;
+
+	cluster_start(false);
+	many_open((struct pool_conf){ .url = cluster_url(), .max = 1, .call_timeout = 2 * USEC_PER_SEC });
+	many_expect("OK", "SET foo x");
+	many_expect("OK", "SET hello x");
+	assert_int_equal(node_of("foo"), 2);
+	kill(many.pid[2], SIGSTOP);
+	a = crowd_begin(SHARE, "GET {foo}%u");
+	for (int i = 0; i < 60; i++)
+		loop_turn(many.loop, 5 * USEC_PER_MSEC);
+	more = crowd_begin(MANY, "GET {foo}%u");
+	many_expect("x", "GET hello");
+	crowd_await(more, MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		busy += more[i].rc == WEFT_BUSY;
+	assert_int_equal(busy, MANY);
+	many_expect("x", "GET hello");
+	kill(many.pid[2], SIGCONT);
+	crowd_await(a, SHARE);
+	for (unsigned i = 0; i < SHARE; i++)
+		assert_int_equal(a[i].rc, WEFT_OK);
+	crowd_end(&more, MANY);
+	crowd_end(&a, SHARE);
+}
+
+/* Those that are given up early say that it is silent: who comes later is told so at once, who waits longer gets his answer. */
+static void
+silent_node_is_asked_nothing_more(void **state)
+{
+	struct ask *early, *patient, a;
+
+	cluster_start(false);
+	many_open((struct pool_conf){ .url = cluster_url(), .max = 1 });
+	many_expect("OK", "SET foo x");
+	many_expect("OK", "SET hello x");
+	kill(many.pid[2], SIGSTOP);
+	early = crowd_begin(6, "GET {foo}%u");
+	patient = crowd_begin(1, "SETNX {foo} y");
+	for (int i = 0; i < 60; i++)
+		loop_turn(many.loop, 5 * USEC_PER_MSEC);
+	for (unsigned i = 0; i < 6; i++)
+		call_abandon(&early[i].call, WEFT_TIMEOUT);
+	crowd_await(early, 6);
+	crowd_end(&early, 6);
+	assert_int_equal(many_once(&a, "GET foo"), WEFT_DOWN);
+	assert_non_null(strstr(a.fault.text, "it does not answer"));
+	ask_fini(&a);
+	many_expect("x", "GET hello");
+	/* Longer than a node is kept that nobody waits for. */
+	for (int i = 0; i < 300; i++)
+		loop_turn(many.loop, 5 * USEC_PER_MSEC);
+	kill(many.pid[2], SIGCONT);
+	crowd_await(patient, 1);
+	assert_int_equal(patient->rc, WEFT_OK);
+	crowd_end(&patient, 1);
+	many_until_ok(10 * USEC_PER_SEC, "GET foo");
+}
+
 static void
 all_of_it_dies_and_comes_back(void **state)
 {
@@ -602,20 +688,6 @@ all_of_it_dies_and_comes_back(void **state)
 }
 
 static void
-expect_fault(const char *word, enum weft_rc rc)
-{
-	struct ask a;
-
-	many_open((struct pool_conf){ .url = url, .max = 1, .queue_timeout = 700 * USEC_PER_MSEC, .connect_timeout = 400 * USEC_PER_MSEC });
-	assert_int_equal(many_once(&a, "GET k"), rc);
-	print_message("# %s\n", a.fault.text);
-	if (strstr(a.fault.text, word) == NULL)
-		fail_msg("no \"%s\" in it", word);
-	ask_fini(&a);
-	pool_close(&many.pool);
-}
-
-static void
 errors_say_what_is_wrong(void **state)
 {
 	many_start((const char *const[]){ NULL });
@@ -639,7 +711,7 @@ errors_say_what_is_wrong(void **state)
 	snprintf(lie, sizeof lie, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
 	expect_fault("TRYAGAIN Multiple keys", WEFT_REFUSED);
 	snprintf(lie, sizeof lie, "-CLUSTERDOWN Hash slot not served\r\n");
-	expect_fault("CLUSTERDOWN Hash slot", WEFT_REFUSED);
+	expect_fault("CLUSTERDOWN Hash slot", WEFT_DOWN);
 	snprintf(lie, sizeof lie, "-MOVED nonsense\r\n");
 	expect_fault("MOVED nonsense", WEFT_REFUSED);
 	snprintf(map, sizeof map, "*1\r\n*3\r\n:0\r\n:99999\r\n*2\r\n$1\r\nh\r\n:1\r\n");
@@ -707,6 +779,8 @@ main(void)
 		TEST(calls_are_given_up_wherever_they_are),
 		TEST(node_that_dies_takes_its_slots_only),
 		TEST(node_that_hangs_takes_its_slots_only),
+		TEST(node_that_hangs_does_not_take_all_of_a_connection),
+		TEST(silent_node_is_asked_nothing_more),
 		TEST(all_of_it_dies_and_comes_back),
 	};
 

@@ -27,7 +27,8 @@
 #include "loop/loop.h"
 
 struct many many;
-static char many_words[MANY_MAX][24][64];
+enum { WORDS = 30 };
+static char many_words[MANY_MAX][WORDS][64];
 static char many_answer[65536];
 
 static void
@@ -71,7 +72,7 @@ many_restart(unsigned i)
 	char *argv[32] = { (char *)(uintptr_t)"redis-server" };
 	pid_t pid;
 
-	for (unsigned n = 0; n < 24 && many_words[i][n][0] != '\0'; n++)
+	for (unsigned n = 0; n < WORDS && many_words[i][n][0] != '\0'; n++)
 		argv[n + 1] = strcmp(many_words[i][n], "-") == 0 ? (char *)(uintptr_t)"" : many_words[i][n];
 	pid = fork();
 	must(pid >= 0);
@@ -102,7 +103,7 @@ many_start(const char *const *words)
 	snprintf(many_words[i][n++], sizeof many_words[i][0], "%u", many.port[i]);
 	snprintf(many_words[i][n++], sizeof many_words[i][0], "--dir");
 	snprintf(many_words[i][n++], sizeof many_words[i][0], "%s", many.dir);
-	must(n < 24);
+	must(n < WORDS);
 	many_restart(i);
 	many_await(i, "PING", "\r\n");
 	return i;

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: ISC
-"""Redis on several servers: sentinels that watch a master and its replica."""
+"""Redis on several servers: sentinels that watch a master and its replica; and a cluster of three, with a replica of the first."""
 import socket
 import time
 
-from lib.askers import Askers, between, tally
+from lib.askers import Askers, ask, between, tally
 from lib.place import check, free_port, wait_until
 from lib.suite import Stage, scenario
 from lib.weft import BASIC, Weft
 from scenarios.back import check_all, ms
 
 COUNT = "op=count&n=%n"
+TAGS = 32           # of the keys that it counts by
+
+
+def key_of(number):
+    return f"count:{{{number % TAGS}}}:{number}"
 
 
 class Node:
@@ -108,7 +113,7 @@ def master_dies_and_sentinels_name_another(stage):
     print(f"# a new master after {ms(promoted - died)}, served by it {ms(again - promoted)} later")
     counts = {}
     for result in results:
-        reply = stage.replica.ask("GET", f"count:{result.number}").split("\r\n")
+        reply = stage.replica.ask("GET", key_of(result.number)).split("\r\n")
         counts[result.number] = 0 if reply[0] == "$-1" else int(reply[1])
     check_counts(stage, results, counts, died - 0.5)
     log = weft.process.log_text()
@@ -131,3 +136,143 @@ def sentinels_that_are_dead_or_know_nothing(stage):
     stage.master.process.kill()
     wait_until(lambda: weft.ask("op=redis&key=k").code == 503 and 'fault="NOMASTER' in weft.process.log_text(), "it says why",
                10 * stage.relax, 0.1)
+
+
+class Cluster(Many):
+    """Three nodes and a replica of the first.  Slots 0-5460, 5461-10922, 10923-16383."""
+
+    RANGES = ((0, 5460), (5461, 10922), (10923, 16383))
+
+    def open(self):
+        self.nodes = [Node(self.place, f"node{i}", "--cluster-enabled", "yes", "--cluster-config-file", f"nodes{i}.conf",
+                           "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no",
+                           "--repl-diskless-sync-delay", "0") for i in range(4)]
+        self.ids = [node.ask("CLUSTER", "MYID").split("\r\n")[1] for node in self.nodes]
+        for node, (first, last) in zip(self.nodes, self.RANGES):
+            node.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
+        for node in self.nodes[1:]:
+            node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+        for node in self.nodes:
+            node.wait("cluster_state:ok", "CLUSTER", "INFO")
+            node.wait("cluster_known_nodes:4", "CLUSTER", "INFO")
+        self.replica = self.nodes.pop()
+        self.replica.ask("CLUSTER", "REPLICATE", self.ids[0])
+        self.replica.wait("master_link_status:up", "INFO", "replication")
+        for node in self.nodes:
+            wait_until(lambda node=node: self.ids[3] in node.ask("CLUSTER", "REPLICAS", self.ids[0]), "the replica is known", 20)
+
+    @property
+    def url(self):
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[1:])
+
+    def slot(self, key):
+        return int(self.nodes[1].ask("CLUSTER", "KEYSLOT", key)[1:])
+
+    def owner(self, key):
+        """The number of the node that has had its slot from the beginning."""
+        slot = self.slot(key)
+        return next(i for i, (first, last) in enumerate(self.RANGES) if first <= slot <= last)
+
+    def counts(self, results, nodes):
+        """What is there of each number, wherever its slot is now."""
+        found = {}
+        for result in results:
+            key = key_of(result.number)
+            replies = [node.ask("GET", key) for node in nodes]
+            values = [reply for reply in replies if not reply.startswith("-")]
+            check(len(values) == 1, f"{key}: {replies}")
+            found[result.number] = 0 if values[0].startswith("$-1") else int(values[0].split("\r\n")[1])
+        return found
+
+    def move(self, key, source, target):
+        """Move a slot with all that is in it, as redis-cli does."""
+        slot = self.slot(key)
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", self.ids[self.nodes.index(source)])
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", self.ids[self.nodes.index(target)])
+        while True:
+            keys = source.ask("CLUSTER", "GETKEYSINSLOT", slot, 10).split("\r\n")[2::2]
+            if not keys:
+                break
+            reply = source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            check(reply in ("+OK\r\n", "+NOKEY\r\n"), f"MIGRATE: {reply}")
+        for node in [target] + self.nodes:
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", self.ids[self.nodes.index(target)])
+
+    def moved(self):
+        """How often nodes have said MOVED."""
+        total = 0
+        for node in self.nodes:
+            for line in node.ask("INFO", "errorstats").split("\r\n"):
+                if line.startswith("errorstat_MOVED:count="):
+                    total += int(line.partition("=")[2])
+        return total
+
+
+@scenario(Cluster, limit=60)
+def each_command_goes_to_its_node(stage):
+    """By four workers, which share the connections: no node sees more than max."""
+    weft = stage.serve(f'pool "cache" {{ url = "{stage.url}"  max = 6 }}', workers=4)
+    most = 0
+    users = Askers(weft, COUNT, "users", k=50, n=3000)
+    while users.process.is_alive():
+        for node in stage.nodes:
+            # The nodes of a cluster and the replica are not clients of this kind; who asks this is one.
+            clients = [line for line in node.ask("CLIENT", "LIST", "TYPE", "normal").split("\n") if "addr=" in line]
+            most = max(most, len(clients) - 1)
+    results = users.wait()
+    check_all(results, 200, "all of them")
+    moved = stage.moved()
+    print(f"# at most {most} connections to a node; {moved} times MOVED")
+    check(moved == 0, f"{moved} times MOVED")
+    check(0 < most <= 6, f"{most} connections to a node")
+    check_counts(stage, results, stage.counts(results, stage.nodes), 0)
+    scripts = ask(weft, "op=script&n=%n", name="scripts", k=20, n=300)
+    check_all(scripts, 200, "scripts")
+    check(all(result.text == "2" for result in scripts), f"scripts: {scripts[0]}")
+    check(weft.ask("op=held&pool=cache&ms=1").code == 500, "a connection is lent")
+
+
+@scenario(Cluster, limit=60)
+def slots_move_under_load(stage):
+    """Nobody notices, and nothing is lost or done twice."""
+    weft = stage.serve(f'pool "cache" {{ url = "{stage.url}"  max = 4 }}', workers=2)
+    users = Askers(weft, COUNT, "users", k=30, r=1000)
+    time.sleep(0.5)
+    for number in range(TAGS):
+        source = stage.owner(key_of(number))
+        stage.move(key_of(number), stage.nodes[source], stage.nodes[(source + 1) % 3])
+        time.sleep(0.05)
+    time.sleep(0.5)
+    results = users.end()
+    moved = stage.moved()
+    print(f"# {moved} times MOVED for {len(results)} requests and {TAGS} slots")
+    check_all(results, 200, "all of them")
+    check(0 < moved < len(results) / 2, f"{moved} times MOVED")
+    check_counts(stage, results, stage.counts(results, stage.nodes), float("inf"))
+
+
+@scenario(Cluster, limit=60)
+def node_dies_and_its_replica_takes_its_place(stage):
+    """Only what is for that node fails, and only until then."""
+    weft = stage.serve(f'pool "cache" {{ url = "{stage.url}"  max = 4 }}', workers=2)
+    owners = {}
+    users = Askers(weft, COUNT, "users", k=30, r=300)
+    time.sleep(1.0)
+    died = time.monotonic()
+    stage.nodes[0].process.kill()
+    stage.replica.wait("role:master", "INFO", "replication")
+    promoted = time.monotonic()
+    time.sleep(3.0 * stage.relax)
+    results = users.end()
+    for result in results:
+        owners[result.number] = stage.owner(key_of(result.number))
+    check_all([result for result in results if owners[result.number] != 0], 200, "the others")
+    check_all(between(results, 0, died - 0.2), 200, "before")
+    check_all(between(results, promoted + 2.5 * stage.relax), 200, "after the replica has been promoted")
+    again = min(result.began + result.took for result in between(results, died + 0.1)
+                if result.status == 200 and owners[result.number] == 0)
+    print(f"# promoted after {ms(promoted - died)}, served {ms(again - promoted)} later")
+    check_counts(stage, results, stage.counts(results, stage.nodes[1:] + [stage.replica]), died - 0.5)
+    log = weft.process.log_text()
+    check("pool down" not in log, "the pool was down")
+    check(f"node lost pool=cache node=127.0.0.1:{stage.nodes[0].port}" in log, "the log does not say which node was lost")
