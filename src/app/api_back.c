@@ -13,9 +13,9 @@
 
 #include "app/api_call.h"
 #include "app/app.h"
-#include "back/reply.h"
-#include "back/rows.h"
-#include "back/sqltext.h"
+#include "back/redis/reply.h"
+#include "back/sql/rows.h"
+#include "back/sql/sqltext.h"
 
 _Static_assert((int)WEFT_REPLY_ARRAY == (int)REPLY_ARRAY && (int)WEFT_REPLY_TEXT == (int)REPLY_TEXT,
     "one numbering of replies");

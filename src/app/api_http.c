@@ -11,9 +11,9 @@
 #include "app/api_call.h"
 #include "app/app.h"
 #include "app/fail.h"
-#include "back/http_head.h"
-#include "back/http_stream.h"
-#include "back/httptext.h"
+#include "back/http/http_head.h"
+#include "back/http/http_stream.h"
+#include "back/http/httptext.h"
 
 _Static_assert((int)HTTP_REDIRECTS_MAX == 5, "as weft.h says");
 

@@ -14,7 +14,7 @@
 #include "app/fail.h"
 #include "back/lease.h"
 #include "back/pool.h"
-#include "back/sqltext.h"
+#include "back/sql/sqltext.h"
 
 static const char *
 api_lease_pool(const struct weft_lease *l)

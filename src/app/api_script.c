@@ -16,9 +16,9 @@
 #include "app/api_call.h"
 #include "app/app.h"
 #include "app/fail.h"
-#include "back/reply.h"
-#include "back/sqltext.h"
-#include "back/stmts.h"
+#include "back/redis/reply.h"
+#include "back/sql/sqltext.h"
+#include "back/sql/stmts.h"
 
 /* What is asked, and where. */
 struct api_script {

@@ -17,8 +17,8 @@
 #include "app/api_call.h"
 #include "app/app.h"
 #include "app/fail.h"
-#include "back/rows.h"
-#include "back/sqltext.h"
+#include "back/sql/rows.h"
+#include "back/sql/sqltext.h"
 
 struct weft_stream {
 	struct weft_lease *lease;	/* it is open while lease->stream is this; NULL: it never was */

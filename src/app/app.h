@@ -18,7 +18,7 @@
 #include "back/channel.h"
 #include "back/lease.h"
 #include "back/pool.h"
-#include "back/stmts.h"
+#include "back/sql/stmts.h"
 #include "base/fault.h"
 #include "front/front.h"
 #include "request/request.h"

@@ -13,7 +13,7 @@
 
 #include "back/driver.h"
 #include "back/pool_impl.h"
-#include "back/sqltext.h"
+#include "back/sql/sqltext.h"
 #include "base/must.h"
 #include "loop/loop.h"
 

@@ -303,6 +303,7 @@ master_run(struct config *config)
 	TAILQ_INIT(&m.generations);
 	log_open(2, config->log_level, "master");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a log or a spool that may not grow: write says so */
 	setup_files();
 	if (master_open(&m, config, error, sizeof error) != 0) {
 		log_error("%s", error);

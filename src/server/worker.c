@@ -409,6 +409,7 @@ worker_run(const struct worker_start *start, int sock)
 	snprintf(name, sizeof name, "worker %u", start->number + 1);
 	log_open(2, start->config->log_level, name);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a log or a spool that may not grow: write says so */
 	w.start = start;
 	LIST_INIT(&w.listens);
 	if (worker_begin(&w, sock, error, sizeof error) != 0) {

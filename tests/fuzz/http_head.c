@@ -3,10 +3,10 @@
  * Lines of any kind: each is taken, or refused for a reason that is said; within the bounds.  What comes
  * out has no control byte, so it can be passed on, and every header is found by its name.
  */
-// sources: src/back/http_head.c src/back/httptext.c
+// sources: src/back/http/http_head.c src/back/http/httptext.c
 #include <strings.h>
 
-#include "back/http_head.h"
+#include "back/http/http_head.h"
 #include "fuzz.h"
 
 static void

@@ -3,10 +3,10 @@
  * Two uses of one input.  As a value, in the path and in the query: it is refused, or what is made of it has the segments and parameters
  * of the format and no others, and decodes to the value.  As a path: what passes has no byte that could end it, and no way up.
  */
-// sources: src/back/httptext.c
+// sources: src/back/http/httptext.c
 #include <stdio.h>
 
-#include "back/httptext.h"
+#include "back/http/httptext.h"
 #include "fuzz.h"
 
 static unsigned

@@ -107,11 +107,11 @@ tests_fuzz_gate_params_replay_SOURCES = tests/fuzz/gate_params.c src/gate/params
 tests_fuzz_gate_params_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"gate_params"'
 tests_fuzz_gate_params_replay_LDADD = libwire.la libbase.la
 
-tests_fuzz_http_head_replay_SOURCES = tests/fuzz/http_head.c src/back/http_head.c src/back/httptext.c $(FUZZ_SOURCES)
+tests_fuzz_http_head_replay_SOURCES = tests/fuzz/http_head.c src/back/http/http_head.c src/back/http/httptext.c $(FUZZ_SOURCES)
 tests_fuzz_http_head_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"http_head"'
 tests_fuzz_http_head_replay_LDADD = libbase.la
 
-tests_fuzz_http_target_replay_SOURCES = tests/fuzz/http_target.c src/back/httptext.c $(FUZZ_SOURCES)
+tests_fuzz_http_target_replay_SOURCES = tests/fuzz/http_target.c src/back/http/httptext.c $(FUZZ_SOURCES)
 tests_fuzz_http_target_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"http_target"'
 tests_fuzz_http_target_replay_LDADD = libbase.la
 
@@ -119,15 +119,15 @@ tests_fuzz_link_replay_SOURCES = tests/fuzz/link.c $(FUZZ_SOURCES)
 tests_fuzz_link_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"link"'
 tests_fuzz_link_replay_LDADD = libserver.la libloop.la libfiber.la libbase.la
 
-tests_fuzz_mariadb_text_replay_SOURCES = tests/fuzz/mariadb_text.c src/back/mariadb_text.c $(FUZZ_SOURCES)
+tests_fuzz_mariadb_text_replay_SOURCES = tests/fuzz/mariadb_text.c src/back/mariadb/mariadb_text.c $(FUZZ_SOURCES)
 tests_fuzz_mariadb_text_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"mariadb_text"'
 tests_fuzz_mariadb_text_replay_LDADD = libbase.la
 
-tests_fuzz_redis_command_replay_SOURCES = tests/fuzz/redis_command.c src/back/redis_key.c src/back/redis_rule.c src/back/reply.c $(FUZZ_SOURCES)
+tests_fuzz_redis_command_replay_SOURCES = tests/fuzz/redis_command.c src/back/redis/redis_key.c src/back/redis/redis_rule.c src/back/redis/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_command_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"redis_command"'
 tests_fuzz_redis_command_replay_LDADD = libbase.la
 
-tests_fuzz_redis_slots_replay_SOURCES = tests/fuzz/redis_slots.c src/back/redis_slots.c src/back/redis_key.c src/back/reply.c $(FUZZ_SOURCES)
+tests_fuzz_redis_slots_replay_SOURCES = tests/fuzz/redis_slots.c src/back/redis/redis_slots.c src/back/redis/redis_key.c src/back/redis/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_slots_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"redis_slots"'
 tests_fuzz_redis_slots_replay_LDADD = libbase.la
 
@@ -135,7 +135,7 @@ tests_fuzz_request_replay_SOURCES = tests/fuzz/request.c $(FUZZ_SOURCES)
 tests_fuzz_request_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"request"'
 tests_fuzz_request_replay_LDADD = librequest.la libwire.la libfiber.la libbase.la
 
-tests_fuzz_sqltext_replay_SOURCES = tests/fuzz/sqltext.c src/back/sqltext.c $(FUZZ_SOURCES)
+tests_fuzz_sqltext_replay_SOURCES = tests/fuzz/sqltext.c src/back/sql/sqltext.c $(FUZZ_SOURCES)
 tests_fuzz_sqltext_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) -DFUZZ_TARGET='"sqltext"'
 tests_fuzz_sqltext_replay_LDADD = libbase.la -lm
 
@@ -146,12 +146,12 @@ tests_fuzz_timeline_replay_LDADD = librequest.la libwire.la libfiber.la libbase.
 if HAVE_REDIS
 check_PROGRAMS += tests/fuzz/redis_reply_replay
 TESTS += tests/fuzz/redis_reply_replay
-tests_fuzz_redis_reply_replay_SOURCES = tests/fuzz/redis_reply.c src/back/redis_reply.c src/back/reply.c $(FUZZ_SOURCES)
+tests_fuzz_redis_reply_replay_SOURCES = tests/fuzz/redis_reply.c src/back/redis/redis_reply.c src/back/redis/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_reply_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) $(REDIS_CFLAGS) -DFUZZ_TARGET='"redis_reply"'
 tests_fuzz_redis_reply_replay_LDADD = libbase.la $(REDIS_LIBS)
 check_PROGRAMS += tests/fuzz/redis_hear_replay
 TESTS += tests/fuzz/redis_hear_replay
-tests_fuzz_redis_hear_replay_SOURCES = tests/fuzz/redis_hear.c src/back/redis_hear.c src/back/redis_reply.c src/back/reply.c $(FUZZ_SOURCES)
+tests_fuzz_redis_hear_replay_SOURCES = tests/fuzz/redis_hear.c src/back/redis/redis_hear.c src/back/redis/redis_reply.c src/back/redis/reply.c $(FUZZ_SOURCES)
 tests_fuzz_redis_hear_replay_CPPFLAGS = $(FUZZ_CPPFLAGS) $(REDIS_CFLAGS) -DFUZZ_TARGET='"redis_hear"'
 tests_fuzz_redis_hear_replay_LDADD = libbase.la $(REDIS_LIBS)
 endif

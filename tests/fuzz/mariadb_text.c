@@ -3,8 +3,8 @@
  * A statement for MariaDB has no parameter that is not written $1, $2 …; written for the server it has a ? for each that
  * is found, and is the same otherwise.  Its first word stays the same behind blanks and comments.
  */
-// sources: src/back/mariadb_text.c
-#include "back/mariadb_text.h"
+// sources: src/back/mariadb/mariadb_text.c
+#include "back/mariadb/mariadb_text.h"
 #include "fuzz.h"
 
 static void

@@ -4,12 +4,12 @@
  * connection must not carry, and its keys are in a slot that there is.  As words, between NULs: the command made of them is taken apart to the same words.  As a
  * format: it is refused, or makes as many words as it has.
  */
-// sources: src/back/redis_key.c src/back/redis_rule.c src/back/reply.c
+// sources: src/back/redis/redis_key.c src/back/redis/redis_rule.c src/back/redis/reply.c
 #include <stdio.h>
 #include <strings.h>
 
-#include "back/redis_key.h"
-#include "back/reply.h"
+#include "back/redis/redis_key.h"
+#include "back/redis/reply.h"
 #include "fuzz.h"
 
 enum { WORDS = 64 };

@@ -3,11 +3,11 @@
  * What Redis sends on a connection of subscriptions, through hiredis' reader to a hub that the target plays.  However the bytes are
  * cut, the hub is told the same; what it is told has an end; and after the first thing that may not come it is told nothing.
  */
-// sources: src/back/redis_reply.c src/back/redis_hear.c src/back/reply.c
+// sources: src/back/redis/redis_reply.c src/back/redis/redis_hear.c src/back/redis/reply.c
 // flags: -lhiredis
 #include "back/pool.h"
-#include "back/redis_impl.h"
-#include "back/reply.h"
+#include "back/redis/redis_impl.h"
+#include "back/redis/reply.h"
 #include "fuzz.h"
 #include "redis_rest.h"
 

@@ -3,10 +3,10 @@
  * What Redis sends, through hiredis' reader into replies of ours.  However the bytes are cut, the replies are the
  * same; a tree has no holes; one that is too large for the arena fails its call alone; more replies than commands end the connection.
  */
-// sources: src/back/redis_reply.c src/back/reply.c
+// sources: src/back/redis/redis_reply.c src/back/redis/reply.c
 // flags: -lhiredis
-#include "back/redis_impl.h"
-#include "back/reply.h"
+#include "back/redis/redis_impl.h"
+#include "back/redis/reply.h"
 #include "fuzz.h"
 #include "redis_rest.h"
 

@@ -3,7 +3,7 @@
 #ifndef FUZZ_REDIS_REST_H
 #define FUZZ_REDIS_REST_H
 
-#include "back/redis_impl.h"
+#include "back/redis/redis_impl.h"
 #include "base/must.h"
 
 bool

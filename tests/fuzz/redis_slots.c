@@ -3,9 +3,9 @@
  * What nodes of a cluster say of each other.  The first byte says what it is: a tree that is an answer to CLUSTER SLOTS, of
  * whatever is in the bytes, and what is known after it is sound; or the text of MOVED, whose place is one that can be connected to.
  */
-// sources: src/back/redis_slots.c src/back/redis_key.c src/back/reply.c
-#include "back/redis_slots.h"
-#include "back/reply.h"
+// sources: src/back/redis/redis_slots.c src/back/redis/redis_key.c src/back/redis/reply.c
+#include "back/redis/redis_slots.h"
+#include "back/redis/reply.h"
 #include "fuzz.h"
 
 struct feed {

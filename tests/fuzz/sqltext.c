@@ -3,11 +3,11 @@
  * The first word of a statement is a word of its text, and stays the same behind blanks and comments, and so does what the
  * statement leaves behind.  What a shared connection refuses leaves something on one that is lent.  A number reads back to itself.
  */
-// sources: src/back/sqltext.c
+// sources: src/back/sql/sqltext.c
 // flags: -lm
 #include <math.h>
 
-#include "back/sqltext.h"
+#include "back/sql/sqltext.h"
 #include "fuzz.h"
 
 static void

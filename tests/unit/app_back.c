@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "back/reply.h"
-#include "back/rows.h"
+#include "back/redis/reply.h"
+#include "back/sql/rows.h"
 #include "tests/unit/back_fake.h"
 
 static int (*back_test)(struct weft_request *rq);

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "back/http_head.h"
-#include "back/http_stream.h"
+#include "back/http/http_head.h"
+#include "back/http/http_stream.h"
 #include "tests/unit/back_fake.h"
 
 static int (*http_test)(struct weft_request *rq);

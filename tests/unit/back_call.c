@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "back/call.h"
-#include "back/reply.h"
+#include "back/redis/reply.h"
 
 static void
 fault_is_cut_and_cleaned(void **state)

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "back/lease.h"
-#include "back/rows.h"
-#include "back/sqltext.h"
+#include "back/sql/rows.h"
+#include "back/sql/sqltext.h"
 #include "base/must.h"
 
 struct fake_world fake;

@@ -18,7 +18,7 @@
 
 #include "back/channel.h"
 #include "back/hub.h"
-#include "back/postgres_gather.h"
+#include "back/postgres/postgres_gather.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "tests/unit/back_liar.h"

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "back/http_head.h"
+#include "back/http/http_head.h"
 
 static struct http_head head;
 static const char *why;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "back/httptext.h"
+#include "back/http/httptext.h"
 
 static struct arena arena;
 

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "back/reply.h"
+#include "back/redis/reply.h"
 #include "base/log.h"
 #include "base/must.h"
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "back/mariadb_text.h"
+#include "back/mariadb/mariadb_text.h"
 
 static const struct {
 	const char *sql;

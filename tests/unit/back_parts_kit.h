@@ -6,7 +6,7 @@
 
 #include "back_sql_kit.h"
 
-#include "back/rows_draft.h"
+#include "back/sql/rows_draft.h"
 
 /* Ask for a part: the first of sql, or with NULL the next one.  The arena of a has been begun. */
 static inline void

@@ -3,7 +3,7 @@
 /* URLs with several servers, of which one is a real PostgreSQL; and what a list is cut into. */
 #include "back_sql_kit.h"
 
-#include "back/postgres.h"
+#include "back/postgres/postgres.h"
 #include "back_server.h"
 
 /* ---- lists ---- */

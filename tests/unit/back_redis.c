@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "back/pool.h"
-#include "back/reply.h"
+#include "back/redis/reply.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "back/redis_key.h"
-#include "back/reply.h"
+#include "back/redis/redis_key.h"
+#include "back/redis/reply.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "back/redis_key.h"
-#include "back/redis_slots.h"
-#include "back/reply.h"
+#include "back/redis/redis_key.h"
+#include "back/redis/redis_slots.h"
+#include "back/redis/reply.h"
 #include "base/must.h"
 
 static unsigned

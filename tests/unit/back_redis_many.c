@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "back/reply.h"
+#include "back/redis/reply.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"

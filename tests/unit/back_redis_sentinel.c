@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "back/reply.h"
+#include "back/redis/reply.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"

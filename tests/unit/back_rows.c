@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "back/rows.h"
-#include "back/rows_draft.h"
-#include "back/sqltext.h"
-#include "back/stmts.h"
+#include "back/sql/rows.h"
+#include "back/sql/rows_draft.h"
+#include "back/sql/sqltext.h"
+#include "back/sql/stmts.h"
 
 static void
 rows_begin_as_null_and_are_checked(void **state)

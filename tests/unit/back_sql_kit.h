@@ -29,7 +29,7 @@
 #include "back/call.h"
 #include "back/lease.h"
 #include "back/pool.h"
-#include "back/rows.h"
+#include "back/sql/rows.h"
 #include "base/arena.h"
 #include "loop/loop.h"
 

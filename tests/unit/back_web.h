@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "back/http_head.h"
-#include "back/http_stream.h"
-#include "back/httptext.h"
+#include "back/http/http_head.h"
+#include "back/http/http_stream.h"
+#include "back/http/httptext.h"
 #include "back/pool.h"
 #include "base/log.h"
 #include "base/must.h"
