@@ -202,6 +202,8 @@ back_url_authority(struct span s, struct back_url *out, char *error, size_t size
 		return WEFT_INVALID;
 	if (back_url_is_many(out->scheme) || (back_url_may_be_many(out->scheme) && s.len > 0 && memchr(s.at, ',', s.len) != NULL))
 		return back_url_hosts(s, out, error, size);
+	if (s.len > 0 && memchr(s.at, ',', s.len) != NULL)
+		return back_url_bad(error, size, "this kind of URL names one host");
 	return back_url_host(s, out->host, sizeof((struct back_place *)0)->host, &out->port, error, size);
 }
 

@@ -14,7 +14,8 @@ lists_are_cut(void **state)
 	const struct postgres_names names = { "a,/run/pg,c", NULL, "1,,3", "prefer-standby" };
 	const struct postgres_names one_port = { "a,b", "127.0.0.1,::1", "7", "any" };
 	const struct postgres_names addresses = { NULL, "127.0.0.1", NULL, "any" };
-	struct postgres_hosts *h = postgres_hosts_new(&names);
+	const char *why;
+	struct postgres_hosts *h = postgres_hosts_new(&names, &why);
 
 	(void)state;
 	assert_non_null(h);
@@ -27,14 +28,14 @@ lists_are_cut(void **state)
 	assert_string_equal(h->host[1].port, "5432");
 	assert_string_equal(h->host[2].port, "3");
 	postgres_hosts_free(&h);
-	h = postgres_hosts_new(&one_port);
+	h = postgres_hosts_new(&one_port, &why);
 	assert_non_null(h);
 	assert_int_equal(h->count, 2);
 	assert_string_equal(h->host[1].address, "::1");
 	assert_string_equal(h->host[0].port, "7");
 	assert_string_equal(h->host[1].port, "7");
 	postgres_hosts_free(&h);
-	h = postgres_hosts_new(&addresses);
+	h = postgres_hosts_new(&addresses, &why);
 	assert_non_null(h);
 	assert_string_equal(h->host[0].name, "");
 	postgres_hosts_free(&h);
@@ -44,15 +45,23 @@ lists_are_cut(void **state)
 static void
 lists_that_do_not_fit_are_refused(void **state)
 {
-	static const struct postgres_names bad[] = {
-		{ NULL, NULL, NULL, "any" }, { "a,b", NULL, "1,2,3", "any" }, { "a", NULL, "0", "any" }, { "a", NULL, "65536", "any" },
-		{ "a", NULL, "+1", "any" }, { "a", NULL, "1x", "any" }, { "a,", NULL, NULL, "any" }, { "a,b", "::1", NULL, "any" },
-		{ "a", NULL, NULL, "first" }, { "a", NULL, NULL, "" }, { "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a", NULL, NULL, "any" },
+	static const struct {
+		struct postgres_names names;
+		const char *why;
+	} bad[] = {
+		{ { NULL, NULL, NULL, "any" }, "hosts" }, { { "a,b", NULL, "1,2,3", "any" }, "list of ports" },
+		{ { "a", NULL, "0", "any" }, "port" }, { { "a", NULL, "65536", "any" }, "port" }, { { "a", NULL, "+1", "any" }, "port" },
+		{ { "a", NULL, "1x", "any" }, "port" }, { { "a,", NULL, NULL, "any" }, "empty host" }, { { "a,b", "::1", NULL, "any" }, "hostaddr" },
+		{ { "a", NULL, NULL, "first" }, "target_session_attrs" }, { { "a", NULL, NULL, "" }, "target_session_attrs" },
+		{ { "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a", NULL, NULL, "any" }, "16 hosts" },
 	};
+	const char *why;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_null(postgres_hosts_new(&bad[i]));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_null(postgres_hosts_new(&bad[i].names, &why));
+		assert_non_null(strstr(why, bad[i].why));
+	}
 }
 
 /* ---- connecting ---- */

@@ -79,7 +79,7 @@ url_errors_name_the_part_and_not_the_password(void **state)
 		{ "redis://u:hunter2%0a@h", "password" }, { "redis://u%00:hunter2@h", "user" }, { "redis://[::1", "bracket" },
 		{ "redis://[]:1", "bracket" }, { "redis://[::1]x", "port" }, { "redis://h%4", "host" }, { "redis://h/%", "path" },
 		{ "redis://h/\x01", "path" }, { "redis://h/0?a b", "query" },
-		{ "redis://u:hunter2@a:1,b:2/0", "port" }, { "postgresql://u:hunter2@a, b/", "hosts" }, { "postgresql://u:hunter2@a,/db", "hosts" },
+		{ "redis://u:hunter2@a:1,b:2/0", "one host" }, { "postgresql://u:hunter2@a, b/", "hosts" }, { "postgresql://u:hunter2@a,/db", "hosts" },
 		{ "postgresql://u:hunter2@a,b:0/db", "port" }, { "redis://h/0#frag", "fragment" },
 	};
 	char error[100], text[800];

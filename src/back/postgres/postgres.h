@@ -214,8 +214,8 @@ void postgres_connect_start(struct postgres *d, const struct postgres_try *t);
 
 /* ---- postgres_hosts.c ---- */
 
-/* Returns the servers, none of which is being tried; NULL when the names cannot be right, or memory is refused.  The caller frees it. */
-struct postgres_hosts *postgres_hosts_new(const struct postgres_names *names);
+/* Returns the servers, none of which is being tried; NULL with *why, static, when the names cannot be right, or memory is refused.  The caller frees it. */
+struct postgres_hosts *postgres_hosts_new(const struct postgres_names *names, const char **why);
 void postgres_hosts_free(struct postgres_hosts **hp);
 
 /* Begin to try d->hosts. */

@@ -56,13 +56,14 @@ postgres_check_names(const PQconninfoOption *o)
 {
 	struct postgres_hosts *hosts;
 	struct postgres_names names;
+	const char *why;
 
 	postgres_names(o, &names);
 	if (names.host == NULL && names.address == NULL)
 		return NULL;
-	hosts = postgres_hosts_new(&names);
+	hosts = postgres_hosts_new(&names, &why);
 	if (hosts == NULL)
-		return "such a list of hosts, ports and target_session_attrs";
+		return why;
 	postgres_hosts_free(&hosts);
 	return NULL;
 }
@@ -236,6 +237,7 @@ postgres_connect(struct postgres *d)
 	PQconninfoOption *o = PQconninfoParse(pool_settings(d->conn->pool)->url, NULL);
 	const struct postgres_try as_it_says = { .host = NULL };
 	struct postgres_names names;
+	const char *why;
 
 	if (o == NULL) {
 		postgres_die(d, NULL, "libpq does not understand the URL");
@@ -244,8 +246,8 @@ postgres_connect(struct postgres *d)
 	postgres_names(o, &names);
 	if (names.host == NULL && names.address == NULL) {
 		postgres_connect_start(d, &as_it_says);
-	} else if ((d->hosts = postgres_hosts_new(&names)) == NULL) {
-		postgres_die(d, NULL, "no memory for its hosts, or they cannot be right");
+	} else if ((d->hosts = postgres_hosts_new(&names, &why)) == NULL) {
+		postgres_die(d, NULL, "%s cannot be used", why);
 	} else {
 		postgres_hosts_begin(d);
 	}

@@ -72,23 +72,44 @@ postgres_attrs_are_good(const char *attrs)
 	return *k != NULL;
 }
 
-struct postgres_hosts *
-postgres_hosts_new(const struct postgres_names *names)
+/* Returns what is wrong with the lists as such, NULL for nothing. */
+static const char *
+postgres_names_check(const struct postgres_names *names, unsigned n)
 {
-	unsigned n = postgres_list_count(names->address != NULL ? names->address : names->host);
 	unsigned ports = postgres_list_count(names->port), of_host = postgres_list_count(names->host);
-	struct postgres_hosts *h = n == 0 || n > POSTGRES_HOSTS ? NULL : calloc(1, sizeof *h);
+
+	if (n == 0 || n > POSTGRES_HOSTS)
+		return "more than 16 hosts";
+	if (ports > 1 && ports != n)
+		return "a list of ports with more or fewer than there are hosts";
+	if (of_host > 0 && of_host != n)
+		return "a hostaddr with more or fewer than there are hosts";
+	if (!postgres_attrs_are_good(names->attrs))
+		return "a target_session_attrs that is none of any, read-write, read-only, primary, standby and prefer-standby";
+	return NULL;
+}
+
+struct postgres_hosts *
+postgres_hosts_new(const struct postgres_names *names, const char **why)
+{
+	unsigned n = postgres_list_count(names->address != NULL ? names->address : names->host), ports = postgres_list_count(names->port);
+	struct postgres_hosts *h;
 	char *host, *address, *port;
 
+	*why = postgres_names_check(names, n);
+	if (*why != NULL)
+		return NULL;
+	*why = "out of memory: its hosts";
+	h = calloc(1, sizeof *h);
 	if (h == NULL)
 		return NULL;
 	host = h->words[0] = strdup(names->host == NULL ? "" : names->host);
 	address = h->words[1] = strdup(names->address == NULL ? "" : names->address);
 	port = h->words[2] = strdup(names->port == NULL ? "" : names->port);
 	h->prefers_standby = names->attrs != NULL && strcmp(names->attrs, "prefer-standby") == 0;
-	if (host == NULL || address == NULL || port == NULL || (ports > 1 && ports != n) || (of_host > 0 && of_host != n) ||
-	    !postgres_attrs_are_good(names->attrs))
+	if (host == NULL || address == NULL || port == NULL)
 		goto bad;
+	*why = "an empty host, or a port that is none,";
 	for (; h->count < n; h->count++) {
 		struct postgres_host *one = &h->host[h->count];
 
