@@ -140,7 +140,7 @@ events_page(struct weft_request *rq)
 
 WEFT_MODULE(
 	{ "GET", "/", events_page },
-	{ "GET", "/events/:channel", events_stream },
+	{ "GET", "/events/:channel", events_stream, .timeout_ms = 3600 * 1000 },	/* then the browser connects again */
 	{ "GET", "/next/:channel", events_next },
 	{ "GET", "/last/:channel", events_last },
 	{ "POST", "/say/:channel", events_say },

@@ -159,6 +159,16 @@ app_warm_end(struct app *a)
 	}
 }
 
+/* The deadline of a request whose route has one: what all may take, it may take, too. */
+static usec
+app_deadline(const struct weft_request *rq, usec timeout)
+{
+	usec most = rq->app->timeout_max == 0 ? 3600 * USEC_PER_SEC : rq->app->timeout_max;
+	usec of_all = fiber_deadline(rq->rq.fiber), last = clock_add(rq->rq.begin, most);
+
+	return clock_min(clock_add(rq->rq.begin, timeout), last > of_all ? last : of_all);
+}
+
 static void
 app_handle(struct weft_request *rq)
 {
@@ -170,8 +180,7 @@ app_handle(struct weft_request *rq)
 	route = rq->route;
 	fiber_set_label(rq->rq.fiber, route->label);
 	if (route->timeout != 0)
-		fiber_set_deadline(rq->rq.fiber,
-		    clock_min(fiber_deadline(rq->rq.fiber), clock_add(rq->rq.begin, route->timeout)));
+		fiber_set_deadline(rq->rq.fiber, app_deadline(rq, route->timeout));
 	rc = route->handler(rq);
 	/* A handler that gave up without a word: the answer follows from its result, and not from a
 	 * failure that it had got over before. */

@@ -127,6 +127,7 @@ struct app {
 	struct timeline_ring *ring[APP_RINGS_MAX];	/* of all workers, for the pages */
 	size_t nrings;
 	unsigned worker;		/* our number, from 1 */
+	usec timeout_max;		/* of routes that have a timeout of their own; 0: an hour */
 
 	/* Warming (weft-gate(8)): requests that carry the token are held until the master says go, or until the time. */
 	char warm_token[40];

@@ -251,6 +251,7 @@ static cfg_opt_t config_limit_opts[] = {
 	CFG_STR("memory", "64M", CFGF_NONE),
 	CFG_STR("stack", "128k", CFGF_NONE),
 	CFG_STR("timeout", "60s", CFGF_NONE),
+	CFG_STR("timeout_max", "1h", CFGF_NONE),
 	CFG_STR("head_timeout", "10s", CFGF_NONE),
 	CFG_STR("body_timeout", "30s", CFGF_NONE),
 	CFG_STR("send_timeout", "30s", CFGF_NONE),
@@ -281,8 +282,8 @@ static cfg_t *
 config_grammar(void)
 {
 	static const char *const durations[] = { "pool|queue_timeout", "pool|connect_timeout", "pool|call_timeout",
-		"pool|idle_timeout", "pool|max_lifetime", "pool|check_after", "pool|backoff", "limit|timeout", "limit|head_timeout",
-		"limit|body_timeout", "limit|send_timeout", "limit|idle_timeout", "limit|grace" };
+		"pool|idle_timeout", "pool|max_lifetime", "pool|check_after", "pool|backoff", "limit|timeout", "limit|timeout_max",
+		"limit|head_timeout", "limit|body_timeout", "limit|send_timeout", "limit|idle_timeout", "limit|grace" };
 	static const char *const bytes[] = { "limit|body", "limit|body_memory", "limit|memory", "limit|stack" };
 	static const char *const counts[] = { "workers", "pool|max", "pool|min", "pool|queue", "limit|requests",
 		"limit|connections", "limit|multiplex" };
@@ -472,6 +473,7 @@ config_take_limits(struct config *c)
 		.memory = (size_t)config_get_bytes(sec, "memory"),
 		.stack = (size_t)config_get_bytes(sec, "stack"),
 		.timeout = config_get_duration(sec, "timeout"),
+		.timeout_max = config_get_duration(sec, "timeout_max"),
 		.head_timeout = config_get_duration(sec, "head_timeout"),
 		.body_timeout = config_get_duration(sec, "body_timeout"),
 		.send_timeout = config_get_duration(sec, "send_timeout"),

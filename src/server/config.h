@@ -45,7 +45,7 @@ struct config_limit {
 	unsigned requests, connections, multiplex;
 	unsigned long long body;
 	size_t body_memory, memory, stack;
-	usec timeout, head_timeout, body_timeout, send_timeout, idle_timeout, grace;
+	usec timeout, timeout_max, head_timeout, body_timeout, send_timeout, idle_timeout, grace;
 };
 
 struct config {

@@ -58,6 +58,7 @@ setup_limits(struct app *a, const struct config_limit *l)
 	f->request.body_memory = l->body_memory;
 	f->request.arena_max = l->memory;
 	f->request.timeout = l->timeout;
+	a->timeout_max = l->timeout_max;
 }
 
 static int

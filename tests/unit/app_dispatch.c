@@ -337,6 +337,41 @@ holds_no_longer_than_told(void **state)
 	answer_free(&gone);
 }
 
+static int
+sleep_for_minutes(struct weft_request *rq)
+{
+	return weft_sleep(rq, 600 * 1000);
+}
+
+/* Longer or shorter than others, but never longer than the longest of all. */
+static void
+a_route_may_have_a_time_of_its_own(void **state)
+{
+	static const struct {
+		usec route, all, most, until;
+	} t[] = {
+		{ 0, 60, 300, 60 }, { 20, 60, 300, 20 }, { 120, 60, 300, 120 }, { 400, 60, 300, 300 }, { 400, 500, 300, 400 },
+	};
+	struct rig *r = *state;
+
+	rig_route(r, "GET", "/long", sleep_for_minutes);
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		struct answer a;
+
+		r->app.route[r->app.nroutes - 1]->timeout = t[i].route * USEC_PER_SEC;
+		r->app.front.request.timeout = t[i].all * USEC_PER_SEC;
+		r->app.timeout_max = t[i].most * USEC_PER_SEC;
+		(void)rig_new(r, &a, "GET", "/long", NULL);
+		rig_start(r, &a);
+		rig_skip((t[i].until - 1) * USEC_PER_SEC);
+		assert_false(a.is_done);
+		rig_skip(USEC_PER_SEC);
+		rig_finish(r, &a);
+		answer_is(&a, 504, "504 Gateway Timeout\n");
+		answer_free(&a);
+	}
+}
+
 /* A new token ends the old one's hold, though something is held for again when those fibers run. */
 static void
 another_token_ends_the_first(void **state)
@@ -400,6 +435,7 @@ main(void)
 		RIG_TEST(holds_what_has_the_token),
 		RIG_TEST(holds_no_longer_than_told),
 		RIG_TEST(another_token_ends_the_first),
+		RIG_TEST(a_route_may_have_a_time_of_its_own),
 		RIG_TEST(shows_its_own_pages),
 	};
 

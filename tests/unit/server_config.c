@@ -52,6 +52,7 @@ config_has_defaults(void **state)
 	assert_int_equal(c->control_mode, 0600);
 	assert_string_equal(c->status, "");
 	assert_int_equal(c->limit.timeout, 60 * USEC_PER_SEC);
+	assert_int_equal(c->limit.timeout_max, 3600 * USEC_PER_SEC);
 	assert_int_equal(c->limit.body, 16 * 1024 * 1024);
 	assert_int_equal(c->limit.stack, 128 * 1024);
 	config_free(&c);

@@ -25,7 +25,7 @@ listen "web" {{ address = "unix:@RUN@/web.sock"  mode = "0666" }}
 module "probe" {{ file = "@MODULES@/probe.so"  prefix = "/app" }}
 module "events" {{ file = "@MODULES@/events.so"  prefix = "/app/live" }}
 pool "events" {{ url = "@EVENTS@"  max = @MAX@ }}
-limit {{ timeout = "1h"  grace = "20s" }}
+limit {{ grace = "20s" }}
 """
 
 
