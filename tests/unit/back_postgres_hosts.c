@@ -176,6 +176,35 @@ who_does_not_answer_is_passed_over(void **state)
 }
 
 static void
+mute_body(void *arg)
+{
+	struct hosts_ask *h = arg;
+	struct kit_ask a;
+
+	hosts_ask_body(h);
+	assert_int_equal(h->rc, WEFT_OK);
+	assert_true(h->took > 900 * USEC_PER_MSEC);
+	kit_ask(h->kit, &a, "SELECT pg_terminate_backend(pg_backend_pid())");
+	kit_end(&a);
+	hosts_ask_body(h);
+}
+
+/* It costs the first connection its part of the time, and not the next ones. */
+static void
+who_did_not_answer_lately_is_asked_last(void **state)
+{
+	struct kit k;
+	struct hosts_ask h = { .kit = &k };
+
+	(void)state;
+	hosts_open(&k, "H,S", "");
+	kit_run(&k, mute_body, &h);
+	kit_close(&k);
+	assert_int_equal(h.rc, WEFT_OK);
+	assert_true(h.took < 900 * USEC_PER_MSEC);
+}
+
+static void
 each_of_them_is_named_when_none_will_do(void **state)
 {
 	struct hosts_ask h = hosts_ask("R,H", "");
@@ -284,6 +313,7 @@ main(void)
 		cmocka_unit_test(lists_are_cut),
 		cmocka_unit_test(lists_that_do_not_fit_are_refused),
 		cmocka_unit_test(who_does_not_answer_is_passed_over),
+		cmocka_unit_test(who_did_not_answer_lately_is_asked_last),
 		cmocka_unit_test(each_of_them_is_named_when_none_will_do),
 		cmocka_unit_test(the_kind_of_server_counts),
 		cmocka_unit_test(the_second_round_is_for_who_answered),

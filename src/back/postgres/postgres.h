@@ -110,12 +110,19 @@ struct postgres_names {
 struct postgres_host {
 	const char *name, *address, *port;	/* "": none */
 	bool is_mute;				/* it has not answered: a second round passes it over */
+	unsigned number;			/* in the URL */
+};
+
+/* What a pool knows of them. */
+struct postgres_memory {
+	usec mute_until[POSTGRES_HOSTS];	/* it has not answered lately, so until then it is asked after the others */
 };
 
 /* All of them, while the connection is made. */
 struct postgres_hosts {
 	struct timer *timer;
 	usec until_all, until;		/* of all of them; of the present one */
+	struct postgres_memory *memory;	/* the pool's */
 	bool prefers_standby;		/* first a standby, and in a second round any */
 	bool begun;
 	bool answered;			/* the present one, if only to refuse */
@@ -217,6 +224,9 @@ void postgres_connect_start(struct postgres *d, const struct postgres_try *t);
 /* Returns the servers, none of which is being tried; NULL with *why, static, when the names cannot be right, or memory is refused.  The caller frees it. */
 struct postgres_hosts *postgres_hosts_new(const struct postgres_names *names, const char **why);
 void postgres_hosts_free(struct postgres_hosts **hp);
+
+/* What a pool remembers of them, for those who come after.  NULL: no memory. */
+void *postgres_hosts_new_memory(const struct pool *p);
 
 /* Begin to try d->hosts. */
 void postgres_hosts_begin(struct postgres *d);

@@ -9,6 +9,8 @@
  * still to come has an equal part, its name's look-up included, and of that each of its addresses; who fails at once leaves
  * its part to the others.  So libpq also knows, when something is to be cancelled, whom to ask.
  *
+ * One that has not answered at all is asked last for a while, so that not every new connection waits for it in vain.
+ *
  * Whether a server is of the kind that is wanted (target_session_attrs) libpq finds out.  prefer-standby takes two
  * rounds: in the second one, all who have answered in the first are good enough.
  */
@@ -22,6 +24,7 @@
 #include "loop/resolve.h"
 
 #define POSTGRES_PORT "5432"
+#define POSTGRES_MUTE (30 * USEC_PER_SEC)
 
 /* ---- the list ---- */
 
@@ -113,6 +116,7 @@ postgres_hosts_new(const struct postgres_names *names, const char **why)
 	for (; h->count < n; h->count++) {
 		struct postgres_host *one = &h->host[h->count];
 
+		one->number = h->count;
 		one->name = postgres_list_take(&host);
 		one->address = postgres_list_take(&address);
 		one->port = ports == 1 && h->count > 0 ? h->host[0].port : postgres_list_take(&port);
@@ -155,12 +159,37 @@ postgres_hosts_left(const struct postgres_hosts *h)
 	return left == 0 ? 1 : left;
 }
 
+/* Those that have been mute lately stand last, else in the order of the URL. */
+static void
+postgres_hosts_sort(struct postgres_hosts *h, usec now)
+{
+	struct postgres_host mute[POSTGRES_HOSTS];
+	unsigned good = 0, bad = 0;
+
+	for (unsigned i = 0; i < h->count; i++)
+		if (h->memory->mute_until[i] > now)
+			mute[bad++] = h->host[i];
+		else
+			h->host[good++] = h->host[i];
+	memcpy(h->host + good, mute, bad * sizeof mute[0]);
+}
+
+/* The present server's turn is over. */
+static void
+postgres_hosts_judge(struct postgres_hosts *h, usec now)
+{
+	struct postgres_host *one = &h->host[h->at++];
+
+	one->is_mute = !h->answered;
+	h->memory->mute_until[one->number] = h->answered ? 0 : now + POSTGRES_MUTE;
+}
+
 /* Go to the next server.  Returns false behind the last. */
 static bool
-postgres_hosts_move(struct postgres_hosts *h)
+postgres_hosts_move(struct postgres_hosts *h, usec now)
 {
 	if (h->begun)
-		h->host[h->at++].is_mute = !h->answered;
+		postgres_hosts_judge(h, now);
 	h->begun = true;
 	h->answered = false;
 	h->addresses = h->address = 0;
@@ -209,7 +238,7 @@ postgres_hosts_next(struct postgres *d)
 {
 	struct postgres_hosts *h = d->hosts;
 
-	if (h->address == h->addresses && !postgres_hosts_move(h))
+	if (h->address == h->addresses && !postgres_hosts_move(h, loop_now(d->loop)))
 		postgres_die(d, NULL, "%s", h->said);
 	else
 		postgres_hosts_try(d);
@@ -317,6 +346,13 @@ postgres_hosts_try(struct postgres *d)
 	}
 }
 
+void *
+postgres_hosts_new_memory(const struct pool *p)
+{
+	(void)p;
+	return calloc(1, sizeof(struct postgres_memory));
+}
+
 void
 postgres_hosts_begin(struct postgres *d)
 {
@@ -327,6 +363,8 @@ postgres_hosts_begin(struct postgres *d)
 		postgres_die(d, NULL, "out of memory");
 		return;
 	}
+	h->memory = pool_driver_data(d->conn->pool);
+	postgres_hosts_sort(h, loop_now(d->loop));
 	/* A bit less than the pool waits, which would not know what to say of each of them. */
 	h->until_all = clock_add(loop_now(d->loop), pool_settings(d->conn->pool)->connect_timeout / 50 * 49);
 	postgres_hosts_next(d);
