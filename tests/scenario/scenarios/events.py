@@ -203,7 +203,8 @@ def everyone_gets_what_is_his_in_order(stage):
     after = [anonymous(worker["pid"]) for worker in stage.weft.workers()]
     taken = (sum(after) - sum(before)) / CLIENTS
     print(f"# {taken:.0f} bytes of the workers for each client")
-    check(taken < MEMORY, f"a client that waits takes {taken:.0f} bytes")
+    # Sanitizers keep what was freed.
+    check(stage.relax > 1 or taken < MEMORY, f"a client that waits takes {taken:.0f} bytes")
     check(stage.side.listeners() == WORKERS, f"{stage.side.listeners()} connections listen, of {WORKERS} workers")
     check(stage.sum("subscriptions") == CLIENTS, f"status counts {stage.sum('subscriptions')} subscriptions")
     stage.say_all("m", MESSAGES)
