@@ -387,6 +387,11 @@ redis_node_lose_calls(struct redis *r, const char *name, struct redis_calls *aga
 			TAILQ_INSERT_TAIL(again, call, link);
 			continue;
 		}
+		/* The map may be old, of a worker that was idle while another node took over: the others are asked, and then it is seen. */
+		if (call->tries++ == 0) {
+			redis_cluster_put_off(cl, call);
+			continue;
+		}
 		call_finish(call, WEFT_DOWN, r->code, "node %s: %s", name, r->text);
 		redis_cluster_owe(cl);
 	}
