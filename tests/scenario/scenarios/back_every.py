@@ -208,10 +208,10 @@ def it_fails_at_once_while_it_is_down(stage):
     try:
         wait_until(lambda: weft.ask(stage.kind.quick).code == 503 and stage.pool()["down"], "it is down", 5 * stage.relax, 0.05)
         # Asked all the time, and not at all.
-        for rate, most in ((300, 24), (0, 8)):
+        for rate, most in ((300, 20), (0, 7)):
             connects, began = stage.pool()["connects"], time.monotonic()
             users = Askers(weft, stage.kind.quick, "users", k=20, r=rate) if rate else None
-            time.sleep(3.0)
+            time.sleep(2.0)
             found = stage.pool()
             tried, took = found["connects"] - connects, time.monotonic() - began
             check(found["down"] and found["connecting"] <= 1 and found["open"] == 0, f"{found}")
