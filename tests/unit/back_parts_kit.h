@@ -118,4 +118,82 @@ kit_check_memory(long before, long most)
 	(void)most;
 }
 
+/* Run a body on a fiber, with a pool of so many connections, of which it makes so many; 0: any number. */
+static inline void
+kit_part_with_pool(const char *url, unsigned max, unsigned connects, void (*body)(void *arg))
+{
+	struct pool_stat stat;
+	struct kit k;
+
+	kit_open(&k, url, max);
+	kit_run(&k, body, &k);
+	kit_settle(&k);
+	pool_stat(k.pool, &stat);
+	if (connects > 0)
+		assert_int_equal(stat.connects, connects);
+	kit_close(&k);
+}
+
+static inline void
+kit_part_nap(usec length)
+{
+	assert_int_equal(fiber_wait(WAIT_SLEEP, clock_now() + length), WEFT_TIMEOUT);
+}
+
+/* A million rows, with i from 1 on and a text, take little memory. */
+static inline void
+kit_part_million(struct kit *k, const char *sql)
+{
+	struct kit_lease l;
+	struct kit_ask a;
+	long before = kit_memory();
+
+	kit_lend(k, &l);
+	kit_part_open(&l, &a, sql);
+	assert_false(a.call.last);
+	assert_int_equal(kit_part_count(&l, &a, "i"), 1000000);
+	/* A part, the client library's buffers, and what they grew by. */
+	assert_true(a.arena.total <= 2 * ARENA_BLOCK_MAX);
+	kit_check_memory(before, 8192);
+	/* It has come to its end: the connection may be used as before. */
+	kit_lease_says(&l, "SELECT 7", "7");
+	kit_end(&a);
+	kit_give(&l);
+	kit_says(k, "SELECT 8", "8");
+}
+
+/* 600 rows of i, b, none, t, empty, and 1.5; sql takes how many, and the values of b, none and t. */
+static inline void
+kit_part_values(struct kit *k, const char *sql)
+{
+	static const struct value values[] = { KIT_INT(600), KIT_BYTES("a\0b"), KIT_NULL, KIT_TEXT("x") };
+	struct kit_lease l;
+	struct kit_ask a;
+	size_t rows = 0;
+
+	kit_lend(k, &l);
+	arena_init(&a.arena, NULL, 0, 0);
+	kit_part_start(&l, &a, sql, values, 4);
+	for (call_wait(&a.call, KIT_SOON);; kit_part_next(&l, &a)) {
+		kit_check_part(&a);
+		assert_int_equal(a.call.rows->columns, 6);
+		assert_string_equal(a.call.rows->name[2], "none");
+		for (size_t i = 0; i < a.call.rows->count; i++, rows++) {
+			assert_int_equal(rows_cell(a.call.rows, i, 1).len, 3);
+			assert_memory_equal(rows_cell(a.call.rows, i, 1).at, "a\0b", 4);
+			assert_int_equal(rows_kind(a.call.rows, i, 0), VALUE_INT);
+			assert_int_equal(rows_kind(a.call.rows, i, 1), VALUE_BYTES);
+			assert_null(rows_cell(a.call.rows, i, 2).at);
+			assert_string_equal(rows_cell(a.call.rows, i, 3).at, "x");
+			assert_string_equal(rows_cell(a.call.rows, i, 4).at, "");
+			assert_string_equal(rows_cell(a.call.rows, i, 5).at, "1.5");
+		}
+		if (a.call.last)
+			break;
+	}
+	assert_int_equal(rows, 600);
+	kit_end(&a);
+	kit_give(&l);
+}
+
 #endif

@@ -9,98 +9,33 @@
 
 #define MANY "SELECT i, 'row ' || i AS text FROM generate_series(1, 1000000) i"
 
-/* Run a body on a fiber, with a pool of so many connections, of which it makes no more than so many. */
-static void
-with_pool(const char *url, unsigned max, unsigned connects, void (*body)(void *arg))
-{
-	struct pool_stat stat;
-	struct kit k;
-
-	kit_open(&k, url, max);
-	kit_run(&k, body, &k);
-	kit_settle(&k);
-	pool_stat(k.pool, &stat);
-	if (connects > 0)
-		assert_int_equal(stat.connects, connects);
-	kit_close(&k);
-}
-
-static void
-nap(usec length)
-{
-	assert_int_equal(fiber_wait(WAIT_SLEEP, clock_now() + length), WEFT_TIMEOUT);
-}
-
 /* ---- all of it ---- */
 
 static void
 million_body(void *arg)
 {
-	struct kit *k = arg;
-	struct kit_lease l;
-	struct kit_ask a;
-	long before = kit_memory();
-
-	kit_lend(k, &l);
-	kit_part_open(&l, &a, MANY);
-	assert_false(a.call.last);
-	assert_int_equal(kit_part_count(&l, &a, "i"), 1000000);
-	/* A part, libpq's buffers, and what they grew by. */
-	assert_true(a.arena.total <= 2 * ARENA_BLOCK_MAX);
-	kit_check_memory(before, 8192);
-	/* It has come to its end: the connection may be used as before. */
-	kit_lease_says(&l, "SELECT 7", "7");
-	kit_end(&a);
-	kit_give(&l);
-	kit_says(k, "SELECT 8", "8");
+	kit_part_million(arg, MANY);
 }
 
 static void
 a_million_rows_need_little_memory(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, million_body);
-	with_pool(server.tcp_url, 1, 1, million_body);
+	kit_part_with_pool(server.url, 1, 1, million_body);
+	kit_part_with_pool(server.tcp_url, 1, 1, million_body);
 }
 
 static void
 values_body(void *arg)
 {
-	static const struct value values[] = { KIT_INT(600), KIT_BYTES("a\0b"), KIT_NULL, KIT_TEXT("x") };
-	struct kit *k = arg;
-	struct kit_lease l;
-	struct kit_ask a;
-	size_t rows = 0;
-
-	kit_lend(k, &l);
-	arena_init(&a.arena, NULL, 0, 0);
-	kit_part_start(&l, &a, "SELECT i, $2::bytea AS b, $3::text AS nothing, $4::text AS t, '' AS empty FROM generate_series(1, $1::int) i", values, 4);
-	for (call_wait(&a.call, KIT_SOON);; kit_part_next(&l, &a)) {
-		kit_check_part(&a);
-		assert_int_equal(a.call.rows->columns, 5);
-		assert_string_equal(a.call.rows->name[2], "nothing");
-		for (size_t i = 0; i < a.call.rows->count; i++, rows++) {
-			assert_int_equal(rows_cell(a.call.rows, i, 1).len, 3);
-			assert_memory_equal(rows_cell(a.call.rows, i, 1).at, "a\0b", 4);
-			assert_int_equal(rows_kind(a.call.rows, i, 0), VALUE_INT);
-			assert_int_equal(rows_kind(a.call.rows, i, 1), VALUE_BYTES);
-			assert_null(rows_cell(a.call.rows, i, 2).at);
-			assert_string_equal(rows_cell(a.call.rows, i, 3).at, "x");
-			assert_string_equal(rows_cell(a.call.rows, i, 4).at, "");
-		}
-		if (a.call.last)
-			break;
-	}
-	assert_int_equal(rows, 600);
-	kit_end(&a);
-	kit_give(&l);
+	kit_part_values(arg, "SELECT i, $2::bytea AS b, $3::text AS none, $4::text AS t, '' AS empty, 1.5 AS dec5 FROM generate_series(1, $1::int) i");
 }
 
 static void
 values_are_what_they_are(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, values_body);
+	kit_part_with_pool(server.url, 1, 1, values_body);
 }
 
 static void
@@ -145,7 +80,7 @@ static void
 what_has_no_rows_ends_at_once(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, other_body);
+	kit_part_with_pool(server.url, 1, 1, other_body);
 }
 
 static void
@@ -184,7 +119,7 @@ static void
 large_rows_come_one_by_one(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, large_body);
+	kit_part_with_pool(server.url, 1, 1, large_body);
 }
 
 /* ---- not all of it ---- */
@@ -202,7 +137,7 @@ held_up_body(void *arg)
 	kit_check_part(&a);
 	before = kit_memory();
 	for (int i = 0; i < 20; i++) {
-		nap(20 * USEC_PER_MSEC);
+		kit_part_nap(20 * USEC_PER_MSEC);
 		kit_says(k, "SELECT 5", "5");
 	}
 	/* The server waits until somebody reads; nothing of it gathers here. */
@@ -217,7 +152,7 @@ static void
 who_does_not_ask_holds_the_server_up(void **state)
 {
 	(void)state;
-	with_pool(server.url, 2, 2, held_up_body);
+	kit_part_with_pool(server.url, 2, 2, held_up_body);
 }
 
 /* After so many parts; the next one, who shares the connection, and the next who borrows it, get what they asked for. */
@@ -260,8 +195,8 @@ static void
 what_is_left_is_cancelled(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, leave_body);
-	with_pool(server.tcp_url, 1, 1, leave_body);
+	kit_part_with_pool(server.url, 1, 1, leave_body);
+	kit_part_with_pool(server.tcp_url, 1, 1, leave_body);
 }
 
 /* Rows, and then a long wait for the next: the wait is given up. */
@@ -302,7 +237,7 @@ static void
 a_wait_that_is_given_up_ends_it(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, give_up_body);
+	kit_part_with_pool(server.url, 1, 1, give_up_body);
 }
 
 /* ---- what goes wrong ---- */
@@ -343,7 +278,7 @@ static void
 a_failure_in_the_middle_is_told(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, fails_body);
+	kit_part_with_pool(server.url, 1, 1, fails_body);
 }
 
 static void
@@ -388,8 +323,8 @@ static void
 a_connection_lost_in_the_middle_is_told(void **state)
 {
 	(void)state;
-	with_pool(server.url, 2, 0, lost_body);
-	with_pool(server.url, 1, 0, killed_body);
+	kit_part_with_pool(server.url, 2, 0, lost_body);
+	kit_part_with_pool(server.url, 1, 0, killed_body);
 	server_start();
 }
 
@@ -440,7 +375,7 @@ static void
 it_may_be_within_a_transaction(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, transaction_body);
+	kit_part_with_pool(server.url, 1, 1, transaction_body);
 }
 
 /* The driver's own statement, which makes room for another prepared one, is answered before. */
@@ -472,7 +407,7 @@ static void
 statements_of_the_drivers_do_not_matter(void **state)
 {
 	(void)state;
-	with_pool(server.url, 1, 1, behind_body);
+	kit_part_with_pool(server.url, 1, 1, behind_body);
 }
 
 /* ---- many at once ---- */
@@ -515,7 +450,7 @@ static void
 many_share_few_connections(void **state)
 {
 	(void)state;
-	with_pool(server.url, 4, 4, crowd_body);
+	kit_part_with_pool(server.url, 4, 4, crowd_body);
 	assert_int_equal(crowd.whole, 40);
 	assert_int_equal(crowd.left, 20);
 }

@@ -53,21 +53,7 @@ tear_down(void **state)
 static void
 million_body(void *arg)
 {
-	struct kit *k = arg;
-	struct kit_lease l;
-	struct kit_ask a;
-	long before = kit_memory();
-
-	kit_lend(k, &l);
-	kit_part_open(&l, &a, MANY);
-	assert_false(a.call.last);
-	assert_int_equal(kit_part_count(&l, &a, "i"), 1000000);
-	assert_true(a.arena.total <= 2 * ARENA_BLOCK_MAX);
-	kit_check_memory(before, 8192);
-	kit_lease_says(&l, "SELECT 7", "7");
-	kit_end(&a);
-	kit_give(&l);
-	kit_says(k, "SELECT 8", "8");
+	kit_part_million(arg, MANY);
 }
 
 static void
@@ -80,36 +66,8 @@ a_million_rows_need_little_memory(void **state)
 static void
 values_body(void *arg)
 {
-	static const struct value values[] = { KIT_INT(600), KIT_BYTES("a\0b"), KIT_NULL, KIT_TEXT("x") };
-	struct kit *k = arg;
-	struct kit_lease l;
-	struct kit_ask a;
-	size_t rows = 0;
-
-	kit_lend(k, &l);
-	arena_init(&a.arena, NULL, 0, 0);
-	kit_part_start(&l, &a, "WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < $1)"
-	    " SELECT i, $2 AS b, $3 AS none, $4 AS t, '' AS empty, 1.5 AS real FROM g", values, 4);
-	for (call_wait(&a.call, KIT_SOON);; kit_part_next(&l, &a)) {
-		kit_check_part(&a);
-		assert_int_equal(a.call.rows->columns, 6);
-		assert_string_equal(a.call.rows->name[2], "none");
-		for (size_t i = 0; i < a.call.rows->count; i++, rows++) {
-			assert_int_equal(rows_cell(a.call.rows, i, 1).len, 3);
-			assert_memory_equal(rows_cell(a.call.rows, i, 1).at, "a\0b", 4);
-			assert_int_equal(rows_kind(a.call.rows, i, 0), VALUE_INT);
-			assert_int_equal(rows_kind(a.call.rows, i, 1), VALUE_BYTES);
-			assert_null(rows_cell(a.call.rows, i, 2).at);
-			assert_string_equal(rows_cell(a.call.rows, i, 3).at, "x");
-			assert_string_equal(rows_cell(a.call.rows, i, 4).at, "");
-			assert_string_equal(rows_cell(a.call.rows, i, 5).at, "1.5");
-		}
-		if (a.call.last)
-			break;
-	}
-	assert_int_equal(rows, 600);
-	kit_end(&a);
-	kit_give(&l);
+	kit_part_values(arg, "WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < $1)"
+	    " SELECT i, $2 AS b, $3 AS none, $4 AS t, '' AS empty, 1.5 AS real FROM g");
 }
 
 static void
