@@ -29,7 +29,7 @@ struct resolver {
 /* One name.  The thread's while it runs, but for what says who is to be told. */
 struct lookup {
 	struct thread_job job;
-	struct resolver *resolver;
+	struct resolver *resolver;	/* NULL: gone, and so is the list */
 	LIST_ENTRY(lookup) link;
 	TAILQ_HEAD(, resolve) askers;
 	struct resolved result;
@@ -104,7 +104,8 @@ lookup_on_done(void *arg)
 	struct lookup *k = arg;
 	struct resolve *r;
 
-	LIST_REMOVE(k, link);
+	if (k->resolver != NULL)
+		LIST_REMOVE(k, link);
 	while ((r = TAILQ_FIRST(&k->askers)) != NULL) {
 		TAILQ_REMOVE(&k->askers, r, link);
 		r->done(r->arg, &k->result);
@@ -143,9 +144,15 @@ resolver_free(struct resolver **rp)
 
 	if (*rp == NULL)
 		return;
-	/* Nobody is there any more who could be told, not even of what has ended already. */
-	LIST_FOREACH(k, &(*rp)->lookups, link)
+	/*
+	 * Nobody is there any more who could be told, not even of what has ended already.  Each look-up is alone from now on: a
+	 * thread may free one that is left while another is finished here.
+	 */
+	while ((k = LIST_FIRST(&(*rp)->lookups)) != NULL) {
+		LIST_REMOVE(k, link);
+		k->resolver = NULL;
 		lookup_forget_askers(k);
+	}
 	threads_free(&(*rp)->threads);
 	free(*rp);
 	*rp = NULL;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <string.h>
+#include <sched.h>
 
 #include "loop/resolve.h"
 
@@ -150,6 +151,25 @@ what_is_looked_up_at_the_end_is_left(void **state)
 	assert_int_equal(a.calls, 0);
 }
 
+/* The loop goes while some look-ups have ended and others have not: these are their threads', those are the loop's. */
+static void
+some_have_ended_when_the_loop_goes(void **state)
+{
+	static struct answer a;
+
+	(void)state;
+	for (unsigned round = 0; round < 200; round++) {
+		struct loop *l = loop_new(NULL);
+
+		assert_non_null(l);
+		for (unsigned port = 1; port <= 8; port++)
+			assert_non_null(resolve_start(l, "localhost", port, answer_on_done, &a));
+		sched_yield();
+		loop_free(&l);
+	}
+	assert_int_equal(a.calls, 0);
+}
+
 int
 main(void)
 {
@@ -161,6 +181,7 @@ main(void)
 		KIT_TEST(who_asks_for_the_same_is_told_together),
 		KIT_TEST(who_is_told_may_cancel_the_next),
 		KIT_TEST(what_is_looked_up_at_the_end_is_left),
+		cmocka_unit_test(some_have_ended_when_the_loop_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
