@@ -10,6 +10,8 @@ scenarios shares (servers that run).  A group is a class of a stage:
     @scenario(Alone)
     def one_request(stage): ...
 """
+import itertools
+import multiprocessing
 import os
 import shutil
 import signal
@@ -153,33 +155,68 @@ class Suite:
         return f"  ({os.path.basename(places[-1].filename)}:{places[-1].lineno})" if places else ""
 
     def report(self, result, name, why, seconds):
+        lines = [f"{result} {name} ({seconds:.2f} s)"]
         if result == "ok":
             self.passed += 1
-            print(f"ok {name} ({seconds:.2f} s)", flush=True)
         else:
             self.failed += 1
-            print(f"not ok {name} ({seconds:.2f} s)", flush=True)
-            for line in why.rstrip().split("\n"):
-                print(f"#   {line}", flush=True)
+            lines += [f"#   {line}" for line in why.rstrip().split("\n")]
             if self.stage is not None:
                 self.failed_folders.add(self.stage.place.folder)
-                self.show_logs(self.stage.place.folder)
+                lines += self.ends_of_logs(self.stage.place.folder)
+        # In one piece: others may run beside it.
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
 
     @staticmethod
-    def show_logs(folder):
+    def ends_of_logs(folder):
+        ends = []
         for name in sorted(os.listdir(folder)):
             if not name.endswith(".log"):
                 continue
             with open(os.path.join(folder, name), errors="replace") as file:
                 lines = file.read().split("\n")[-12:]
-            for line in lines:
-                if line:
-                    print(f"#   {name}: {line[:300]}")
-        sys.stdout.flush()
+            ends += [f"#   {name}: {line[:300]}" for line in lines if line]
+        return ends
 
     def run(self, chosen):
+        """Run these, one after the other.  Returns the exit status."""
+        self.run_groups([chosen])
+        return self.conclude()
+
+    def run_beside(self, chosen, sides):
+        """Run these, as many groups at a time as there are sides, each side with servers of its own.  Returns the exit status."""
+        todo, done = multiprocessing.SimpleQueue(), multiprocessing.SimpleQueue()
+        processes = [multiprocessing.Process(name=f"side{i}", target=self.run_side, args=(f"side{i}", todo, done), daemon=True)
+                     for i in range(sides)]
+        for process in processes:
+            process.start()
+        for _, group in itertools.groupby(chosen, key=lambda one: one[1]):
+            todo.put([one[0] for one in group])
+        for process in processes:
+            todo.put(None)
+        for process in processes:
+            process.join()
+            if process.exitcode != 0:
+                self.report("not ok", f"{process.name} ends", f"its status is {process.exitcode}", 0.0)
+        while not done.empty():
+            passed, failed, folders = done.get()
+            self.passed += passed
+            self.failed += failed
+            self.failed_folders |= folders
+        return self.conclude()
+
+    def run_side(self, name, todo, done):
+        """A process of run_beside's."""
+        self.folder = os.path.join(self.folder, name)
+        os.mkdir(self.folder)
+        known = {one[0]: one for one in scenarios}
+        self.run_groups([known[one] for one in names] for names in iter(todo.get, None))
+        done.put((self.passed, self.failed, self.failed_folders))
+
+    def run_groups(self, groups):
         try:
-            for one in chosen:
+            for one in itertools.chain.from_iterable(groups):
                 # Servers that do not stop are a failure of what was done with them.
                 if self.stage is not None and self.group != one[1]:
                     self.check_close()
@@ -192,6 +229,13 @@ class Suite:
             for backend in self.backends.values():
                 backend.stop()
             self.tidy()
+
+    def conclude(self):
+        """Say what has become of it.  Returns the exit status."""
+        if self.failed_folders or self.keep:
+            print(f"# logs are in {self.folder}")
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
         print(f"# {self.passed} passed, {self.failed} failed", flush=True)
         return 1 if self.failed else 0
 
@@ -204,11 +248,7 @@ class Suite:
 
     def tidy(self):
         """Keep the folders of failures only."""
-        if self.failed_folders or self.keep:
-            for folder in [] if self.keep else os.listdir(self.folder):
-                path = os.path.join(self.folder, folder)
-                if path not in self.failed_folders and os.path.isdir(path):
-                    shutil.rmtree(path, ignore_errors=True)
-            print(f"# logs are in {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in [] if self.keep else os.listdir(self.folder):
+            path = os.path.join(self.folder, folder)
+            if path not in self.failed_folders and os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
