@@ -11,17 +11,20 @@ scenarios shares (servers that run).  A group is a class of a stage:
     def one_request(stage): ...
 """
 import itertools
-import multiprocessing
+import json
 import os
 import shutil
 import signal
+import struct
 import sys
 import time
 import traceback
 
 from . import stalls
 from .backends import MariaDB, Postgres, Redis
-from .place import Failure, Place
+from .place import PR_SET_PDEATHSIG, Failure, Place, libc
+
+NUMBER = struct.Struct("H")
 
 scenarios = []      # (name, group key, stage class, arguments, function, limit)
 
@@ -186,33 +189,41 @@ class Suite:
 
     def run_beside(self, chosen, sides):
         """Run these, as many groups at a time as there are sides, each side with servers of its own.  Returns the exit status."""
-        todo, done = multiprocessing.SimpleQueue(), multiprocessing.SimpleQueue()
-        processes = [multiprocessing.Process(name=f"side{i}", target=self.run_side, args=(f"side{i}", todo, done), daemon=True)
-                     for i in range(sides)]
-        for process in processes:
-            process.start()
-        for _, group in itertools.groupby(chosen, key=lambda one: one[1]):
-            todo.put([one[0] for one in group])
-        for process in processes:
-            todo.put(None)
-        for process in processes:
-            process.join()
-            if process.exitcode != 0:
-                self.report("not ok", f"{process.name} ends", f"its status is {process.exitcode}", 0.0)
-        while not done.empty():
-            passed, failed, folders = done.get()
-            self.passed += passed
-            self.failed += failed
-            self.failed_folders |= folders
+        groups = [list(group) for _, group in itertools.groupby(chosen, key=lambda one: one[1])]
+        todo, fill = os.pipe()      # numbers of groups, of which each side takes the next
+        os.write(fill, b"".join(NUMBER.pack(i) for i in range(len(groups))))
+        os.close(fill)
+        for name, said in [self.fork_side(f"side{i}", groups, todo) for i in range(sides)]:
+            with open(said) as file:
+                result = json.loads(file.read() or "null")
+            os.wait()
+            if result is None:
+                self.report("not ok", f"{name} ends", "it did not say how", 0.0)
+                continue
+            self.passed += result["passed"]
+            self.failed += result["failed"]
+            self.failed_folders.update(result["folders"])
+        os.close(todo)
         return self.conclude()
 
-    def run_side(self, name, todo, done):
-        """A process of run_beside's."""
-        self.folder = os.path.join(self.folder, name)
-        os.mkdir(self.folder)
-        known = {one[0]: one for one in scenarios}
-        self.run_groups([known[one] for one in names] for names in iter(todo.get, None))
-        done.put((self.passed, self.failed, self.failed_folders))
+    def fork_side(self, name, groups, todo):
+        """Returns the name, and a descriptor of which the results can be read."""
+        said, say = os.pipe()
+        sys.stdout.flush()
+        if os.fork() != 0:
+            os.close(say)
+            return name, said
+        try:
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            self.folder = os.path.join(self.folder, name)
+            os.mkdir(self.folder)
+            self.run_groups(groups[NUMBER.unpack(number)[0]] for number in iter(lambda: os.read(todo, NUMBER.size), b""))
+            os.write(say, json.dumps({"passed": self.passed, "failed": self.failed, "folders": list(self.failed_folders)}).encode())
+        except BaseException:       # there is nobody above to tell
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
 
     def run_groups(self, groups):
         try:
