@@ -90,12 +90,19 @@ pool_take_back(struct pool *p, struct call *c, enum weft_rc rc)
 	return true;
 }
 
+/* Is there no place for a connection, since this worker may have none, or all leave and still owe replies?  The back end can do nothing about it. */
+static bool
+pool_is_crowded(const struct pool *p)
+{
+	return p->permits == 0 || (p->slots >= p->permits && p->count[CONN_LEAVING] > 0);
+}
+
 void
 pool_expire(struct pool *p, struct call *c)
 {
 	double seconds = (double)p->conf.queue_timeout / (double)USEC_PER_SEC;
 
-	if (pool_usable(p) > 0 || p->permits == 0) {
+	if (pool_usable(p) > 0 || pool_is_crowded(p)) {
 		call_finish(c, WEFT_BUSY, NULL, "no connection came free within %g s", seconds);
 		return;
 	}

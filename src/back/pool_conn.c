@@ -145,13 +145,13 @@ pool_open_conn(struct pool *p)
 	return WEFT_SYSTEM;
 }
 
-/* Calls wait for connections that have been idle for too long to be trusted. */
+/* Calls wait for connections that have been idle for too long to be trusted; whether one that is being made comes, nobody knows. */
 static void
 pool_check_rested(struct pool *p)
 {
 	struct conn *c;
 
-	while (p->queued > 0 && pool_coming(p) < pool_wanted(p) && (c = TAILQ_FIRST(&p->owing[0])) != NULL &&
+	while (p->queued > 0 && p->count[CONN_CHECKING] < pool_wanted(p) && (c = TAILQ_FIRST(&p->owing[0])) != NULL &&
 	    loop_now(p->loop) - c->used >= p->check_after) {
 		pool_move(p, c, CONN_CHECKING);
 		c->used = loop_now(p->loop);
@@ -209,9 +209,6 @@ pool_bury(struct pool *p, struct conn *c)
 void
 pool_leave(struct pool *p, struct conn *c)
 {
-	c->expires = 0;
-	if (c->state == CONN_LENT || c->state == CONN_CLEANING)
-		return;
 	if (c->inflight == 0)
 		pool_bury(p, c);
 	else if (c->state == CONN_READY)

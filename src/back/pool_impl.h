@@ -190,7 +190,7 @@ void pool_clean(struct pool *p, struct conn *c, enum conn_clean how);
 /* Close and free c, whatever its state; what it owes is finished.  Its place is free when the back end has closed it too. */
 void pool_bury(struct pool *p, struct conn *c);
 
-/* c is to go: now if it owes nothing, else when it has given all that it owes; one that is lent, when it is given back. */
+/* c, which is not lent, is to go: now if it owes nothing, else when it has given all that it owes. */
 void pool_leave(struct pool *p, struct conn *c);
 
 /* All connections are to go, but for those that are being made. */

@@ -184,6 +184,8 @@ pool_on_timer(void *arg)
 	pool_retire_old(p, now);
 	pool_shrink(p, now);
 	pool_shed(p);
+	/* What was taken back from those that were closed goes down others. */
+	pool_spread(p);
 	pool_grow(p);
 	pool_settle(p);
 	pool_arm_next(p, now);

@@ -107,6 +107,26 @@ as_many_are_checked_as_calls_wait(void **state)
 	test_forget(a, 8);
 }
 
+/* One that is being made may never come: what there is, is tried all the same. */
+static void
+what_rests_is_checked_while_another_connects(void **state)
+{
+	struct ask *a;
+
+	test_open(&fake_sql, (struct pool_conf){ .max = 2, .min = 2, .connect_timeout = 60 * USEC_PER_SEC });
+	fake_all_ready();
+	back_skip(29 * USEC_PER_SEC);
+	fake_lose(0, "gone");
+	assert_int_equal(test_stat().connecting, 1);
+	back_skip(2 * USEC_PER_SEC);
+	a = test_asks(1, CALL_SQL);
+	ask_submit(&a[0]);
+	assert_int_equal(fake.pings, 1);
+	fake_pong(0);
+	assert_int_equal(a[0].call.state, CALL_SENT);
+	test_forget(a, 1);
+}
+
 static void
 what_is_lent_is_checked_too(void **state)
 {
@@ -220,6 +240,62 @@ an_old_one_finishes_what_it_owes(void **state)
 	fake_all_ready();
 	assert_int_equal(a[2].call.state, CALL_SENT);
 	test_forget(a, 4);
+}
+
+/* All places are taken by those that leave: that is no failure of the back end's. */
+static void
+old_ones_that_are_slow_to_end_are_no_failure(void **state)
+{
+	struct ask *a;
+
+	test_open(&fake_sql, (struct pool_conf){ .max = 1, .min = 1, .max_lifetime = 100 * USEC_PER_SEC,
+	    .call_timeout = 1000 * USEC_PER_SEC });
+	fake_all_ready();
+	back_skip(20 * USEC_PER_SEC);
+	a = test_asks(8, CALL_SQL);
+	ask_submit(&a[0]);
+	test_pass(80 * USEC_PER_SEC);
+	assert_int_equal(test_stat().leaving, 1);
+	test_submit_all(a + 1, 6);
+	test_pass(USEC_PER_SEC);
+	for (unsigned i = 1; i < 7; i++)
+		assert_int_equal(a[i].call.rc, WEFT_BUSY);
+	assert_int_equal(test_stat().down, 0);
+	fake_reply(0);
+	fake_all_ready();
+	ask_submit(&a[7]);
+	assert_int_equal(a[7].call.state, CALL_SENT);
+	test_forget(a, 8);
+}
+
+/* What may be sent again does not wait for a new connection where there is one with nothing to do. */
+static void
+what_an_old_one_owes_too_long_goes_down_another(void **state)
+{
+	struct ask *a;
+
+	test_open(&fake_sql, (struct pool_conf){ .max = 2, .min = 2, .max_lifetime = 100 * USEC_PER_SEC, .check_after = 1000 * USEC_PER_SEC,
+	    .call_timeout = 30 * USEC_PER_SEC });
+	fake_all_ready();
+	back_skip(85 * USEC_PER_SEC);
+	a = test_asks(3, CALL_SQL);
+	test_submit_all(a, 3);
+	assert_int_equal(fake.conn[1]->count + fake.conn[0]->count, 3);
+	for (unsigned i = 0; i < 2; i++)
+		if (fake.conn[i]->count == 1)
+			fake_reply(i);
+	a[0].call.idempotent = a[1].call.idempotent = a[2].call.idempotent = true;
+	test_pass(15 * USEC_PER_SEC);
+	assert_int_equal(test_stat().leaving, 1);
+	fake_all_ready();
+	for (unsigned i = 0; i < fake.count; i++)
+		fake_flush(i);
+	pool->retry_at = CLOCK_NEVER;
+	test_pass(30 * USEC_PER_SEC + POOL_GRACE - 15 * USEC_PER_SEC);
+	assert_int_equal(test_stat().leaving, 0);
+	assert_int_equal(test_stat().queued, 0);
+	assert_true(test_stat().again > 0);
+	test_forget(a, 3);
 }
 
 static void
@@ -343,11 +419,14 @@ main(void)
 		T(rested_connection_is_checked_before_use),
 		T(no_sign_of_life_is_not_noticed_by_the_call),
 		T(as_many_are_checked_as_calls_wait),
+		T(what_rests_is_checked_while_another_connects),
 		T(what_is_lent_is_checked_too),
 		T(who_leaves_during_a_check_leaves),
 		T(a_driver_need_not_know_how_to_check),
 		T(old_connections_are_replaced_not_all_at_once),
 		T(an_old_one_finishes_what_it_owes),
+		T(old_ones_that_are_slow_to_end_are_no_failure),
+		T(what_an_old_one_owes_too_long_goes_down_another),
 		T(one_that_grows_old_while_lent_goes_afterwards),
 		T(a_long_loan_is_logged_once),
 		T(the_back_end_never_sees_one_too_many),
