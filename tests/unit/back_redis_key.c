@@ -68,7 +68,8 @@ keys_of_a_command_are_found(void **state)
 {
 	static const char *const of_k[] = { "GET k", "set k v", "HSET k f v", "JSON.SET k $ 1", "MGET k {k}1 {k}2", "MSET k x {k}1 y",
 		"DEL k", "EVAL script 1 k x y", "EVALSHA abc 2 k {k}x y", "eval_ro s 1 k", "FCALL f 1 k a", "XREAD STREAMS k 0",
-		"XREAD COUNT 2 STREAMS k {k}2 0 0", "XREADGROUP GROUP STREAMS c STREAMS k >", "OBJECT ENCODING k", "XINFO STREAM k",
+		"XREAD COUNT 2 STREAMS k {k}2 0 0", "XREADGROUP GROUP STREAMS c STREAMS k >",
+		"XREADGROUP COUNT 1 GROUP g STREAMS STREAMS k >", "OBJECT ENCODING k", "XINFO STREAM k",
 		"MEMORY USAGE k SAMPLES 5", "BITOP AND k {k}1 {k}2", "RENAME k {k}2", "ZUNIONSTORE k 2 {k}1 {k}2 WEIGHTS 1 2",
 		"ZUNION 2 k {k}2 WITHSCORES", "LMPOP 1 k LEFT", "SORT k BY x GET y", "COPY k {k}2 DB 0", "SINTERCARD 2 k {k}2 LIMIT 1",
 		"SMOVE k {k}2 member", "LCS k {k}2 LEN" };
