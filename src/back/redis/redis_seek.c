@@ -44,6 +44,7 @@ struct redis_seek {
 	char name[300];				/* the sentinel's */
 	struct timer *timer;
 	bool is_master;				/* it has said so */
+	bool is_late;				/* there is no time for another sentinel */
 	bool was_told;				/* text has what some server said, and not only that one said nothing */
 	char code[sizeof((struct redis *)0)->code];
 	char text[340];
@@ -90,8 +91,7 @@ redis_seek_on_timer(void *arg)
 	redis_doom(r, NULL, "no answer in time");
 	/* Its other addresses would be too late, and after the master's so would another sentinel. */
 	r->tried = r->naddress;
-	if (s->step == REDIS_SEEK_TRIES)
-		s->next = s->all->count;
+	s->is_late = s->step == REDIS_SEEK_TRIES;
 	redis_settle(r);
 }
 
@@ -213,7 +213,7 @@ redis_seek_on_answer(struct redis *r, const struct weft_reply *reply)
 	if (reply->kind == REPLY_ERROR) {
 		reply_error_code(reply, code, sizeof code);
 		redis_doom(r, code, "%s", reply->text.at);
-	} else if (r->setup > 0)
+	} else if (r->setup > 0 || r->doomed)
 		return;
 	else if (reply->kind == REPLY_NIL)
 		redis_doom(r, "NOMASTER", "it knows no master \"%.*s\"", (int)name.len, name.at);
@@ -299,7 +299,7 @@ redis_seek_settle(struct redis *r)
 		return false;
 	redis_seek_note(r);
 	/* A master that says why not will say so again. */
-	if (s->next < s->all->count && (s->step == REDIS_SEEK_ASKS || r->code[0] == '\0')) {
+	if (!s->is_late && s->next < s->all->count && (s->step == REDIS_SEEK_ASKS || r->code[0] == '\0')) {
 		redis_seek_next(r);
 		return true;
 	}
