@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "back/pool.h"
@@ -215,26 +216,6 @@ redis_check_connected(struct redis *r)
 
 /* ---- bytes ---- */
 
-/* Send what was gathered, and what the kernel did not take before. */
-static void
-redis_flush(struct redis *r)
-{
-	redisContext *c = r->context;
-	int done = 1;
-
-	if (r->out.len > 0 && redisAppendFormattedCommand(c, r->out.at, r->out.len) != REDIS_OK) {
-		redis_doom_of_hiredis(r);
-		return;
-	}
-	if (r->out.size > REDIS_OUT)
-		buf_fini(&r->out);
-	buf_clear(&r->out);
-	if (redisBufferWrite(c, &done) != REDIS_OK)
-		redis_doom_of_hiredis(r);
-	else if (watch_want(r->watch, done ? WATCH_READ : WATCH_READ | WATCH_WRITE) != 0)
-		redis_doom(r, NULL, "the connection cannot be watched");
-}
-
 /* Read once, and take the replies that are whole. */
 static void
 redis_read(struct redis *r)
@@ -250,6 +231,41 @@ redis_read(struct redis *r)
 		redis_on_reply(r, reply);
 	if (reader->err != 0)
 		redis_doom(r, NULL, "%s", reader->errstr);
+}
+
+/* Nothing more can be sent.  What came before is still somebody's reply. */
+static void
+redis_read_last(struct redis *r)
+{
+	redisContext *c = r->context;
+	char why[sizeof r->text];
+	int n = 0;
+
+	snprintf(why, sizeof why, "%s", c->errstr);
+	c->err = 0;
+	while (r->conn != NULL && !r->doomed && ioctl(c->fd, FIONREAD, &n) == 0 && n > 0)
+		redis_read(r);
+	redis_doom(r, NULL, "%s", why);
+}
+
+/* Send what was gathered, and what the kernel did not take before. */
+static void
+redis_flush(struct redis *r)
+{
+	redisContext *c = r->context;
+	int done = 1;
+
+	if (r->out.len > 0 && redisAppendFormattedCommand(c, r->out.at, r->out.len) != REDIS_OK) {
+		redis_doom_of_hiredis(r);
+		return;
+	}
+	if (r->out.size > REDIS_OUT)
+		buf_fini(&r->out);
+	buf_clear(&r->out);
+	if (redisBufferWrite(c, &done) != REDIS_OK)
+		redis_read_last(r);
+	else if (watch_want(r->watch, done ? WATCH_READ : WATCH_READ | WATCH_WRITE) != 0)
+		redis_doom(r, NULL, "the connection cannot be watched");
 }
 
 /* Has hiredis bytes of a reply that is not whole?  The first byte of one it takes out of its buffer before the rest is there. */

@@ -28,7 +28,7 @@ enum {
 	REDIS_SETUP = 4,			/* AUTH, ROLE, SELECT, PING */
 	REDIS_RING = REDIS_DEPTH + REDIS_SETUP,
 	REDIS_NESTING = 7,
-	REDIS_ELEMENTS = 1 << 20,		/* of one array */
+	REDIS_ELEMENTS = 1 << 26,		/* of one array: more no server means; for fewer there may be no memory, and then that call fails */
 	REDIS_HEARD = 3,			/* likewise, on a hub's connection; and nothing is nested there */
 	REDIS_BUFFER = 64 << 20,		/* bytes of one reply, before it is whole */
 	REDIS_OUT = 65536,			/* bytes of commands for which memory is kept */
