@@ -149,7 +149,7 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 	r->heard = now;
 	r->late = clock_add(now, conf->connect_timeout);
 	redis_cluster_arm(cl);
-	redis_dial(r, n->place.host, n->place.port);
+	redis_dial(r, n->place.host, n->place.port, r->late);
 	return WEFT_OK;
 }
 
@@ -237,7 +237,7 @@ redis_node_next_seed(struct redis_cluster *cl)
 	/* All of them a little before the pool would say less about it. */
 	cl->seed->late = clock_add(redis_node_now(cl), (conf->connect_timeout - conf->connect_timeout / 20) / cl->seeds->count);
 	redis_cluster_arm(cl);
-	redis_dial(cl->seed, place->host, place->port);
+	redis_dial(cl->seed, place->host, place->port, cl->seed->late);
 	return true;
 }
 

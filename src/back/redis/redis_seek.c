@@ -154,6 +154,14 @@ redis_seek_asks(const struct redis_seek *s)
 	return s->step == REDIS_SEEK_ASKS;
 }
 
+/* Connect to a place; until then. */
+static void
+redis_seek_dial(struct redis *r, const struct back_place *place, usec until)
+{
+	timer_set(r->seek->timer, until);
+	redis_dial(r, place->host, place->port, until);
+}
+
 void
 redis_seek_next(struct redis *r)
 {
@@ -165,9 +173,10 @@ redis_seek_next(struct redis *r)
 	s->step = REDIS_SEEK_ASKS;
 	s->is_master = false;
 	must(back_url_place(pool_url(p), s->todo[s->next++], &s->sentinel));
+	if (s->sentinel.port == 0)
+		s->sentinel.port = REDIS_SENTINEL_PORT;
 	redis_url_name(&s->sentinel, REDIS_SENTINEL_PORT, s->name, sizeof s->name);
-	timer_set(s->timer, clock_add(loop_now(l), pool_settings(p)->connect_timeout / (s->all->count + 1)));
-	redis_dial(r, s->sentinel.host, s->sentinel.port == 0 ? REDIS_SENTINEL_PORT : s->sentinel.port);
+	redis_seek_dial(r, &s->sentinel, clock_add(loop_now(l), pool_settings(p)->connect_timeout / (s->all->count + 1)));
 }
 
 void
@@ -291,8 +300,7 @@ redis_seek_settle(struct redis *r)
 
 		s->step = REDIS_SEEK_TRIES;
 		/* A little before the pool would say less about it. */
-		timer_set(s->timer, clock_add(r->conn->born, most - most / 20));
-		redis_dial(r, s->master.host, s->master.port);
+		redis_seek_dial(r, &s->master, clock_add(r->conn->born, most - most / 20));
 		return true;
 	}
 	if (!r->doomed || (r->code[0] == '\0' && r->tried < r->naddress))
