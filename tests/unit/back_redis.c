@@ -730,6 +730,30 @@ bytes_nobody_asked_for_end_the_connection(void **state)
 	}
 }
 
+static void
+who_says_back_what_he_hears_is_no_redis(void **state)
+{
+	static const char *const greetings[] = { "*1\r\n$4\r\nPING\r\n", "$4\r\nPONG\r\n", "+OK\r\n", ":1\r\n", "$-1\r\n" };
+
+	for (size_t i = 0; i < sizeof greetings / sizeof *greetings; i++) {
+		struct ask a;
+
+		liar_open();
+		liar.greeting = span_str(greetings[i]);
+		liar.answer = SPAN("$5\r\nwrong\r\n");
+		pool = test_open((struct pool_conf){ .max = 1, .queue_timeout = 300 * USEC_PER_MSEC });
+		ask_init(&a, pool, CALL_REDIS);
+		ask_set(&a, "GET k");
+		ask_start(&a, loop);
+		assert_true(back_run_until(loop, liar_until_done, &a, SOON));
+		assert_int_equal(a.rc, WEFT_DOWN);
+		assert_non_null(strstr(a.fault.text, "PING"));
+		assert_int_equal(liar.asked, 0);
+		ask_fini(&a);
+		liar_close();
+	}
+}
+
 /* The second reply is nobody's: above all it is not the next caller's. */
 static void
 reply_too_many_never_reaches_the_next_call(void **state)
@@ -984,6 +1008,7 @@ main(void)
 		T(monstrous_replies_end_the_connection),
 		T(endless_length_meets_the_deadline),
 		T(bytes_nobody_asked_for_end_the_connection),
+		T(who_says_back_what_he_hears_is_no_redis),
 		T(reply_too_many_never_reaches_the_next_call),
 		T(reply_too_early_never_reaches_the_call),
 		T(command_not_sent_goes_to_another_connection),
