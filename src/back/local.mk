@@ -37,7 +37,8 @@ libback_la_LIBADD += $(REDIS_LIBS)
 libback_la_SOURCES += \
 	src/back/redis/redis.c src/back/redis/redis_impl.h \
 	src/back/redis/redis_cluster.c src/back/redis/redis_cluster.h \
-	src/back/redis/redis_hear.c src/back/redis/redis_lease.c src/back/redis/redis_map.c src/back/redis/redis_node.c \
+	src/back/redis/redis_dial.c src/back/redis/redis_hear.c src/back/redis/redis_lease.c \
+	src/back/redis/redis_map.c src/back/redis/redis_node.c \
 	src/back/redis/redis_reply.c src/back/redis/redis_seek.c src/back/redis/redis_url.c
 endif
 if HAVE_POSTGRES

@@ -149,6 +149,9 @@ const struct back_url *pool_url(const struct pool *p);
 const struct pool_conf *pool_settings(const struct pool *p);
 struct loop *pool_loop(const struct pool *p);
 
+/* Returns a number from 1 to most, for pauses that are not to be everybody's at once. */
+usec pool_jitter(struct pool *p, usec most);
+
 /* Returns what the driver has made for this pool (driver.h); NULL: nothing. */
 void *pool_driver_data(const struct pool *p);
 

@@ -244,9 +244,6 @@ void pool_heed(struct pool *p, const char *code);
 /* Returns true when an idempotent call may be sent again; it is counted. */
 bool pool_may_repeat(struct pool *p);
 
-/* Returns a number from 1 to most. */
-usec pool_jitter(struct pool *p, usec most);
-
 /* ---- pool_time.c ---- */
 
 /* The timer: expire, give up, retry, shrink. */

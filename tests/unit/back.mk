@@ -7,7 +7,7 @@ BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
 BACK_TESTS += tests/unit/back_redis tests/unit/back_hub_liar tests/unit/back_hub_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis \
-	tests/unit/back_redis_cluster tests/unit/back_redis_sentinel
+	tests/unit/back_redis_cluster tests/unit/back_redis_dial tests/unit/back_redis_sentinel
 endif
 if HAVE_CURL
 BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
@@ -63,6 +63,9 @@ BACK_MANY = tests/unit/back_redis_many.c tests/unit/back_redis_many.h $(BACK_SUP
 tests_unit_back_redis_cluster_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_redis_cluster_SOURCES = tests/unit/back_redis_cluster.c $(BACK_MANY)
 tests_unit_back_redis_cluster_LDADD = $(UNIT_BACK)
+tests_unit_back_redis_dial_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_redis_dial_SOURCES = tests/unit/back_redis_dial.c $(BACK_MANY)
+tests_unit_back_redis_dial_LDADD = $(UNIT_BACK)
 tests_unit_back_redis_sentinel_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_redis_sentinel_SOURCES = tests/unit/back_redis_sentinel.c $(BACK_MANY)
 tests_unit_back_redis_sentinel_LDADD = $(UNIT_BACK)

@@ -110,11 +110,12 @@ commands_that_would_harm_others_are_refused(void **state)
 {
 	static const char *const harm[] = { "blpop k 0", "BRPOP k 0", "BLMOVE a b LEFT RIGHT 0", "BRPOPLPUSH a b 0", "BZPOPMIN k 0",
 		"bzpopmax k 0", "BLMPOP 0 1 k LEFT", "BZMPOP 0 1 k MIN", "XREAD COUNT 1 BLOCK 0 STREAMS s 0",
-		"XREADGROUP GROUP g c block 0 STREAMS s 0", "WAIT 1 0", "WAITAOF 1 1 0", "MULTI", "EXEC", "DISCARD", "WATCH k",
+		"XREADGROUP GROUP g c block 0 STREAMS s 0", "XREADGROUP GROUP g streams BLOCK 0 STREAMS s >", "WAIT 1 0",
+		"WAITAOF 1 1 0", "MULTI", "EXEC", "DISCARD", "WATCH k",
 		"UNWATCH", "SELECT 1", "AUTH x", "QUIT", "RESET", "HELLO 3", "CLIENT REPLY OFF", "client tracking on", "CLIENT NO-TOUCH on", "SUBSCRIBE c",
 		"PSUBSCRIBE c", "SSUBSCRIBE c", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "monitor", "SYNC", "PSYNC ? -1" };
-	static const char *const fine[] = { "GET k", "SET k v", "BITCOUNT k", "XREAD COUNT 1 STREAMS block 0", "CLIENT SETNAME reply",
-		"CLIENT ID", "EVAL x 0", "PING", "WAITING", "SELECTOR", "Z", "EXISTS multi", "LPOP k", "SCRIPT LOAD x" };
+	static const char *const fine[] = { "GET k", "SET k v", "BITCOUNT k", "XREAD COUNT 1 STREAMS block 0",
+		"XREADGROUP GROUP block block STREAMS s >", "CLIENT SETNAME reply", "CLIENT ID", "EVAL x 0", "PING", "WAITING", "SELECTOR", "Z", "EXISTS multi", "LPOP k", "SCRIPT LOAD x" };
 	struct arena a;
 	struct span out;
 	const char *why;

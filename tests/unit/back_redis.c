@@ -348,6 +348,29 @@ big_values_pass_and_too_big_ones_fail_alone(void **state)
 	free(big);
 }
 
+/* Above a million, the same holds of elements. */
+static void
+array_of_a_million_fails_alone(void **state)
+{
+	struct ask a, b;
+
+	test_serve((struct pool_conf){ .max = 1 });
+	ask_init(&a, pool, CALL_REDIS);
+	ask_init(&b, pool, CALL_REDIS);
+	a.arena.limit = 8 << 20;
+	ask_set(&a, "EVAL %s 0", "local t = {} for i = 1, 1100000 do t[i] = 1 end return t");
+	ask_set(&b, "ECHO next");
+	ask_start(&a, loop);
+	ask_start(&b, loop);
+	assert_true(back_run_until(loop, ask_is_done, &b, 4 * SOON));
+	assert_int_equal(a.rc, WEFT_TOO_LARGE);
+	assert_int_equal(b.rc, WEFT_OK);
+	assert_string_equal(b.call.reply->text.at, "next");
+	assert_int_equal(test_stat().losses, 0);
+	ask_fini(&a);
+	ask_fini(&b);
+}
+
 static void
 reply_of_an_abandoned_call_reaches_nobody(void **state)
 {
@@ -641,7 +664,7 @@ monstrous_replies_end_the_connection(void **state)
 {
 	static char deep[4 * 10000];
 	struct span lies[] = { SPAN("*2305843009213693952\r\n"), SPAN("*1152921504606846976\r\n"), SPAN("*2147483647\r\n"),
-		SPAN("*1048577\r\n"), SPAN("$-2\r\n"), SPAN("*-2\r\n"), SPAN(":99999999999999999999\r\n"), SPAN("*1\r\n$-7\r\n"),
+		SPAN("*67108865\r\n"), SPAN("$-2\r\n"), SPAN("*-2\r\n"), SPAN(":99999999999999999999\r\n"), SPAN("*1\r\n$-7\r\n"),
 		SPAN("\r\n"), SPAN("HTTP/1.1 200 OK\r\n"), SPAN("%1\r\n+a\r\n+b\r\n"), SPAN("_\r\n"), SPAN(",1.5\r\n"), SPAN("#t\r\n"),
 		SPAN(">2\r\n+a\r\n+b\r\n"), { deep, sizeof deep } };
 
@@ -703,6 +726,30 @@ bytes_nobody_asked_for_end_the_connection(void **state)
 		assert_true(back_run_until(loop, liar_until_lost, &one, SOON));
 		assert_true(back_run_until(loop, liar_until_open, pool, SOON));
 		assert_int_equal(liar.accepted, 2);
+		liar_close();
+	}
+}
+
+static void
+who_says_back_what_he_hears_is_no_redis(void **state)
+{
+	static const char *const greetings[] = { "*1\r\n$4\r\nPING\r\n", "$4\r\nPONG\r\n", "+OK\r\n", ":1\r\n", "$-1\r\n" };
+
+	for (size_t i = 0; i < sizeof greetings / sizeof *greetings; i++) {
+		struct ask a;
+
+		liar_open();
+		liar.greeting = span_str(greetings[i]);
+		liar.answer = SPAN("$5\r\nwrong\r\n");
+		pool = test_open((struct pool_conf){ .max = 1, .queue_timeout = 300 * USEC_PER_MSEC });
+		ask_init(&a, pool, CALL_REDIS);
+		ask_set(&a, "GET k");
+		ask_start(&a, loop);
+		assert_true(back_run_until(loop, liar_until_done, &a, SOON));
+		assert_int_equal(a.rc, WEFT_DOWN);
+		assert_non_null(strstr(a.fault.text, "PING"));
+		assert_int_equal(liar.asked, 0);
+		ask_fini(&a);
 		liar_close();
 	}
 }
@@ -770,6 +817,48 @@ command_not_sent_goes_to_another_connection(void **state)
 	assert_string_equal(a.call.reply->text.at, "right");
 	assert_int_equal(test_stat().losses, 1);
 	ask_fini(&a);
+	liar_close();
+}
+
+/* The server has answered and gone, and that is noticed first by who sends the next command: the answers are there all the same. */
+static void
+answers_that_came_before_the_end_are_not_lost(void **state)
+{
+	enum { N = 8, SIZE = 10000 };
+	static char answer[SIZE + 16];
+	struct ask a[N], next;
+	int head = snprintf(answer, sizeof answer, "$%d\r\n", SIZE);
+
+	memset(answer + head, 'x', SIZE);
+	memcpy(answer + head + SIZE, "\r\n", 3);
+	liar_begin((struct pool_conf){ .max = 1 });
+	for (unsigned i = 0; i < N; i++) {
+		ask_init(&a[i], pool, CALL_REDIS);
+		ask_set(&a[i], "GET k");
+		ask_start(&a[i], loop);
+	}
+	while (liar.asked == 0) {
+		loop_turn(loop, 0);
+		liar_step();
+	}
+	for (unsigned i = 0; i < N; i++)
+		liar_say((struct span){ answer, strlen(answer) });
+	liar_hang_up();
+	liar.answer = SPAN("$5\r\nright\r\n");
+	ask_init(&next, pool, CALL_REDIS);
+	ask_set(&next, "GET k");
+	ask_start(&next, loop);
+	assert_true(back_run_until(loop, liar_until_done, &next, SOON));
+	assert_int_equal(next.rc, WEFT_OK);
+	assert_string_equal(next.call.reply->text.at, "right");
+	ask_fini(&next);
+	for (unsigned i = 0; i < N; i++) {
+		if (a[i].rc != WEFT_OK)
+			fail_msg("%u: %s", i, a[i].fault.text);
+		assert_int_equal(a[i].call.reply->text.len, SIZE);
+		ask_fini(&a[i]);
+	}
+	assert_int_equal(test_stat().losses, 1);
 	liar_close();
 }
 
@@ -909,6 +998,7 @@ main(void)
 		T(error_reply_is_refused_with_code_and_text),
 		T(thousand_commands_share_one_connection),
 		T(big_values_pass_and_too_big_ones_fail_alone),
+		T(array_of_a_million_fails_alone),
 		T(reply_of_an_abandoned_call_reaches_nobody),
 		T(databases_and_passwords_are_set_before_use),
 		T(host_names_are_resolved),
@@ -918,9 +1008,11 @@ main(void)
 		T(monstrous_replies_end_the_connection),
 		T(endless_length_meets_the_deadline),
 		T(bytes_nobody_asked_for_end_the_connection),
+		T(who_says_back_what_he_hears_is_no_redis),
 		T(reply_too_many_never_reaches_the_next_call),
 		T(reply_too_early_never_reaches_the_call),
 		T(command_not_sent_goes_to_another_connection),
+		T(answers_that_came_before_the_end_are_not_lost),
 		T(reply_survives_every_split),
 		T(asker_may_go_in_the_middle_of_its_reply),
 		T(unfit_server_loses_the_connection),

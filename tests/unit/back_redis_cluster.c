@@ -30,6 +30,7 @@ static struct liar liar[2];
 static unsigned liars, liar_port[2];
 static char lie[400];		/* of a liar, to GET */
 static char map[400];		/* and to CLUSTER SLOTS */
+static bool mute;		/* the first one says nothing more */
 
 /* ---- servers ---- */
 
@@ -185,7 +186,7 @@ liar_hear(struct liar_peer *p)
 	const char *at = p->in.at, *best = NULL, *end = p->in.at + p->in.len;
 	size_t which = 0;
 
-	while (p->fd >= 0 && at < end) {
+	while (p->fd >= 0 && at < end && !(mute && p->liar == &liar[0])) {
 		best = NULL;
 		for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
 			const char *found = memmem(at, (size_t)(end - at), answers[i].word, strlen(answers[i].word));
@@ -219,6 +220,7 @@ test_begin(void **state)
 {
 	liars = 0;
 	lie[0] = map[0] = '\0';
+	mute = false;
 	return many_begin(state);
 }
 
@@ -658,6 +660,36 @@ silent_node_is_asked_nothing_more(void **state)
 	many_until_ok(10 * USEC_PER_SEC, "GET foo");
 }
 
+/* The only node that there is a connection to has gone somewhere else while nothing was asked, without a word: the URL knows others. */
+static void
+node_that_has_moved_is_found_by_the_others(void **state)
+{
+	struct pool_stat stat;
+	struct ask a;
+
+	liars_start();
+	snprintf(lie, sizeof lie, "$1\r\nx\r\n");
+	snprintf(url, sizeof url, "redis+cluster://127.0.0.1:%u,127.0.0.1:%u", liar_port[0], liar_port[1]);
+	many_open((struct pool_conf){ .url = url, .max = 1, .connect_timeout = 400 * USEC_PER_MSEC });
+	many_expect("x", "GET k");
+	assert_int_equal(liar[0].accepted, 1);
+	assert_int_equal(liar[1].accepted, 0);
+	mute = true;
+	snprintf(map, sizeof map, "*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$3\r\nyou\r\n", liar_port[1]);
+	back_skip(31 * USEC_PER_SEC);
+	for (int i = 0; i < 20; i++) {
+		many_once(&a, "GET k");
+		ask_fini(&a);
+		loop_turn(many.loop, 5 * USEC_PER_MSEC);
+	}
+	many_until_ok(4 * USEC_PER_SEC, "GET k");
+	pool_stat(many.pool, &stat);
+	assert_int_equal(stat.breaks, 0);
+	many_expect("x", "GET k");
+	/* And one is enough. */
+	assert_int_equal(liar[1].accepted, 1);
+}
+
 static void
 all_of_it_dies_and_comes_back(void **state)
 {
@@ -781,6 +813,7 @@ main(void)
 		TEST(node_that_hangs_takes_its_slots_only),
 		TEST(node_that_hangs_does_not_take_all_of_a_connection),
 		TEST(silent_node_is_asked_nothing_more),
+		TEST(node_that_has_moved_is_found_by_the_others),
 		TEST(all_of_it_dies_and_comes_back),
 	};
 

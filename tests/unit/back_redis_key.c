@@ -68,7 +68,8 @@ keys_of_a_command_are_found(void **state)
 {
 	static const char *const of_k[] = { "GET k", "set k v", "HSET k f v", "JSON.SET k $ 1", "MGET k {k}1 {k}2", "MSET k x {k}1 y",
 		"DEL k", "EVAL script 1 k x y", "EVALSHA abc 2 k {k}x y", "eval_ro s 1 k", "FCALL f 1 k a", "XREAD STREAMS k 0",
-		"XREAD COUNT 2 STREAMS k {k}2 0 0", "XREADGROUP GROUP STREAMS c STREAMS k >", "OBJECT ENCODING k", "XINFO STREAM k",
+		"XREAD COUNT 2 STREAMS k {k}2 0 0", "XREADGROUP GROUP STREAMS c STREAMS k >",
+		"XREADGROUP COUNT 1 GROUP g STREAMS STREAMS k >", "OBJECT ENCODING k", "XINFO STREAM k",
 		"MEMORY USAGE k SAMPLES 5", "BITOP AND k {k}1 {k}2", "RENAME k {k}2", "ZUNIONSTORE k 2 {k}1 {k}2 WEIGHTS 1 2",
 		"ZUNION 2 k {k}2 WITHSCORES", "LMPOP 1 k LEFT", "SORT k BY x GET y", "COPY k {k}2 DB 0", "SINTERCARD 2 k {k}2 LIMIT 1",
 		"SMOVE k {k}2 member", "LCS k {k}2 LEN" };
@@ -173,6 +174,24 @@ map_is_what_was_said_last(void **state)
 	slots_free(s);
 }
 
+/* Where names are told, one whose name has not got around is "?": that takes nothing from the others. */
+static void
+node_without_a_name_is_a_hole(void **state)
+{
+	struct slots *s = slots_new();
+	int mine;
+
+	assert_true(slots_take(s, array(3, range(0, 5, "a", 7000, "A"), range(6, 9, "?", 7001, "B"), range(10, 16383, "c", 7002, "C")),
+	    "asked", SPAN("B"), &mine));
+	assert_int_equal(mine, SLOTS_NOWHERE);
+	assert_int_equal(s->of[6], SLOTS_NOWHERE);
+	assert_int_equal(s->of[9], SLOTS_NOWHERE);
+	assert_string_equal(s->node[s->of[5]]->place.host, "a");
+	assert_string_equal(s->node[s->of[10]]->place.host, "c");
+	assert_int_equal(s->count, 2);
+	slots_free(s);
+}
+
 static void
 map_that_makes_no_sense_changes_nothing(void **state)
 {
@@ -180,7 +199,7 @@ map_that_makes_no_sense_changes_nothing(void **state)
 	int mine;
 	struct weft_reply *good = range(0, 16383, "h", 1, "A");
 	struct weft_reply *bad[] = { range(-1, 5, "h", 1, "A"), range(0, 16384, "h", 1, "A"), range(5, 4, "h", 1, "A"),
-		range(0, 5, "h", 0, "A"), range(0, 5, "h", 65536, "A"), range(0, 5, "a b", 1, "A"), range(0, 5, "?", 1, "A"), number(5), text("x"),
+		range(0, 5, "h", 0, "A"), range(0, 5, "h", 65536, "A"), range(0, 5, "a b", 1, "A"), number(5), text("x"),
 		array(2, number(0), number(1), NULL), array(3, number(0), number(1), array(1, text("h"), NULL, NULL)),
 		array(3, text("0"), number(1), array(2, text("h"), number(1), NULL)),
 		array(3, number(0), number(1), array(2, number(1), number(1), NULL)) };
@@ -191,6 +210,7 @@ map_that_makes_no_sense_changes_nothing(void **state)
 	assert_false(slots_take(s, array(0, NULL, NULL, NULL), "h", SPAN(""), &mine));
 	assert_false(slots_take(s, text("OK"), "h", SPAN(""), &mine));
 	assert_false(slots_take(s, array(1, range(0, 5, "", 1, "A"), NULL, NULL), "", SPAN(""), &mine));
+	assert_false(slots_take(s, array(1, range(0, 5, "?", 1, "A"), NULL, NULL), "h", SPAN(""), &mine));
 	assert_int_equal(s->count, 1);
 	assert_int_equal(s->of[16383], 0);
 	slots_free(s);
@@ -244,6 +264,7 @@ main(void)
 		TEST(slots_are_those_of_redis),
 		TEST(keys_of_a_command_are_found),
 		TEST(map_is_what_was_said_last),
+		TEST(node_without_a_name_is_a_hole),
 		TEST(map_that_makes_no_sense_changes_nothing),
 		TEST(nodes_have_a_bound),
 		TEST(redirects_are_read),

@@ -25,9 +25,10 @@
 enum { MASTER, REPLICA, SENTINEL };	/* the servers' numbers; SENTINEL and the two behind it */
 
 static char url[300];
-static struct liar liar[2];
+static struct liar liar[3];
 static unsigned liars;
 static struct span lie;		/* to SENTINEL */
+static char truth[80];		/* to the same, of the last of them */
 static struct span role;	/* to ROLE */
 
 /* ---- servers ---- */
@@ -76,6 +77,13 @@ sentinels_url(const char *name)
 	return url;
 }
 
+/* Says nothing, whatever it is asked. */
+static void
+liar_hear_nothing(struct liar_peer *p)
+{
+	buf_consume(&p->in, p->in.len);
+}
+
 /* Says the lies; to what else is asked, PONG. */
 static void
 liar_hear(struct liar_peer *p)
@@ -86,7 +94,7 @@ liar_hear(struct liar_peer *p)
 	if (at == NULL || len == 0)
 		return;
 	if (memmem(at, len, "SENTINEL", 8) != NULL)
-		liar_say(p, lie);
+		liar_say(p, p->liar == &liar[2] ? span_str(truth) : lie);
 	if (memmem(at, len, "ROLE", 4) != NULL)
 		liar_say(p, role);
 	if (memmem(at, len, "PING", 4) != NULL)
@@ -237,6 +245,24 @@ first_sentinel_is_dead_and_the_second_knows_nothing(void **state)
 	assert_non_null(strstr(many_say(1, "INFO stats"), "total_error_replies:1\r\n"));
 }
 
+/* Cut off from the others, it goes on to name a master that is silent: the next attempt begins with another sentinel. */
+static void
+sentinel_that_names_a_silent_master_is_not_asked_first_again(void **state)
+{
+	unsigned one, silent, other;
+
+	many_start((const char *const[]){ NULL });
+	one = liar_start();
+	silent = liar_open_tcp(&liar[liars++], many.loop, liar_hear_nothing);
+	other = liar_start();
+	snprintf(truth, sizeof truth, "%s", lie_of(many.port[MASTER]).at);
+	lie = lie_of(silent);
+	snprintf(url, sizeof url, "redis+sentinel://127.0.0.1:%u,127.0.0.1:%u/mine", one, other);
+	many_open((struct pool_conf){ .url = url, .max = 1, .connect_timeout = 400 * USEC_PER_MSEC });
+	many_until_ok(8 * USEC_PER_SEC, "SET k v");
+	assert_true(liar[1].accepted >= 1);
+}
+
 /* The fault of a call that can have no connection has all these words. */
 static void
 expect_fault(const char *const *words)
@@ -329,6 +355,7 @@ main(void)
 		TEST(errors_say_what_is_wrong),
 		TEST(lies_of_a_sentinel_do_no_harm),
 		TEST(first_sentinel_is_dead_and_the_second_knows_nothing),
+		TEST(sentinel_that_names_a_silent_master_is_not_asked_first_again),
 		TEST(both_kinds_of_passwords_are_given),
 		TEST(new_master_is_found_when_the_old_one_dies),
 		TEST(replica_is_not_used_when_roles_change_by_hand),

@@ -18,10 +18,10 @@
 #include "back/redis/redis_impl.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "back/pool.h"
@@ -32,8 +32,7 @@ static void redis_on_watch(void *arg, int what);
 
 /* ---- the end ---- */
 
-/* Let go of what was hiredis'.  How much it has sent is known from now on. */
-static void
+void
 redis_detach(struct redis *r)
 {
 	redis_note_written(r);
@@ -49,6 +48,8 @@ void
 redis_free(struct redis *r)
 {
 	redis_detach(r);
+	if (r->timer != NULL)
+		timer_free(&r->timer);
 	buf_fini(&r->out);
 	free(r->address);
 	arena_fini(&r->setup_arena);
@@ -127,10 +128,12 @@ redis_begin_setup(struct redis *r)
 
 /* ---- connecting ---- */
 
-/* Begin to connect to one address; writable will it be when it is connected, or cannot be.  What fails at once is reported at the end of the turn. */
-static void
+/* Writable will it be when it is connected, or cannot be.  What fails at once is reported at the end of the turn. */
+void
 redis_connect(struct redis *r, const char *address)
 {
+	loop_task_cancel(pool_loop(r->conn->pool), &r->task);
+	redis_detach(r);
 	r->doomed = 0;
 	r->code[0] = '\0';
 	r->head = r->count = r->setup = 0;
@@ -150,54 +153,6 @@ redis_connect(struct redis *r, const char *address)
 		redis_begin_setup(r);
 }
 
-static void
-redis_connect_next(struct redis *r)
-{
-	redis_detach(r);
-	redis_connect(r, r->address[r->tried++]);
-}
-
-static void
-redis_on_resolved(void *arg, const struct resolved *found)
-{
-	struct redis *r = arg;
-
-	r->resolving = NULL;
-	r->address = found->count == 0 ? NULL : calloc(found->count, sizeof *r->address);
-	if (r->address == NULL) {
-		redis_doom(r, NULL, "%s: %s", r->host,
-		    found->error != 0 ? gai_strerror(found->error) : "no address");
-		loop_after_turn(pool_loop(r->conn->pool), &r->task);
-		return;
-	}
-	r->naddress = found->count;
-	for (unsigned i = 0; i < found->count; i++)
-		memcpy(r->address[i], found->address[i].text, sizeof r->address[i]);
-	redis_connect_next(r);
-}
-
-void
-redis_dial(struct redis *r, const char *host, unsigned port)
-{
-	struct resolve *resolving;
-
-	loop_task_cancel(pool_loop(r->conn->pool), &r->task);
-	redis_detach(r);
-	if (r->resolving != NULL)
-		resolve_cancel(&r->resolving);
-	free(r->address);
-	r->address = NULL;
-	r->naddress = r->tried = 0;
-	r->doomed = 0;
-	r->host = host;
-	r->port = port == 0 ? REDIS_PORT : port;
-	redis_forget_setup(r);
-	/* What is a number is connected to before this returns. */
-	resolving = resolve_start(pool_loop(r->conn->pool), r->host, r->port, redis_on_resolved, r);
-	if (resolving != NULL)
-		r->resolving = resolving;
-}
-
 /* Writable for the first time. */
 static void
 redis_check_connected(struct redis *r)
@@ -215,26 +170,6 @@ redis_check_connected(struct redis *r)
 
 /* ---- bytes ---- */
 
-/* Send what was gathered, and what the kernel did not take before. */
-static void
-redis_flush(struct redis *r)
-{
-	redisContext *c = r->context;
-	int done = 1;
-
-	if (r->out.len > 0 && redisAppendFormattedCommand(c, r->out.at, r->out.len) != REDIS_OK) {
-		redis_doom_of_hiredis(r);
-		return;
-	}
-	if (r->out.size > REDIS_OUT)
-		buf_fini(&r->out);
-	buf_clear(&r->out);
-	if (redisBufferWrite(c, &done) != REDIS_OK)
-		redis_doom_of_hiredis(r);
-	else if (watch_want(r->watch, done ? WATCH_READ : WATCH_READ | WATCH_WRITE) != 0)
-		redis_doom(r, NULL, "the connection cannot be watched");
-}
-
 /* Read once, and take the replies that are whole. */
 static void
 redis_read(struct redis *r)
@@ -250,6 +185,41 @@ redis_read(struct redis *r)
 		redis_on_reply(r, reply);
 	if (reader->err != 0)
 		redis_doom(r, NULL, "%s", reader->errstr);
+}
+
+/* Nothing more can be sent.  What came before is still somebody's reply. */
+static void
+redis_read_last(struct redis *r)
+{
+	redisContext *c = r->context;
+	char why[sizeof r->text];
+	int n = 0;
+
+	snprintf(why, sizeof why, "%s", c->errstr);
+	c->err = 0;
+	while (r->conn != NULL && !r->doomed && ioctl(c->fd, FIONREAD, &n) == 0 && n > 0)
+		redis_read(r);
+	redis_doom(r, NULL, "%s", why);
+}
+
+/* Send what was gathered, and what the kernel did not take before. */
+static void
+redis_flush(struct redis *r)
+{
+	redisContext *c = r->context;
+	int done = 1;
+
+	if (r->out.len > 0 && redisAppendFormattedCommand(c, r->out.at, r->out.len) != REDIS_OK) {
+		redis_doom_of_hiredis(r);
+		return;
+	}
+	if (r->out.size > REDIS_OUT)
+		buf_fini(&r->out);
+	buf_clear(&r->out);
+	if (redisBufferWrite(c, &done) != REDIS_OK)
+		redis_read_last(r);
+	else if (watch_want(r->watch, done ? WATCH_READ : WATCH_READ | WATCH_WRITE) != 0)
+		redis_doom(r, NULL, "the connection cannot be watched");
 }
 
 /* Has hiredis bytes of a reply that is not whole?  The first byte of one it takes out of its buffer before the rest is there. */
@@ -292,7 +262,7 @@ redis_settle(struct redis *r)
 	if (!r->doomed)
 		return;
 	if (!r->is_up && r->tried < r->naddress && r->code[0] == '\0')
-		redis_connect_next(r);
+		redis_dial_next(r);
 	else if (r->cluster != NULL)
 		redis_node_is_dead(r);
 	else
@@ -365,7 +335,7 @@ redis_open(struct conn *c)
 	else if (redis_url_is_unix(u))
 		redis_connect(r, NULL);
 	else
-		redis_dial(r, u->host, u->port);
+		redis_dial(r, u->host, u->port, clock_add(c->born, pool_settings(c->pool)->connect_timeout));
 	return WEFT_OK;
 }
 

@@ -61,23 +61,31 @@ redis_cluster_owe(struct redis_cluster *cl)
 
 /* ---- which node ---- */
 
-/* For what has no key: one that there is a connection to; else one that may be connected to. */
+/* How good is a node for what any may be asked: there is a connection to it; there may be one soon; it has failed, or is silent. */
+static int
+redis_cluster_rank(const struct redis *r, const struct slots_node *n, usec now)
+{
+	if (r == NULL)
+		return now >= n->retry_at;
+	if (r->misses >= REDIS_MISSES)
+		return 0;
+	return r->is_up && !r->doomed ? 2 : 1;
+}
+
+/* For what has no key: the best one. */
 static int
 redis_cluster_any(const struct redis_cluster *cl)
 {
 	usec now = loop_now(pool_loop(cl->conn->pool));
-	int found = SLOTS_NOWHERE;
+	int found = SLOTS_NOWHERE, best = -1;
 
-	for (unsigned i = 0; i < cl->map->count; i++) {
-		const struct slots_node *n = cl->map->node[i];
-		const struct redis *r = cl->node[i];
+	for (unsigned i = 0; i < cl->map->count && best < 2; i++) {
+		int rank = cl->map->node[i]->has_slots ? redis_cluster_rank(cl->node[i], cl->map->node[i], now) : -1;
 
-		if (!n->has_slots)
-			continue;
-		if (r != NULL && r->is_up && !r->doomed)
-			return (int)i;
-		if (found < 0 || (now >= n->retry_at && now < cl->map->node[found]->retry_at))
+		if (rank > best) {
+			best = rank;
 			found = (int)i;
+		}
 	}
 	return found;
 }
@@ -212,6 +220,17 @@ redis_cluster_seeds(const struct redis_cluster *cl)
 	return s;
 }
 
+bool
+redis_cluster_seek(struct redis_cluster *cl)
+{
+	cl->seeds = redis_cluster_seeds(cl);
+	if (cl->seeds != NULL && redis_node_next_seed(cl))
+		return true;
+	free(cl->seeds);
+	cl->seeds = NULL;
+	return false;
+}
+
 static enum weft_rc
 redis_cluster_open(struct conn *c)
 {
@@ -224,8 +243,7 @@ redis_cluster_open(struct conn *c)
 	cl->task = (struct loop_task){ .fn = redis_cluster_pay, .arg = cl };
 	TAILQ_INIT(&cl->put_off);
 	cl->timer = timer_new(pool_loop(c->pool), redis_cluster_on_timer, cl);
-	cl->seeds = redis_cluster_seeds(cl);
-	if (cl->timer == NULL || cl->seeds == NULL || !redis_node_next_seed(cl)) {
+	if (cl->timer == NULL || !redis_cluster_seek(cl)) {
 		redis_cluster_free(cl);
 		return WEFT_SYSTEM;
 	}

@@ -28,7 +28,7 @@ enum redis_where {
 	REDIS_CALL_PUT_OFF,			/* … NULL: sent again in a moment */
 };
 
-/* Who is asked for the map when a connection begins: nodes that are known, then those of the URL. */
+/* Who is asked for the map when a connection begins, or has none to any node: nodes that are known, then those of the URL. */
 struct redis_seeds {
 	unsigned count, next;
 	struct back_place place[REDIS_SEEDS];
@@ -43,7 +43,7 @@ struct redis_cluster {
 	struct redis *node[SLOTS_NODES];	/* connections, by the node's number */
 	unsigned nodes;				/* how many there are */
 	struct redis *seed;			/* the connection to the node that is asked for the map */
-	struct redis_seeds *seeds;		/* while the map is asked for the first time */
+	struct redis_seeds *seeds;		/* while one of them is asked */
 	struct redis_calls put_off;
 	usec put_off_until;
 	struct timer *timer;
@@ -61,6 +61,9 @@ void redis_cluster_resend(struct redis_cluster *cl, struct call *call);
 
 /* Send it again in a moment. */
 void redis_cluster_put_off(struct redis_cluster *cl, struct call *call);
+
+/* Begin to ask seeds for the map; none is asked yet.  Returns false when memory is short. */
+bool redis_cluster_seek(struct redis_cluster *cl);
 
 /* Set the timer for what comes next. */
 void redis_cluster_arm(struct redis_cluster *cl);
@@ -93,7 +96,7 @@ bool redis_node_put_own(struct redis *r, struct span command, enum redis_own own
 
 /* ---- redis_map.c ---- */
 
-/* Ask some node for the map again, unless that was done just now. */
+/* Ask some node for the map again, unless that was done just now; where there is a connection to none, the seeds. */
 void redis_map_ask(struct redis_cluster *cl);
 
 #endif

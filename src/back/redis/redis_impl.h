@@ -4,7 +4,7 @@
 
 /*
  * One connection to Redis, shared by redis.c (its life, the driver), redis_url.c (what its URL says), redis_seek.c (which
- * server it is to), redis_cluster.c, redis_node.c and redis_map.c (several of them), redis_reply.c (what comes back),
+ * server it is to), redis_dial.c (the way there), redis_cluster.c, redis_node.c and redis_map.c (several of them), redis_reply.c (what comes back),
  * redis_lease.c (what a borrower may do to it) and redis_hear.c (channels).  Nobody else includes it.
  */
 
@@ -28,7 +28,7 @@ enum {
 	REDIS_SETUP = 4,			/* AUTH, ROLE, SELECT, PING */
 	REDIS_RING = REDIS_DEPTH + REDIS_SETUP,
 	REDIS_NESTING = 7,
-	REDIS_ELEMENTS = 1 << 20,		/* of one array */
+	REDIS_ELEMENTS = 1 << 26,		/* of one array: more no server means; for fewer there may be no memory, and then that call fails */
 	REDIS_HEARD = 3,			/* likewise, on a hub's connection; and nothing is nested there */
 	REDIS_BUFFER = 64 << 20,		/* bytes of one reply, before it is whole */
 	REDIS_OUT = 65536,			/* bytes of commands for which memory is kept */
@@ -82,6 +82,8 @@ struct redis {
 	struct resolve *resolving;
 	char (*address)[INET6_ADDRSTRLEN];	/* what the host's name means; NULL for a unix socket */
 	unsigned naddress, tried;
+	usec until;		/* it must be up, for all of them */
+	struct timer *timer;	/* the share of one; NULL: there is only one */
 
 	unsigned setup;		/* replies of AUTH, ROLE, SELECT and PING that are owed; later, of what makes the connection as it was */
 	unsigned database;
@@ -190,8 +192,11 @@ struct redis_slot *redis_put(struct redis *r, struct call *call);
 /* Doomed, and seen to at the end of the turn. */
 void redis_doom_later(struct redis *r, const char *text);
 
-/* Begin anew, with a connection to another place.  host is valid until the next one, or until r is ready.  Nobody may be at work with r. */
-void redis_dial(struct redis *r, const char *host, unsigned port);
+/* Let go of what was hiredis'.  How much it has sent is known from now on. */
+void redis_detach(struct redis *r);
+
+/* Begin anew, with a connection to one address, a number; NULL: to the URL's socket. */
+void redis_connect(struct redis *r, const char *address);
 
 /* Nobody is at work in here any more: has the connection come to its end, is r itself to go? */
 void redis_settle(struct redis *r);
@@ -204,6 +209,19 @@ void redis_send_auth(struct redis *r, const char *user, const char *password);
 
 /* Gather a command of the driver's own; its reply is counted in setup. */
 void redis_send_own(struct redis *r, size_t argc, const struct span *argv);
+
+/* ---- redis_dial.c ---- */
+
+/*
+ * Begin anew, with a connection to another place.  Nobody may be at work with r.
+ *
+ * host     valid until the next one, or until r is ready
+ * until    absolute: when somebody will give it up, all addresses of the host together
+ */
+void redis_dial(struct redis *r, const char *host, unsigned port, usec until);
+
+/* Connect to the next address of the host; there is one. */
+void redis_dial_next(struct redis *r);
 
 /* ---- redis_lease.c ---- */
 

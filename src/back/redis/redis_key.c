@@ -205,16 +205,24 @@ redis_key_read_count(struct span word, size_t most, size_t *out)
 	return word.len > 0 && *out <= most;
 }
 
-/* XREAD and XREADGROUP: half of what stands behind STREAMS.  What stands before is no key, so it may be looked through; but a group may have that name. */
+/*
+ * XREAD and XREADGROUP: half of what stands behind STREAMS.  What stands before is no key, so it may be looked through; but a
+ * group and a consumer may have that name.
+ */
 static enum weft_rc
-redis_key_find_streams(struct span in, size_t words, size_t from, int *slot, const char **why)
+redis_key_find_streams(struct span in, size_t words, int *slot, const char **why)
 {
 	size_t i = 1;
+	int names = 0;
 
 	while (i < words) {
 		struct span word = redis_key_take_word(&in);
 
-		if (i++ >= from && redis_key_word_is(word, "STREAMS"))
+		i++;
+		if (names-- > 0)
+			continue;
+		names = redis_key_word_is(word, "GROUP") ? 2 : 0;
+		if (redis_key_word_is(word, "STREAMS"))
 			break;
 	}
 	for (size_t keys = (words - i) / 2; keys > 0; keys--)
@@ -258,9 +266,7 @@ redis_key_find(struct span command, int *slot, const char **why)
 	struct span name = redis_key_take_word(&command);
 
 	*slot = REDIS_NO_SLOT;
-	if (redis_key_word_is(name, "XREAD"))
-		return redis_key_find_streams(command, words, 1, slot, why);
-	if (redis_key_word_is(name, "XREADGROUP"))
-		return redis_key_find_streams(command, words, 4, slot, why);
+	if (redis_key_word_is(name, "XREAD") || redis_key_word_is(name, "XREADGROUP"))
+		return redis_key_find_streams(command, words, slot, why);
 	return redis_key_find_by(redis_key_rule_find(name), command, words, slot, why);
 }

@@ -35,6 +35,9 @@ redis_map_ask(struct redis_cluster *cl)
 			return;
 		}
 	}
+	/* They may all be somewhere else. */
+	if (cl->nodes == 0 && cl->seed == NULL && redis_cluster_seek(cl))
+		cl->map->asked = now;
 }
 
 void

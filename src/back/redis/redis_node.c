@@ -149,7 +149,7 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 	r->heard = now;
 	r->late = clock_add(now, conf->connect_timeout);
 	redis_cluster_arm(cl);
-	redis_dial(r, n->place.host, n->place.port);
+	redis_dial(r, n->place.host, n->place.port, r->late);
 	return WEFT_OK;
 }
 
@@ -237,7 +237,7 @@ redis_node_next_seed(struct redis_cluster *cl)
 	/* All of them a little before the pool would say less about it. */
 	cl->seed->late = clock_add(redis_node_now(cl), (conf->connect_timeout - conf->connect_timeout / 20) / cl->seeds->count);
 	redis_cluster_arm(cl);
-	redis_dial(cl->seed, place->host, place->port);
+	redis_dial(cl->seed, place->host, place->port, cl->seed->late);
 	return true;
 }
 
@@ -252,7 +252,7 @@ redis_node_begin_setup(struct redis *r)
 	redis_send_own(r, 2, (struct span[]){ SPAN("CLUSTER"), SPAN("SLOTS") });
 }
 
-/* The map is there: so is the connection. */
+/* The map is there: so is the connection.  One that has been there may have found another way to this node meanwhile. */
 static void
 redis_node_begin(struct redis *r, int mine)
 {
@@ -262,13 +262,14 @@ redis_node_begin(struct redis *r, int mine)
 	cl->seeds = NULL;
 	r->is_up = true;
 	r->heard = redis_node_now(cl);
-	if (mine >= 0) {
+	if (mine >= 0 && cl->node[mine] == NULL) {
 		redis_node_link(r, mine);
 		r->host = cl->map->node[mine]->place.host;
 		cl->seed = NULL;
 	} else
-		redis_doom(r, NULL, "it is no master");	/* which is as good for asking */
-	conn_is_ready(cl->conn);
+		redis_doom(r, NULL, "it has done its part");	/* a replica is as good for asking */
+	if (cl->conn->state == CONN_CONNECTING)
+		conn_is_ready(cl->conn);
 }
 
 bool
@@ -327,7 +328,7 @@ redis_node_seed_is_dead(struct redis *r)
 	struct redis_seeds *s = cl->seeds;
 	char name[300];
 
-	if (s == NULL) {	/* it has done its part */
+	if (s == NULL) {
 		redis_node_close(r);
 		return;
 	}
@@ -338,8 +339,13 @@ redis_node_seed_is_dead(struct redis *r)
 	}
 	if (s->next < s->count)
 		redis_node_next_seed(cl);
-	else
+	else if (cl->nodes == 0)
 		conn_is_dead(cl->conn, s->code, "%s", s->text);
+	else {
+		free(s);
+		cl->seeds = NULL;
+		redis_node_close(r);
+	}
 }
 
 /* Remember that it failed: the next attempt only after a while. */
@@ -356,7 +362,9 @@ redis_node_note(struct redis *r, const char *name)
 	if (r->is_up || r->was_up)
 		return;
 	n->fails++;
-	n->retry_at = clock_add(redis_node_now(r->cluster), clock_min(pause, clock_min(POOL_ASK, conf->backoff)));
+	/* What is put off now comes back before, and does not wait for one more attempt. */
+	n->retry_at = clock_add(redis_node_now(r->cluster),
+	    2 * REDIS_PUT_OFF + pool_jitter(r->conn->pool, clock_min(pause, clock_min(POOL_ASK, conf->backoff))));
 }
 
 /* What it owes is lost: take out what may be sent again, and finish the others. */

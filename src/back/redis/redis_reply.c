@@ -245,6 +245,12 @@ redis_set_builders(struct redis *r, redisReader *reader)
 
 /* ---- replies, when they are whole ---- */
 
+static bool
+redis_is_pong(const struct weft_reply *reply)
+{
+	return reply->kind == REPLY_STATUS && span_equal(reply->text, SPAN("PONG"));
+}
+
 static void
 redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 {
@@ -260,6 +266,9 @@ redis_on_setup_reply(struct redis *r, const struct weft_reply *reply)
 		reply_error_code(reply, code, sizeof code);
 	if (r->conn->state == CONN_CLEANING && !reply_is_ok(reply))
 		redis_doom(r, NULL, "what a borrower left behind could not be undone");
+	/* Who says back what he hears is no Redis: a port of one's own, even, that a connection has met itself at. */
+	if (r->conn->state != CONN_CLEANING && r->setup == 0 && reply->kind != REPLY_ERROR && !redis_is_pong(reply))
+		redis_doom(r, NULL, "its answer to PING is none");
 	/* A user who may not PING has been let in none the less. */
 	if (reply->kind == REPLY_ERROR && (r->setup > 0 || strcmp(code, "NOPERM") != 0))
 		redis_doom(r, code, "%s", reply->text.at);

@@ -159,6 +159,7 @@ redis_command_read(struct span in, const struct redis_rule **found)
 	const struct redis_rule *rule;
 	struct span word;
 	size_t words;
+	int names = 0;		/* of a group and a consumer, which may be anything, are still to come */
 
 	*found = NULL;
 	if (!redis_take_head(&in, '*', &words) || words == 0 || !redis_take_word(&in, &word) || word.len == 0)
@@ -171,8 +172,9 @@ redis_command_read(struct span in, const struct redis_rule **found)
 	while (--words > 0) {
 		if (!redis_take_word(&in, &word))
 			return false;
-		if (rule == NULL)
+		if (rule == NULL || names-- > 0)
 			continue;
+		names = rule->name[0] == 'X' && redis_word_is(word, "GROUP") ? 2 : 0;
 		*found = redis_rule_option(rule, word);
 		/* Options of XREAD end at STREAMS, behind which a key may have any name; a subcommand comes first. */
 		if (*found != NULL || rule->name[0] != 'X' || redis_word_is(word, "STREAMS"))

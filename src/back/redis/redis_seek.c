@@ -44,6 +44,7 @@ struct redis_seek {
 	char name[300];				/* the sentinel's */
 	struct timer *timer;
 	bool is_master;				/* it has said so */
+	bool is_late;				/* there is no time for another sentinel */
 	bool was_told;				/* text has what some server said, and not only that one said nothing */
 	char code[sizeof((struct redis *)0)->code];
 	char text[340];
@@ -90,8 +91,7 @@ redis_seek_on_timer(void *arg)
 	redis_doom(r, NULL, "no answer in time");
 	/* Its other addresses would be too late, and after the master's so would another sentinel. */
 	r->tried = r->naddress;
-	if (s->step == REDIS_SEEK_TRIES)
-		s->next = s->all->count;
+	s->is_late = s->step == REDIS_SEEK_TRIES;
 	redis_settle(r);
 }
 
@@ -154,6 +154,14 @@ redis_seek_asks(const struct redis_seek *s)
 	return s->step == REDIS_SEEK_ASKS;
 }
 
+/* Connect to a place; until then. */
+static void
+redis_seek_dial(struct redis *r, const struct back_place *place, usec until)
+{
+	timer_set(r->seek->timer, until);
+	redis_dial(r, place->host, place->port, until);
+}
+
 void
 redis_seek_next(struct redis *r)
 {
@@ -165,9 +173,10 @@ redis_seek_next(struct redis *r)
 	s->step = REDIS_SEEK_ASKS;
 	s->is_master = false;
 	must(back_url_place(pool_url(p), s->todo[s->next++], &s->sentinel));
+	if (s->sentinel.port == 0)
+		s->sentinel.port = REDIS_SENTINEL_PORT;
 	redis_url_name(&s->sentinel, REDIS_SENTINEL_PORT, s->name, sizeof s->name);
-	timer_set(s->timer, clock_add(loop_now(l), pool_settings(p)->connect_timeout / (s->all->count + 1)));
-	redis_dial(r, s->sentinel.host, s->sentinel.port == 0 ? REDIS_SENTINEL_PORT : s->sentinel.port);
+	redis_seek_dial(r, &s->sentinel, clock_add(loop_now(l), pool_settings(p)->connect_timeout / (s->all->count + 1)));
 }
 
 void
@@ -213,7 +222,7 @@ redis_seek_on_answer(struct redis *r, const struct weft_reply *reply)
 	if (reply->kind == REPLY_ERROR) {
 		reply_error_code(reply, code, sizeof code);
 		redis_doom(r, code, "%s", reply->text.at);
-	} else if (r->setup > 0)
+	} else if (r->setup > 0 || r->doomed)
 		return;
 	else if (reply->kind == REPLY_NIL)
 		redis_doom(r, "NOMASTER", "it knows no master \"%.*s\"", (int)name.len, name.at);
@@ -291,15 +300,14 @@ redis_seek_settle(struct redis *r)
 
 		s->step = REDIS_SEEK_TRIES;
 		/* A little before the pool would say less about it. */
-		timer_set(s->timer, clock_add(r->conn->born, most - most / 20));
-		redis_dial(r, s->master.host, s->master.port);
+		redis_seek_dial(r, &s->master, clock_add(r->conn->born, most - most / 20));
 		return true;
 	}
 	if (!r->doomed || (r->code[0] == '\0' && r->tried < r->naddress))
 		return false;
 	redis_seek_note(r);
 	/* A master that says why not will say so again. */
-	if (s->next < s->all->count && (s->step == REDIS_SEEK_ASKS || r->code[0] == '\0')) {
+	if (!s->is_late && s->next < s->all->count && (s->step == REDIS_SEEK_ASKS || r->code[0] == '\0')) {
 		redis_seek_next(r);
 		return true;
 	}

@@ -80,6 +80,7 @@ slots_read_host(struct span text, const char *from, char *out, size_t size)
 struct slots_range {
 	unsigned first, last;
 	struct back_place master;
+	bool is_known;			/* where the master is; a node whose name has not got around is "?" */
 	bool is_id;			/* it is the one that was asked */
 };
 
@@ -102,8 +103,26 @@ slots_read_range(const struct weft_reply *r, const char *from, struct span id, s
 	out->first = (unsigned)r->element[0]->integer;
 	out->last = (unsigned)r->element[1]->integer;
 	out->master.port = (unsigned)port->integer;
+	out->is_known = host->kind == REPLY_NIL || !span_equal(host->text, SPAN("?"));
 	out->is_id = id.len > 0 && master->count > 2 && master->element[2]->kind == REPLY_TEXT && span_equal(master->element[2]->text, id);
-	return slots_read_host(host->kind == REPLY_NIL ? SPAN("") : host->text, from, out->master.host, sizeof out->master.host);
+	return !out->is_known || slots_read_host(host->kind == REPLY_NIL ? SPAN("") : host->text, from, out->master.host, sizeof out->master.host);
+}
+
+/* Does it make sense, and is there a node in it that can be asked? */
+static bool
+slots_is_map(const struct weft_reply *reply, const char *from, struct span id)
+{
+	struct slots_range range;
+	bool is_any = false;
+
+	if (reply->kind != REPLY_ARRAY)
+		return false;
+	for (size_t i = 0; i < reply->count; i++) {
+		if (!slots_read_range(reply->element[i], from, id, &range))
+			return false;
+		is_any |= range.is_known;
+	}
+	return is_any;
 }
 
 bool
@@ -112,11 +131,8 @@ slots_take(struct slots *s, const struct weft_reply *reply, const char *from, st
 	struct slots_range range;
 
 	*mine = SLOTS_NOWHERE;
-	if (reply->kind != REPLY_ARRAY || reply->count == 0)
+	if (!slots_is_map(reply, from, id))
 		return false;
-	for (size_t i = 0; i < reply->count; i++)
-		if (!slots_read_range(reply->element[i], from, id, &range))
-			return false;
 	for (unsigned i = 0; i < s->count; i++)
 		s->node[i]->has_slots = false;
 	for (unsigned i = 0; i < REDIS_SLOTS; i++)
@@ -125,7 +141,7 @@ slots_take(struct slots *s, const struct weft_reply *reply, const char *from, st
 		int number;
 
 		(void)slots_read_range(reply->element[i], from, id, &range);
-		number = slots_find(s, &range.master);
+		number = range.is_known ? slots_find(s, &range.master) : SLOTS_NOWHERE;
 		if (number >= 0)
 			s->node[number]->has_slots = true;
 		if (range.is_id)

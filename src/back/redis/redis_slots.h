@@ -50,7 +50,8 @@ int slots_find(struct slots *s, const struct back_place *place);
  * from     the host that was asked: the one of places without a host
  * id       of the node that was asked; len 0: not known
  * mine     set to the number of that node, where it is a master with slots; else SLOTS_NOWHERE
- * Returns  false when it makes no sense, or there are no slots in it: nothing has changed
+ * Returns  false when it makes no sense, or no node in it can be asked: nothing has changed.  Of one whose host
+ *          it does not know ("?") the slots are nowhere
  */
 bool slots_take(struct slots *s, const struct weft_reply *reply, const char *from, struct span id, int *mine);
 
