@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"
+#include "loop/thread.h"
 #include "request/router.h"
 #include "wire/urlencoded.h"
 
@@ -330,10 +331,12 @@ app_forget_scripts(struct app *a)
 void
 app_fini(struct app *a)
 {
-	for (size_t i = 0; i < a->nmodules; i++)
-		module_fini(a->module[i]);
 	for (size_t i = 0; i < a->npools; i++)
 		pool_close(&a->pool[i]);
+	/* A function of a module's whose request is long gone may still run there, and its cleanup is to come. */
+	loop_end_threads(a->loop);
+	for (size_t i = 0; i < a->nmodules; i++)
+		module_fini(a->module[i]);
 	app_forget_scripts(a);
 	for (size_t i = 0; i < a->nmodules; i++)
 		module_free(&a->module[i]);

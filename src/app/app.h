@@ -143,7 +143,7 @@ struct app {
  */
 int app_init(struct app *a, struct loop *l);
 
-/* Call the modules' fini, close the pools, free all.  No request may be left. */
+/* Close the pools, wait for what runs on threads, call the modules' fini, free all.  No request may be left. */
 void app_fini(struct app *a);
 
 /* Add a pool; the app owns it.  Returns 0, or -1 when there are too many. */

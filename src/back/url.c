@@ -207,6 +207,19 @@ back_url_authority(struct span s, struct back_url *out, char *error, size_t size
 	return back_url_host(s, out->host, sizeof((struct back_place *)0)->host, &out->port, error, size);
 }
 
+/*
+ * A password with a '/', '?' or '#' that is not encoded ends the authority early, and would go on as the path or as the name of a
+ * parameter, which are shown.  There its '@' gives it away; but a path of HTTP may have one.
+ */
+static bool
+back_url_lost_user(const char *scheme, struct span authority, struct span rest)
+{
+	struct span shown = back_url_until(&rest, "=");
+
+	return authority.len > 0 && memchr(authority.at, '@', authority.len) == NULL && strncmp(scheme, "http", 4) != 0 &&
+	    memchr(shown.at, '@', shown.len) != NULL;
+}
+
 bool
 back_url_is_list(const struct back_url *u)
 {
@@ -226,6 +239,8 @@ back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 	if (rest.len >= 2 && rest.at[0] == '/' && rest.at[1] == '/') {
 		rest = span_skip(rest, 2);
 		part = back_url_until(&rest, "/?#");
+		if (back_url_lost_user(out->scheme, part, rest))
+			return back_url_bad(error, size, "an '@' behind the host in the URL: '/', '?' and '#' in a password are written %2F, %3F and %23");
 		if (back_url_authority(part, out, error, size) != WEFT_OK)
 			return WEFT_INVALID;
 	}

@@ -287,3 +287,9 @@ loop_threads(struct loop *l)
 		l->threads = threads_new(l, LOOP_THREADS, LOOP_JOBS);
 	return l->threads;
 }
+
+void
+loop_end_threads(struct loop *l)
+{
+	threads_free(&l->threads);
+}

@@ -42,6 +42,9 @@ void threads_free(struct threads **tp);
 /* The loop's own set (64 threads, 4096 jobs), made on first use; freed with the loop.  NULL when that fails. */
 struct threads *loop_threads(struct loop *l);
 
+/* End that set now, as threads_free, before what its jobs use is gone.  Nothing where there is none. */
+void loop_end_threads(struct loop *l);
+
 /* Returns WEFT_OK: done will be called.  WEFT_BUSY: the queue is full; WEFT_SYSTEM: no thread could be started; neither fn nor done will run. */
 enum weft_rc threads_submit(struct threads *t, struct thread_job *job);
 

@@ -236,6 +236,28 @@ runs_functions_on_threads(void **state)
 	close(wait_pipe[1]);
 }
 
+/* A module that ends frees what its functions use. */
+static void
+functions_on_threads_end_before_their_module(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	assert_int_equal(pipe(wait_pipe), 0);
+	offload_begun = offload_cleaned = 0;
+	begin(r, &a, offload_once);
+	turn_until_set(r, &offload_begun);
+	rig_gone(r, &a);
+	assert_int_equal(wait_rc, WEFT_CANCELED);
+	answer_free(&a);
+	assert_int_equal(write(wait_pipe[1], "v", 1), 1);
+	app_fini(&r->app);
+	assert_int_equal(offload_cleaned, 1);
+	assert_int_equal(app_init(&r->app, r->loop), 0);
+	close(wait_pipe[0]);
+	close(wait_pipe[1]);
+}
+
 /* ---- functions on fibers of their own ---- */
 
 /* Sleeps arg milliseconds, then returns WEFT_OK; for a negative one fails with its result, at once. */
@@ -560,6 +582,7 @@ main(void)
 		RIG_TEST(routes_have_deadlines),
 		RIG_TEST(waits_for_descriptors),
 		RIG_TEST(runs_functions_on_threads),
+		RIG_TEST(functions_on_threads_end_before_their_module),
 		RIG_TEST(children_run_at_the_same_time),
 		RIG_TEST(children_go_with_their_request),
 		RIG_TEST(the_first_failure_by_place_counts),

@@ -145,7 +145,7 @@ a_body_may_end_with_the_connection(void **state)
 static void
 a_body_is_sent_as_it_is(void **state)
 {
-	static const struct http_field field[] = { { "Content-Type", "text/x" }, { "X-Empty", "" }, { "user-agent", "me" } };
+	static const struct http_field field[] = { { "Content-Type", "text/x" }, { "X-Empty", "" }, { "user-agent", "me" }, { "X-Blank", " \t" } };
 	struct http_ask *ask;
 	struct ask a;
 
@@ -153,7 +153,7 @@ a_body_is_sent_as_it_is(void **state)
 	web_pool((struct pool_conf){ .max = 1 });
 	ask = web_ask(&a, "POST", "/item");
 	ask->field = field;
-	ask->nfields = 3;
+	ask->nfields = 4;
 	ask->body = SPAN("a\0b");
 	web_start(&a);
 	assert_int_equal(web_await(&a), WEFT_OK);
@@ -162,6 +162,7 @@ a_body_is_sent_as_it_is(void **state)
 	assert_memory_equal(web.last.body, "a\0b", 3);
 	assert_string_equal(web_header("Content-Type"), "text/x");
 	assert_string_equal(web_header("X-Empty"), "");
+	assert_non_null(web_header("X-Blank"));
 	assert_string_equal(web_header("User-Agent"), "me");
 	assert_null(web_header("Expect"));
 	ask_fini(&a);
@@ -229,6 +230,10 @@ the_pools_url_is_where_all_begins(void **state)
 	assert_string_equal(web_header("Authorization"), "Basic dXMgZXI6cEBzcw==");
 	snprintf(url, sizeof url, "localhost:%u", web.port);
 	assert_string_equal(web_header("Host"), url);
+	/* A number, if an unusual one. */
+	snprintf(url, sizeof url, "http://127.1:%u", web.port);
+	web_pool((struct pool_conf){ .max = 1, .url = url });
+	web_expect("/x", 200, "/x");
 }
 
 /* After a minute, while connections go on; a name that has become stale holds nobody up. */

@@ -148,6 +148,39 @@ a_reader_waits_so_long(void **state)
 	arena_fini(&a);
 }
 
+static enum weft_rc read_rc;
+
+static void
+read_once(void *arg)
+{
+	char c;
+	size_t got;
+
+	read_rc = http_stream_read(arg, &c, 1, &got);
+}
+
+/* One fiber waits for bytes, another one wants no more: nobody would ever wake the first. */
+static void
+who_waits_is_told_of_the_close(void **state)
+{
+	struct fiber *f = fiber_new(loop_fibers(web.loop), 0);
+	struct http_stream *s;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a, NULL, 0, 0);
+	s = http_stream_new(&a, &counting, NULL);
+	must(f != NULL && s != NULL);
+	read_rc = WEFT_OK;
+	fiber_start(f, read_once, s);
+	back_run(web.loop);
+	http_stream_close(s);
+	back_run(web.loop);
+	assert_int_equal(fiber_sched_alive(loop_fibers(web.loop)), 0);
+	assert_int_equal(read_rc, WEFT_INVALID);
+	arena_fini(&a);
+}
+
 /* ---- from the driver ---- */
 
 enum { LARGE = 8 * 1024 * 1024 };
@@ -227,6 +260,13 @@ is_left_alone(void *unused)
 {
 	(void)unused;
 	return liar_last(&web.server) == NULL;
+}
+
+static bool
+is_one_open(void *unused)
+{
+	(void)unused;
+	return web_stat().open == 1;
 }
 
 static void
@@ -377,6 +417,32 @@ streams_do_not_hold_up_others(void **state)
 	reading_fini(&r);
 }
 
+/* Nothing is asked of the socket of one that is held up, but it does not idle: what goes with another place is another connection. */
+static void
+a_place_that_goes_leaves_streams_alone(void **state)
+{
+	struct reading r;
+
+	(void)state;
+	web.answer = say_flood;
+	web_pool((struct pool_conf){ .max = 2, .min = 1, .idle_timeout = 20 * USEC_PER_SEC });
+	reading_start(&r, "/flood");
+	r.stop_at = 1;
+	assert_true(back_run_until(web.loop, reading_is_open, &r, SOON));
+	web.answer = web_echo;
+	web_expect("/other", 200, "/other");
+	assert_int_equal(web.connections, 2);
+	for (int i = 0; i < 50; i++)
+		loop_turn(web.loop, USEC_PER_MSEC);	/* until it is held up */
+	back_skip(21 * USEC_PER_SEC);
+	assert_true(back_run_until(web.loop, is_one_open, NULL, SOON));
+	reading_go_on(&r, SIZE_MAX);
+	assert_true(back_run_until(web.loop, reading_is_done, &r, 6 * SOON));
+	assert_int_equal(r.rc, WEFT_OK);
+	assert_int_equal(r.bytes, LARGE);
+	reading_fini(&r);
+}
+
 static void
 a_stream_may_have_a_limit(void **state)
 {
@@ -393,6 +459,62 @@ a_stream_may_have_a_limit(void **state)
 	reading_fini(&r);
 }
 
+static struct liar_peer *chunked;
+
+static void
+say_head_of_chunks(const struct web_request *rq)
+{
+	chunked = rq->peer;
+	liar_say(rq->peer, SPAN("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
+}
+
+static void
+say_chunk(size_t size)
+{
+	static char bytes[65536];
+	char line[16];
+
+	snprintf(line, sizeof line, "%zx\r\n", size);
+	liar_say(chunked, span_str(line));
+	liar_say(chunked, (struct span){ bytes, size });
+	liar_say(chunked, SPAN("\r\n"));
+}
+
+static bool
+has_so_much(void *r)
+{
+	return ((struct reading *)r)->ask.call.http->stream->len == 60000;
+}
+
+/* libcurl keeps what has come and finds no room, and gives it all at once when there is some: that is when it is too much, and the end. */
+static void
+a_limit_that_is_met_while_held_up_is_the_end(void **state)
+{
+	struct reading r;
+
+	(void)state;
+	web.answer = say_head_of_chunks;
+	web_pool((struct pool_conf){ .max = 1 });
+	reading_start(&r, "/chunks");
+	((struct http_ask *)r.ask.call.ask)->body_max = 70000;
+	r.stop_at = 0;
+	assert_true(back_run_until(web.loop, reading_is_open, &r, SOON));
+	say_chunk(60000);
+	assert_true(back_run_until(web.loop, has_so_much, &r, SOON));
+	say_chunk(8000);
+	say_chunk(8000);
+	back_run(web.loop);
+	reading_go_on(&r, SIZE_MAX);
+	back_run(web.loop);
+	say_chunk(4);
+	assert_true(back_run_until(web.loop, reading_is_done, &r, SOON));
+	assert_int_equal(r.rc, WEFT_TOO_LARGE);
+	assert_int_equal(r.bytes, 60000);
+	reading_fini(&r);
+	web.answer = web_echo;
+	web_expect("/next", 200, "/next");
+}
+
 int
 main(void)
 {
@@ -400,6 +522,7 @@ main(void)
 		WEB_TEST(bytes_come_out_as_they_went_in),
 		WEB_TEST(a_driver_that_was_stopped_is_told_once),
 		WEB_TEST(a_reader_waits_so_long),
+		WEB_TEST(who_waits_is_told_of_the_close),
 		WEB_TEST(a_stream_is_read_to_its_end),
 		WEB_TEST(a_stream_that_is_not_read_is_held_up),
 		WEB_TEST(a_stream_that_is_closed_ends_its_connection),
@@ -409,7 +532,9 @@ main(void)
 		WEB_TEST(a_pool_that_closes_ends_its_streams),
 		WEB_TEST(a_stream_outlives_its_connections_time),
 		WEB_TEST(streams_do_not_hold_up_others),
+		WEB_TEST(a_place_that_goes_leaves_streams_alone),
 		WEB_TEST(a_stream_may_have_a_limit),
+		WEB_TEST(a_limit_that_is_met_while_held_up_is_the_end),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

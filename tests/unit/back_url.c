@@ -35,6 +35,9 @@ static const struct {
 	  "postgresql://u@a.example:5433,[::1],%2Frun:1/db?target_session_attrs=any" },
 	{ "postgres://a,b", { "postgres", "", "", "a,b", 0, "", "" }, "postgres://a,b" },
 	{ "https://tok%2Fen@api:444/v%201?ca=/x", { "https", "tok/en", "", "api", 444, "/v 1", "ca=/x" }, "https://api:444/v 1?ca=/x" },
+	{ "http://h:1/@a/b", { "http", "", "", "h", 1, "/@a/b", "" }, "http://h:1/@a/b" },
+	{ "postgresql://h/db?user=a@b", { "postgresql", "", "", "h", 0, "/db", "user=a@b" }, "postgresql://h/db?user=a@b" },
+	{ "redis+unix:///run/a@b", { "redis+unix", "", "", "", 0, "/run/a@b", "" }, "redis+unix:///run/a@b" },
 	{ "http://u:p@[::1]/", { "http", "u", "p", "::1", 0, "/", "" }, "http://[::1]/" },
 	{ "redis+sentinel://bob:pw@a:1,[::1]:2,c/mine/3?sentinel_password=x",
 	  { "redis+sentinel", "bob", "pw", "a:1,[::1]:2,c", 0, "/mine/3", "sentinel_password=x" },
@@ -81,6 +84,8 @@ url_errors_name_the_part_and_not_the_password(void **state)
 		{ "redis://h/\x01", "path" }, { "redis://h/0?a b", "query" },
 		{ "redis://u:hunter2@a:1,b:2/0", "one host" }, { "postgresql://u:hunter2@a, b/", "hosts" }, { "postgresql://u:hunter2@a,/db", "hosts" },
 		{ "postgresql://u:hunter2@a,b:0/db", "port" }, { "redis://h/0#frag", "fragment" },
+		{ "redis://u:6379/hunter2@h/0", "'@'" }, { "mariadb://u:1?hunter2@h/db", "'@'" }, { "postgres://:1/hunter2@a,b/db", "'@'" },
+		{ "redis://u:1#hunter2@h", "'@'" },
 	};
 	char error[100], text[800];
 	struct back_url u;

@@ -175,6 +175,7 @@ http_follow(struct http *x)
 
 	x->hops++;
 	x->attempts = 0;
+	x->wants_fresh = false;
 	x->becomes_get = x->becomes_get || (status == 303 && strcmp(x->call->ask->method, "HEAD") != 0) ||
 	    (status <= 302 && strcmp(x->call->ask->method, "POST") == 0);
 	curl_free(x->url);
@@ -212,7 +213,7 @@ http_finished(struct http *x, CURLcode code)
 		return;
 	}
 	if (x->is_stale) {
-		x->restarts++;
+		x->wants_fresh = true;
 		http_restart(x);	/* libcurl has closed that one */
 		return;
 	}
@@ -313,6 +314,17 @@ http_step_open(struct http *x)
 		conn_is_dead(x->conn, NULL, "no memory for a connection");
 }
 
+/* The reader has room again.  What libcurl has kept comes at once, and may be what ends the transfer; it says so to nobody else. */
+static void
+http_step_run(struct http *x)
+{
+	CURLcode code = x->resumes ? curl_easy_pause(x->easy, CURLPAUSE_CONT) : CURLE_OK;
+
+	x->resumes = false;
+	if (code != CURLE_OK)
+		http_finished(x, code);
+}
+
 void
 http_step(struct http *x)
 {
@@ -325,9 +337,7 @@ http_step(struct http *x)
 		http_start(x);
 		break;
 	case HTTP_RUNS:
-		if (x->resumes)
-			curl_easy_pause(x->easy, CURLPAUSE_CONT);
-		x->resumes = false;
+		http_step_run(x);
 		break;
 	case HTTP_STOPS:
 		http_client_remove(x);
@@ -427,9 +437,8 @@ http_send(struct conn *c, struct call *call)
 	}
 	x->call = call;
 	x->sent = false;
-	x->hops = x->attempts = x->restarts = 0;
-	x->becomes_get = false;
-	x->resumes = false;
+	x->hops = x->attempts = 0;
+	x->becomes_get = x->wants_fresh = x->resumes = false;
 	http_enter(x, HTTP_STARTS);
 	http_client_queue(x);
 	conn_took(c, call, x);

@@ -272,12 +272,14 @@ http_client_look_up(struct http_client *c)
 
 /* ---- life ---- */
 
+/* Not a number in any form: libcurl writes "127.1" out before it asks for the address. */
 static bool
 http_is_name(const char *host)
 {
-	struct in6_addr any;
+	struct in6_addr six;
+	struct in_addr four;
 
-	return inet_pton(AF_INET, host, &any) != 1 && inet_pton(AF_INET6, host, &any) != 1;
+	return inet_aton(host, &four) == 0 && inet_pton(AF_INET6, host, &six) != 1;
 }
 
 /* The pool's own URL, as requests begin with it. */

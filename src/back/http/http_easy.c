@@ -173,7 +173,7 @@ http_easy_on_request(void *arg, char *peer, char *own, int peer_port, int own_po
 		return CURL_PREREQFUNC_ABORT;
 	}
 	/* What has come since the last answer would be taken for the next one: one too many, or the words with which a server closes. */
-	x->is_stale = !http_sock_meets(x->client, own_port) && x->restarts < pool_settings(x->conn->pool)->max;
+	x->is_stale = !http_sock_meets(x->client, own_port) && !x->wants_fresh;
 	if (x->is_stale)
 		return CURL_PREREQFUNC_ABORT;
 	x->attempts++;
@@ -311,7 +311,7 @@ http_easy_add_field(struct http *x, const char *text)
 	return true;
 }
 
-/* The asker's headers.  libcurl wants "Name;" for one without a value. */
+/* The asker's headers.  libcurl wants "Name;" for one without a value, and sends none of which the value is blank. */
 static bool
 http_easy_set_fields(struct http *x, const struct http_ask *ask, bool has_body)
 {
@@ -326,7 +326,7 @@ http_easy_set_fields(struct http *x, const struct http_ask *ask, bool has_body)
 			continue;
 		has_type = has_type || strcasecmp(f->name, "Content-Type") == 0;
 		buf_clear(&line);
-		ok = buf_printf(&line, f->value[0] == '\0' ? "%s;" : "%s: %s", f->name, f->value) == WEFT_OK &&
+		ok = buf_printf(&line, f->value[strspn(f->value, " \t")] == '\0' ? "%s;" : "%s: %s", f->name, f->value) == WEFT_OK &&
 		    buf_add(&line, SPAN("\0")) == WEFT_OK && http_easy_add_field(x, line.at);
 	}
 	buf_fini(&line);
@@ -388,6 +388,7 @@ http_easy_ask(struct http *x)
 		(void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	return http_easy_set_url(x, ask->target) && http_easy_set_method(x, method, ask->body, has_body) &&
 	    http_easy_set_fields(x, ask, has_body) && curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 0L) == CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, (long)x->wants_fresh) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, ask->wants_decoding ? "gzip" : NULL) == CURLE_OK;
 }
 

@@ -102,8 +102,8 @@ struct http {
 	char *url;			/* where redirects have led to; NULL: where the ask says */
 	char *next;			/* where the answer leads to; NULL: it is the answer */
 	int port;			/* at our end, of the connection that it runs on; 0: on none yet */
-	bool is_stale;			/* the kept connection was not fit for a request */
-	unsigned restarts;		/* because of that */
+	bool is_stale;			/* the kept connection was not fit for a request … */
+	bool wants_fresh;		/* … and no other kept one is tried */
 	enum weft_rc stopped;		/* a callback has ended it, and why */
 	const char *why;
 	char error[CURL_ERROR_SIZE];	/* libcurl's words */

@@ -20,7 +20,7 @@ struct http_sock {
 	struct http_client *client;
 	curl_socket_t fd;
 	struct watch *watch;
-	int wish;			/* WATCH_ bits; 0: it is kept, and idles */
+	int wish;			/* WATCH_ bits; 0: it is kept, or held up by its reader */
 	bool is_connected;		/* a request was about to be sent down it */
 	bool is_http2;			/* it may have something to say at any time */
 	bool is_over;			/* shut down by us; libcurl will notice */
@@ -43,7 +43,7 @@ http_sock_on_watch(void *arg, int what)
 	if (s->wish & what)
 		http_client_drive(s->client, s->fd, what & WATCH_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
 	else
-		(void)watch_want(s->watch, s->wish);	/* it idles: whoever uses it next will see */
+		(void)watch_want(s->watch, s->wish);	/* nobody waits for it: whoever uses it next will see */
 }
 
 static struct http_sock *
@@ -205,6 +205,19 @@ http_sock_free_all(struct http_client *c)
 		http_sock_free(LIST_FIRST(&c->socks));
 }
 
+/* Is a request under way on it?  Where its reader holds it up, libcurl wants as little of it as of one that is kept. */
+static bool
+http_sock_is_used(const struct http_client *c, struct http_sock *s)
+{
+	int port = http_sock_port(s);
+	struct http *x;
+
+	TAILQ_FOREACH(x, &c->all, link)
+		if (x->is_in_multi && x->port == port)
+			return true;
+	return false;
+}
+
 /* One that idles, if there are more than so many connections; NULL: there are not, or none idles. */
 static struct http_sock *
 http_sock_excess(struct http_client *c, unsigned places)
@@ -215,7 +228,7 @@ http_sock_excess(struct http_client *c, unsigned places)
 	LIST_FOREACH(s, &c->socks, link)
 		if (!s->is_over) {
 			n++;
-			idle = s->is_connected && s->wish == 0 ? s : idle;
+			idle = s->is_connected && s->wish == 0 && !http_sock_is_used(c, s) ? s : idle;
 		}
 	return n > places ? idle : NULL;
 }

@@ -100,5 +100,6 @@ http_stream_close(struct http_stream *s)
 	s->source = NULL;
 	s->len = 0;
 	s->rc = WEFT_INVALID;
+	http_stream_wake(s);	/* another fiber of the reader's, maybe */
 	source->drop(s->arg);
 }
