@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "app/api_call.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "app/app.h"
@@ -21,6 +22,23 @@ api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const char 
 	c->call.state = CALL_DONE;
 	c->call.rc = rc;
 	fault_set(&c->fault, rc, NULL, fmt, what);
+}
+
+const char *
+api_no_pool(struct weft_request *rq, const char *name)
+{
+	const size_t size = sizeof ((struct fault *)NULL)->text;
+	const struct app *a = rq->app;
+	char *text = arena_alloc(&rq->rq.arena, size);
+	int n;
+
+	if (text == NULL)
+		return "no such pool";
+	n = snprintf(text, size, "no pool is called \"%.63s\"%s", name,
+	    a->npools > 0 ? "; weft.conf has" : ": weft.conf names them, and weft dev reads it with -c");
+	for (size_t i = 0; i < a->npools && (size_t)n < size; i++)
+		n += snprintf(text + n, size - (size_t)n, "%s %s", i == 0 ? "" : ",", pool_name(a->pool[i]));
+	return text;
 }
 
 bool
@@ -45,7 +63,7 @@ api_submit(struct weft_call *c, const char *name)
 	if (c->call.state == CALL_DONE)
 		return;
 	if (p == NULL) {
-		api_call_fail(c, WEFT_INVALID, "no pool is called \"%s\"", name);
+		api_call_fail(c, WEFT_INVALID, "%s", api_no_pool(c->rq, name));
 		return;
 	}
 	if (pool_kind(p) != c->call.kind) {

@@ -25,6 +25,9 @@ void api_call_fail(struct weft_call *c, enum weft_rc rc, const char *fmt, const 
 /* Hand a call to the pool of that name, unless it is done already. */
 void api_submit(struct weft_call *c, const char *name);
 
+/* Returns the words for that no pool has this name, and for which there are; in the request's memory. */
+const char *api_no_pool(struct weft_request *rq, const char *name);
+
 /* Is it too late to send anything?  The call is done then: what nobody will wait for is not sent. */
 bool api_call_is_late(struct weft_call *c, struct pool *p);
 

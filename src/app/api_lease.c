@@ -64,7 +64,7 @@ api_lease_find_pool(struct weft_request *rq, const char *name)
 	struct pool *p = app_pool(rq->app, name);
 
 	if (p == NULL)
-		(void)fail_note(rq, WEFT_INVALID, 0, "no pool is called \"%s\"", name);
+		(void)fail_note(rq, WEFT_INVALID, 0, "%s", api_no_pool(rq, name));
 	return p;
 }
 

@@ -272,9 +272,11 @@ app_run(void *arg)
 
 	if (app_hold(rq) == 0)
 		app_handle(rq);
-	/* Who has waited to the deadline does not wait for what is put away. */
-	if (rq->late != NULL)
+	/* Who has waited to the deadline does not wait for what is put away.  Nothing more comes of a request that is answered. */
+	if (rq->late != NULL) {
 		response_finish(&rq->rq.response);
+		body_fail(&rq->rq.body, WEFT_CANCELED);
+	}
 	app_put_away(rq);
 	response_finish(&rq->rq.response);
 	request_fini(&rq->rq);

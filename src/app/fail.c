@@ -109,11 +109,17 @@ fail_is_unanswered(const struct response *rs)
 	return rs->state == RESPONSE_OPEN && (rs->status < 400 || rs->failed != WEFT_OK);
 }
 
+/* Messages have no end of their own: where they are sent on as they come, the deadline is it, and nothing has failed. */
+static bool
+fail_is_end_of_events(const struct weft_request *rq)
+{
+	return rq->late->wait.why == WAIT_MESSAGE && rq->rq.response.state == RESPONSE_STREAMING;
+}
+
 static void
 fail_answer_late(struct weft_request *rq)
 {
 	struct response *rs = &rq->rq.response;
-
 	struct fiber_late own;
 
 	if (!fiber_is_late(rq->rq.fiber, &own) || own.rc != WEFT_TIMEOUT)
@@ -124,7 +130,7 @@ fail_answer_late(struct weft_request *rq)
 	}
 	if (fail_is_unanswered(rs))
 		fail_answer_last(rq);
-	else if (!rq->late->is_told)
+	else if (!rq->late->is_told && !fail_is_end_of_events(rq))
 		fail_log(rq, rs->was_aborted ? 0 : rs->status);
 }
 
@@ -239,6 +245,21 @@ fail_answer(struct weft_request *rq, int status, const char *text)
 	return WEFT_OK;
 }
 
+/* weft_fail() of no call that failed: of a write, about which only the response knows, or of nothing that we know of.  Returns its result. */
+static enum weft_rc
+fail_note_unsaid(struct weft_request *rq)
+{
+	const struct response *rs = &rq->rq.response;
+	enum weft_rc rc = rs->failed != WEFT_OK ? rs->failed : rs->ops == NULL ? WEFT_CANCELED : WEFT_INVALID;
+
+	fail_begin(rq, rc, 0, NULL);
+	if (rs->failed == WEFT_OK && rs->ops != NULL)
+		fault_set(rq->fault, rc, NULL, "weft_fail() was called, but no call had failed that it could answer for");
+	else
+		fault_set(rq->fault, rc, NULL, "the answer could not be written: %s", fail_words(rc));
+	return rc;
+}
+
 int
 fail_answer_last(struct weft_request *rq)
 {
@@ -246,8 +267,10 @@ fail_answer_last(struct weft_request *rq)
 	int status = rq->fault_status != 0 ? rq->fault_status : fail_status(rc);
 	char text[160];
 
-	if (rc == WEFT_OK)
-		status = 500;
+	if (rc == WEFT_OK) {
+		rc = fail_note_unsaid(rq);
+		status = fail_status(rc);
+	}
 	if (rq->fault_pool != NULL)
 		snprintf(text, sizeof text, "%d %s: %s: %s", status, cgi_reason(status), rq->fault_pool, fail_words(rc));
 	else

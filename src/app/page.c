@@ -153,6 +153,8 @@ page_pool(const struct pool *p)
 	page_pool_numbers(p, number);
 	back_url_describe(pool_url(p), url, sizeof url);
 	out = json_pack("{s:s s:s s:b}", "name", pool_name(p), "url", url, "down", page_pool_is_down(p));
+	if (out != NULL && page_pool_is_down(p))
+		json_object_set_new(out, "reason", json_string(pool_reason(p)));
 	for (size_t i = 0; out != NULL && i < PAGE_NUMBERS; i++)
 		json_object_set_new(out, number[i].name, json_integer((json_int_t)number[i].value));
 	return out;

@@ -127,14 +127,17 @@ call_on_timeout(struct call *c, usec until, usec tried)
 {
 	usec now = fiber_sched_now(fiber_sched(fiber_self()));
 
-	if (now < tried || now >= until)
+	if (now < tried || now >= until) {
 		call_abandon(c, WEFT_TIMEOUT);
-	else if (now < c->deadline)
+	} else if (now < c->deadline) {
 		return;		/* it was sent meanwhile, and has its own time from then */
-	else if (c->state == CALL_QUEUED)
+	} else if (c->state == CALL_QUEUED) {
 		pool_expire(c->pool, c);
-	else
+	} else {
 		call_abandon(c, WEFT_TIMEOUT);
+		call_explain(c, WEFT_TIMEOUT, NULL, "no answer within %g s, its call_timeout",
+		    (double)pool_settings(c->pool)->call_timeout / (double)USEC_PER_SEC);
+	}
 }
 
 enum weft_rc

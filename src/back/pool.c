@@ -103,7 +103,7 @@ pool_expire(struct pool *p, struct call *c)
 	double seconds = (double)p->conf.queue_timeout / (double)USEC_PER_SEC;
 
 	if (pool_usable(p) > 0 || pool_is_crowded(p)) {
-		call_finish(c, WEFT_BUSY, NULL, "no connection came free within %g s", seconds);
+		call_finish(c, WEFT_BUSY, NULL, "no connection came free within %g s, its queue_timeout", seconds);
 		return;
 	}
 	if (p->reason[0] == '\0')

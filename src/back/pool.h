@@ -178,4 +178,7 @@ struct pool_stat {
 };
 void pool_stat(const struct pool *p, struct pool_stat *out);
 
+/* Returns why the pool lost its last connection, with the place; valid until the next call. */
+const char *pool_reason(const struct pool *p);
+
 #endif

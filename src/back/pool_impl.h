@@ -114,11 +114,6 @@ void lease_lost(struct lease *l);
 /* Log who has a connection for too long.  Returns when to look again. */
 usec lease_look(struct lease *l, usec now);
 
-/* ---- pool_open.c ---- */
-
-/* Returns why the pool lost its last connection, with the place; valid until the next call. */
-const char *pool_reason(const struct pool *p);
-
 /* ---- pool.c ---- */
 
 /* Begin a call that is submitted.  Returns WEFT_OK; else it is done: of a wrong kind. */

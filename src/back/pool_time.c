@@ -49,7 +49,7 @@ pool_give_up_late(struct pool *p, usec now)
 	struct conn *c;
 
 	while ((c = TAILQ_FIRST(&p->list[CONN_CONNECTING])) != NULL && c->born + p->conf.connect_timeout <= now)
-		conn_is_dead(c, NULL, "no connection within %g s", limit);
+		conn_is_dead(c, NULL, "no connection within %g s, its connect_timeout", limit);
 	while ((c = TAILQ_FIRST(&p->list[CONN_CLEANING])) != NULL && c->used + POOL_GRACE <= now)
 		conn_is_dead(c, NULL, "what a borrower left behind could not be cleaned up in time");
 	while ((c = TAILQ_FIRST(&p->list[CONN_CHECKING])) != NULL && c->used + POOL_CHECK <= now)

@@ -58,6 +58,8 @@ cli_check(int argc, char **argv)
 	c = cli_config(&o);
 	if (c == NULL)
 		return CLI_FAILED;
+	if (c->warning != NULL)
+		fprintf(stderr, "weft: %s\n", c->warning);
 	if (setup_check(c, error, sizeof error) != 0) {
 		fprintf(stderr, "weft: %s\n", error);
 		rc = CLI_FAILED;
@@ -155,6 +157,8 @@ dev_run(const struct config *c, char **file, int n, unsigned port)
 	char error[1024];
 
 	log_open(2, c == NULL ? LOG_INFO_ : c->log_level, "dev");
+	if (c != NULL && c->warning != NULL)
+		log_warn("%s", c->warning);
 	signal(SIGPIPE, SIG_IGN);
 	if (dev_begin(&d, c, file, n, port, error, sizeof error) != 0) {
 		fprintf(stderr, "weft: %s\n", error);

@@ -73,7 +73,7 @@ timeline_draw(const char *text, unsigned columns)
 	struct buf out;
 
 	if (!json_is_array(all) || r == NULL) {
-		fprintf(stderr, "weft: %s", strncmp(text, "error ", 6) == 0 ? text + 6 : "the server's answer is no timeline\n");
+		fprintf(stderr, "weft: the server's answer is no timeline\n");
 		json_decref(all);
 		free(r);
 		return CLI_FAILED;
@@ -116,7 +116,10 @@ cli_timeline(int argc, char **argv)
 	snprintf(line, sizeof line, "timeline %ld", last);
 	if (control_ask(socket, line, &answer) != 0)
 		return cli_unreachable(socket);
-	if (json)
+	if (strncmp(answer, "error ", 6) == 0) {
+		fprintf(stderr, "weft: %s", answer + 6);
+		rc = CLI_FAILED;
+	} else if (json)
 		puts(answer);
 	else
 		rc = timeline_draw(answer, columns);

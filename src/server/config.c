@@ -504,6 +504,19 @@ config_take(struct config *c, const struct config_text *t)
 	return config_take_gate_users(c, t);
 }
 
+/* A verb as status reads the file in another environment than the server's, so this is no mistake.  Returns 0, or -1 out of memory. */
+static int
+config_warn(struct config *c, const struct config_text *t)
+{
+	if (t->unset_line == 0)
+		return 0;
+	if (asprintf(&c->warning, "%s:%u: ${%s} is empty, as the environment has no such variable: set it, or write ${%s:-default}", c->file,
+	    t->unset_line, t->unset, t->unset) >= 0)
+		return 0;
+	c->warning = NULL;
+	return -1;
+}
+
 /* Parse and check.  Returns 0, or -1 after a complaint. */
 static int
 config_parse(struct config *c, const struct config_text *t)
@@ -512,7 +525,7 @@ config_parse(struct config *c, const struct config_text *t)
 		return config_refuse(t->open_line, "this '{' is never closed");
 	if (cfg_parse_buf(c->cfg, t->text) != CFG_SUCCESS)
 		return config_refuse(1, "cannot be parsed");
-	return config_take(c, t);
+	return config_take(c, t) == 0 ? config_warn(c, t) : -1;
 }
 
 struct config *
@@ -557,6 +570,7 @@ config_free(struct config **cp)
 	free(c->pool);
 	free(c->module);
 	free(c->gate_uid);
+	free(c->warning);
 	free(c->file);
 	free(c);
 }

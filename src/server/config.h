@@ -70,6 +70,7 @@ struct config {
 	size_t nmodules;
 	struct config_limit limit;
 	struct allow web;		/* FCGI_WEB_SERVER_ADDRS of the environment: who may connect anywhere */
+	char *warning;			/* of what can be, but hardly is meant: one sentence with file and line; NULL: nothing */
 };
 
 /*

@@ -48,6 +48,21 @@ config_walk_comment(struct config_walk *w)
 	}
 }
 
+/* At "${": libconfuse puts nothing in place of a variable that is not set, and says nothing.  The first one is kept. */
+static void
+config_walk_variable(struct config_walk *w)
+{
+	struct config_text *t = w->t;
+	const char *name = w->at + 2;
+	size_t len = strcspn(name, "}:\"");
+
+	if (t->unset_line != 0 || name[len] != '}' || len >= sizeof t->unset)
+		return;
+	snprintf(t->unset, sizeof t->unset, "%.*s", (int)len, name);
+	if (getenv(t->unset) == NULL)
+		t->unset_line = w->line;
+}
+
 static void
 config_walk_string(struct config_walk *w)
 {
@@ -56,6 +71,8 @@ config_walk_string(struct config_walk *w)
 	for (; *w->at != '\0' && *w->at != quote; w->at++) {
 		if (*w->at == '\\' && w->at[1] != '\0')
 			w->at++;
+		else if (quote == '"' && w->at[0] == '$' && w->at[1] == '{')
+			config_walk_variable(w);
 		config_walk_newline(w);
 	}
 	if (*w->at != '\0')

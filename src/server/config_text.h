@@ -19,6 +19,8 @@ struct config_text {
 		unsigned line;		/* where it begins */
 	} section[CONFIG_TEXT_SECTIONS];
 	unsigned open_line;		/* of the innermost '{' that nothing closes; 0: all are closed */
+	unsigned unset_line;		/* of the first ${NAME} without a default that the environment does not have; 0: all are there */
+	char unset[64];			/* its name */
 };
 
 /*

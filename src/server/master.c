@@ -158,6 +158,8 @@ master_begin(struct master *m, struct config *config, char *error, size_t size)
 		snprintf(error, size, "out of memory");
 		return -1;
 	}
+	if (config->warning != NULL)
+		log_warn("%s", config->warning);
 	g->ring = m->ring;
 	g->nrings = APP_RINGS_MAX;
 	g->quota = m->quota;

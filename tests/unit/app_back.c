@@ -279,9 +279,9 @@ ask_wrong(struct weft_request *rq)
 
 	assert_int_equal(weft_redis(rq, "none", &reply, "PING"), WEFT_INVALID);
 	assert_null(reply);
-	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"");
+	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"; weft.conf has db, cache");
 	assert_int_equal(weft_sql(rq, "none", NULL, "SELECT 1"), WEFT_INVALID);
-	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"");
+	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"; weft.conf has db, cache");
 	assert_int_equal(weft_redis(rq, "db", NULL, "PING"), WEFT_INVALID);
 	assert_string_equal(weft_fault_text(rq), "pool db takes no Redis commands");
 	assert_int_equal(weft_sql(rq, "cache", NULL, "SELECT 1"), WEFT_INVALID);

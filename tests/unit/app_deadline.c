@@ -294,6 +294,54 @@ cleaning_up_does_not_hold_the_answer_up(void **state)
 	rig_skip(60 * USEC_PER_SEC);
 }
 
+static int
+clean_up_in_time(struct weft_request *rq)
+{
+	assert_int_equal(weft_defer(rq, wait_a_minute, rq), WEFT_OK);
+	return weft_puts(rq, "in time");
+}
+
+/* Who has the answer can rely on what was to be done behind it. */
+static void
+who_is_in_time_waits_for_what_is_put_away(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	begin(r, &a, clean_up_in_time);
+	rig_skip(59 * USEC_PER_SEC);
+	rig_settle(r);
+	assert_false(a.is_done);
+	rig_skip(USEC_PER_SEC);
+	rig_settle(r);
+	answer_is(&a, 200, "in time");
+	answer_free(&a);
+}
+
+static void
+read_the_rest(void *rq)
+{
+	char bytes[16];
+
+	late_rc = (int)weft_body_read(rq, bytes, sizeof bytes);
+}
+
+static int
+leave_a_body_to_be_read(struct weft_request *rq)
+{
+	assert_int_equal(weft_defer(rq, read_the_rest, rq), WEFT_OK);
+	return weft_sleep(rq, 10000);
+}
+
+/* The front brings no more of it once there is an answer, and no deadline ends the wait of a deferred function. */
+static void
+cleaning_up_does_not_wait_for_a_body(void **state)
+{
+	late_rc = 0;
+	ends_at_the_deadline(*state, leave_a_body_to_be_read, 504, TEXT_504);
+	assert_int_equal(late_rc, -1);
+}
+
 /* ---- sections ---- */
 
 static int
@@ -384,6 +432,8 @@ main(void)
 		LATE_TEST(an_answer_is_given_for_it),
 		LATE_TEST(a_stream_without_end_is_reset),
 		LATE_TEST(cleaning_up_does_not_hold_the_answer_up),
+		LATE_TEST(who_is_in_time_waits_for_what_is_put_away),
+		LATE_TEST(cleaning_up_does_not_wait_for_a_body),
 		LATE_TEST(a_section_is_finished_though_the_client_has_left),
 		LATE_TEST(a_section_that_lasts_too_long_is_ended),
 		LATE_TEST(fibers_begun_in_a_section_belong_to_it),

@@ -212,6 +212,51 @@ aborts_what_has_begun(void **state)
 	}
 }
 
+static int
+fail_for_nothing(struct weft_request *rq)
+{
+	int rc = weft_fail(rq);
+
+	assert_int_equal(weft_fault(rq), WEFT_INVALID);
+	assert_non_null(strstr(weft_fault_text(rq), "no call had failed"));
+	return rc;
+}
+
+static int
+fail_for_a_write(struct weft_request *rq)
+{
+	int rc;
+
+	weft_shield(rq, 60000);
+	rc = weft_sleep(rq, 1000);
+	weft_unshield(rq);
+	assert_int_equal(rc, WEFT_OK);
+	assert_int_equal(weft_puts(rq, "anybody?"), WEFT_CANCELED);
+	rc = weft_fail(rq);
+	dispatch_rc = weft_fault(rq);
+	return rc;
+}
+
+/* The log says what it was called for: nothing, or a write that nobody reads. */
+static void
+failures_that_no_call_has_noted(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+
+	rig_route(r, "GET", "/nothing", fail_for_nothing);
+	rig_expect(r, "/nothing", 500, "500 Internal Server Error\n");
+	rig_route(r, "GET", "/write", fail_for_a_write);
+	dispatch_rc = WEFT_OK;
+	rig_new(r, &a, "GET", "/write", NULL);
+	rig_start(r, &a);
+	rig_gone(r, &a);
+	rig_skip(USEC_PER_SEC);
+	rig_settle(r);
+	assert_int_equal(dispatch_rc, WEFT_CANCELED);
+	answer_free(&a);
+}
+
 /* ---- defers ---- */
 
 static struct {
@@ -431,6 +476,7 @@ main(void)
 		RIG_TEST(answers_for_each_result),
 		RIG_TEST(asks_to_come_again_when_unavailable),
 		RIG_TEST(aborts_what_has_begun),
+		RIG_TEST(failures_that_no_call_has_noted),
 		RIG_TEST(defers_run_backwards),
 		RIG_TEST(holds_what_has_the_token),
 		RIG_TEST(holds_no_longer_than_told),

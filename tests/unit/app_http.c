@@ -244,7 +244,7 @@ ask_wrong(struct weft_request *rq)
 	assert_int_equal(weft_http(rq, "stock", &answer, "GET", "/%s/x", ""), WEFT_INVALID);
 	assert_non_null(strstr(weft_fault_text(rq), "empty"));
 	assert_int_equal(weft_http(rq, "none", &answer, "GET", "/"), WEFT_INVALID);
-	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"");
+	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"; weft.conf has stock");
 	assert_int_equal(weft_lend(rq, "stock", &lease), WEFT_INVALID);
 	assert_string_equal(weft_fault_text(rq), "pool stock lends no connections");
 	assert_int_equal(weft_redis(rq, "stock", NULL, "PING"), WEFT_INVALID);

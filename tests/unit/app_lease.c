@@ -299,7 +299,7 @@ ask_wrong(struct weft_request *rq)
 	assert_int_equal(weft_lend(rq, "none", &l), WEFT_INVALID);
 	assert_null(l);
 	assert_int_equal(weft_begin(rq, "none", &l), WEFT_INVALID);
-	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"");
+	assert_string_equal(weft_fault_text(rq), "no pool is called \"none\"; weft.conf has db, cache, web");
 	assert_int_equal(weft_begin(rq, "cache", &l), WEFT_INVALID);
 	assert_string_equal(weft_fault_text(rq), "pool cache has no transactions");
 	assert_int_equal(weft_lend(rq, "web", &l), WEFT_INVALID);

@@ -436,7 +436,7 @@ queue_timeout_is_busy_and_down_without_any_connection(void **state)
 	back_skip(USEC_PER_SEC);
 	back_run(loop);
 	assert_int_equal(a[2].rc, WEFT_BUSY);
-	assert_string_equal(a[2].fault.text, "pool db: no connection came free within 1 s");
+	assert_string_equal(a[2].fault.text, "pool db: no connection came free within 1 s, its queue_timeout");
 	assert_int_equal(test_stat().queued, 0);
 	fake_reply(0);
 	assert_int_equal(test_stat().busy, 0);
@@ -464,7 +464,7 @@ sent_call_has_its_own_time(void **state)
 	back_skip(USEC_PER_SEC);
 	back_run(loop);
 	assert_int_equal(a[0].rc, WEFT_TIMEOUT);
-	assert_string_equal(a[0].fault.text, "pool db: no answer before the deadline");
+	assert_string_equal(a[0].fault.text, "pool db: no answer within 10 s, its call_timeout");
 	assert_int_equal(fake.abandons, 1);
 	assert_int_equal(test_stat().timeouts, 1);
 	/* Its reply is nobody's; the connection goes on. */

@@ -84,7 +84,7 @@ connecting_has_a_deadline(void **state)
 		test_pass(2 * USEC_PER_SEC);
 	}
 	assert_int_equal(a[1].call.rc, WEFT_DOWN);
-	assert_string_equal(a[1].fault.text, "pool db: no connection within 2 s (fake://u@host:1/x)");
+	assert_string_equal(a[1].fault.text, "pool db: no connection within 2 s, its connect_timeout (fake://u@host:1/x)");
 	assert_int_equal(test_stat().down, 1);
 	test_forget(a, 2);
 }

@@ -273,7 +273,7 @@ error_reply_is_refused_with_code_and_text(void **state)
 	ask_fini(&a);
 	assert_int_equal(ask_once(&a, pool, "BLPOP k 0"), WEFT_INVALID);
 	assert_string_equal(a.fault.text,
-	    "pool cache: the command may block, and the connection is shared with other requests");
+	    "pool cache: the command may block, and the connection is shared with other requests: use weft_lend");
 	ask_fini(&a);
 	assert_int_equal(test_stat().losses, 0);
 	expect_text("value", pool, "GET k");

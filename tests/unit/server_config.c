@@ -258,6 +258,35 @@ who_may_connect(void **state)
 	unsetenv("FCGI_WEB_SERVER_ADDRS");
 }
 
+/* The text is taken, with these words about this line; NULL: with none. */
+static void
+warns(const char *text, int line, const char *words)
+{
+	struct config *c = read_text(text);
+	char place[64];
+
+	assert_non_null(c);
+	snprintf(place, sizeof place, "%s:%d: ", file, line);
+	if (words == NULL)
+		assert_null(c->warning);
+	else if (c->warning == NULL || strncmp(c->warning, place, strlen(place)) != 0 || strstr(c->warning, words) == NULL)
+		fail_msg("\"%s\" is not about line %d and \"%s\"", c->warning == NULL ? "" : c->warning, line, words);
+	config_free(&c);
+}
+
+static void
+config_warns_of_variables_that_are_not_set(void **state)
+{
+	(void)state;
+	unsetenv("WEFT_NOT_THERE");
+	setenv("WEFT_THERE", "", 1);
+	warns("status = \"/${WEFT_NOT_THERE}x\"\n", 1, "${WEFT_NOT_THERE} is empty");
+	warns("# ${WEFT_NOT_THERE}\npool \"x\" {\n url = \"redis://:${WEFT_THERE}${WEFT_NOT_THERE}@h\"\n}\n", 3, "${WEFT_NOT_THERE}");
+	warns("status = \"/${WEFT_NOT_THERE:-x}${WEFT_THERE}\"\n", 0, NULL);
+	warns("status = \"/\\${WEFT_NOT_THERE}\"\n", 0, NULL);
+	unsetenv("WEFT_THERE");
+}
+
 int
 main(void)
 {
@@ -272,6 +301,7 @@ main(void)
 		cmocka_unit_test(config_reads_amounts_of_bytes),
 		cmocka_unit_test(config_shares_a_pool_out),
 		cmocka_unit_test(who_may_connect),
+		cmocka_unit_test(config_warns_of_variables_that_are_not_set),
 	};
 	int fd = mkstemp(file);
 

@@ -11,8 +11,8 @@
 
 #include <strings.h>
 
-static const char redis_blocks[] = "the command may block, and the connection is shared with other requests";
-static const char redis_changes[] = "the command changes the connection, which is shared with other requests";
+static const char redis_blocks[] = "the command may block, and the connection is shared with other requests: use weft_lend";
+static const char redis_changes[] = "the command changes the connection, which is shared with other requests: use weft_lend";
 static const char redis_streams[] = "the command is answered more than once, and the connection is shared";
 
 /* On one that is lent. */

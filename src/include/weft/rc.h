@@ -12,9 +12,9 @@ enum weft_rc {
 	WEFT_NOT_SENT = 1,	/* never reached the back end: safe to ask again (503) */
 	WEFT_UNKNOWN = 2,	/* sent, and the answer was lost: outcome unknown (503) */
 	WEFT_REFUSED = 3,	/* the back end said no: see its code and text (500) */
-	WEFT_TIMEOUT = 4,	/* the deadline passed (504) */
-	WEFT_CANCELED = 5,	/* the client left, or the server is stopping */
-	WEFT_BUSY = 6,		/* the pool's queue is full (503) */
+	WEFT_TIMEOUT = 4,	/* a deadline passed (504) */
+	WEFT_CANCELED = 5,	/* the client left, or the server is stopping (503) */
+	WEFT_BUSY = 6,		/* a queue is full, or no connection came free in time (503) */
 	WEFT_DOWN = 7,		/* the back end is down (503) */
 	WEFT_INVALID = 8,	/* an argument that cannot be right: a bug of the caller (500) */
 	WEFT_TOO_LARGE = 9,	/* over a configured limit (413 for a body, else 500) */

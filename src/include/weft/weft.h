@@ -202,7 +202,10 @@ WEFT_API char *weft_strdup(struct weft_request *rq, const char *text);
 /* Format a string.  As weft_alloc. */
 WEFT_API char *weft_sprintf(struct weft_request *rq, const char *fmt, ...) WEFT_PRINTF(2, 3);
 
-/* Call fn(arg) when the handler has returned, however it ended; last registered first.  Returns WEFT_OK or WEFT_SYSTEM. */
+/*
+ * Call fn(arg) when the handler has returned, however it ended; last registered first.  The answer is sent after it: what waits in it
+ * delays that, unless the deadline has ended a wait of the handler's.  Returns WEFT_OK or WEFT_SYSTEM.
+ */
 WEFT_API int weft_defer(struct weft_request *rq, void (*fn)(void *arg), void *arg);
 
 /* ---- waiting (weft_wait(3)) ------------------------------------------------ */
@@ -355,7 +358,7 @@ enum { WEFT_SQL_PARAMS_MAX = 32, WEFT_SQL_VALUES_MAX = 65535 };
  * pool     the name of a pool of weft.conf
  * rows     struct weft_rows **; may be NULL; valid until the handler has returned
  * …        the statement, with parameters $1, $2 …, then a value for each
- * Returns  WEFT_OK; WEFT_REFUSED when the database refused it (weft_fault_code() is its SQLSTATE); else weft/rc.h.  weft_fail() answers
+ * Returns  WEFT_OK; WEFT_REFUSED when the database refused it (weft_fault_code() is its code for that); else weft/rc.h.  weft_fail() answers
  */
 #define weft_sql(rq, pool, rows, ...) \
 	weft_sql_n((rq), (pool), (rows), WEFT_NARGS_(__VA_ARGS__) - 1, __VA_ARGS__)
@@ -608,16 +611,16 @@ WEFT_API const char *weft_http_body(const struct weft_http *answer, size_t *len)
 /* Returns the result of the last call that failed in this request; WEFT_OK when none did. */
 WEFT_API int weft_fault(const struct weft_request *rq);
 
-/* Returns the back end's own code ("23505", "WRONGTYPE"); "" when there is none. */
+/* Returns the back end's own code ("23505", "1062", "WRONGTYPE"); "" when there is none. */
 WEFT_API const char *weft_fault_code(const struct weft_request *rq);
 
 /* Returns what happened, for the log, not for the client; "" when nothing did. */
 WEFT_API const char *weft_fault_text(const struct weft_request *rq);
 
-/* Returns the words for a result: "outcome unknown".  Static. */
+/* Returns the words for a result: "connection lost, outcome unknown".  Static. */
 WEFT_API const char *weft_strerror(int rc);
 
-/* One line in the server's log, with the request's method and path. */
+/* One line in the server's log, with the name of the module and the route in front. */
 WEFT_API void weft_log(struct weft_request *rq, const char *fmt, ...) WEFT_PRINTF(2, 3);
 
 /* Bytes for the web server's error log (FastCGI's STDERR stream). */

@@ -155,6 +155,8 @@ def down(stage):
         stage.expect(DOWN, stage.ask("gone", stage.kind.quick))
         return time.monotonic() - began < 0.1 * stage.relax
     wait_until(is_known, "it is known to be down", 10 * stage.relax)
+    reasons = {pool["name"]: pool.get("reason") for pool in stage.weft.status()["pools"] if pool["down"] or "reason" in pool}
+    check(list(reasons) == ["gone"] and reasons["gone"], f"weft status says why, of whom it is down: {reasons}")
 
 
 def unknown(stage):
