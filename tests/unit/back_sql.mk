@@ -2,6 +2,10 @@
 BACK_SERVER = tests/unit/back_server.c tests/unit/back_server.h
 BACK_CUT = tests/unit/back_cut.c tests/unit/back_cut.h
 BACK_MARIA = tests/unit/back_maria.c tests/unit/back_maria.h
+# What is asserted of several databases alike (back_same.h).
+BACK_SAME = tests/unit/back_same.c tests/unit/back_same.h tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_CUT)
+BACK_SAME_ASKS = tests/unit/back_same_answers.c tests/unit/back_same_connects.c tests/unit/back_same_losses.c tests/unit/back_same_waits.c $(BACK_SAME)
+BACK_SAME_LEASES = tests/unit/back_same_lease.c tests/unit/back_same_transaction.c $(BACK_SAME)
 check_PROGRAMS += tests/unit/back_rows
 TESTS += tests/unit/back_rows
 tests_unit_back_rows_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -9,8 +13,8 @@ tests_unit_back_rows_LDADD = $(UNIT_BACK)
 if HAVE_POSTGRES
 check_PROGRAMS += tests/unit/back_postgres
 TESTS += tests/unit/back_postgres
-tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)
-tests_unit_back_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_back_postgres_SOURCES = tests/unit/back_postgres.c tests/unit/back_same_postgres.c $(BACK_SAME_ASKS) $(BACK_SERVER)
+tests_unit_back_postgres_CPPFLAGS = $(UNIT_CPPFLAGS) $(POSTGRES_CFLAGS)
 tests_unit_back_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_postgres_hosts
 TESTS += tests/unit/back_postgres_hosts
@@ -25,8 +29,8 @@ tests_unit_back_hub_postgres_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 tests_unit_back_hub_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_lease_postgres
 TESTS += tests/unit/back_lease_postgres
-tests_unit_back_lease_postgres_SOURCES = tests/unit/back_lease_postgres.c tests/unit/back_sql_kit.h $(BACK_SERVER) $(BACK_CUT)
-tests_unit_back_lease_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_back_lease_postgres_SOURCES = tests/unit/back_lease_postgres.c tests/unit/back_same_postgres.c $(BACK_SAME_LEASES) $(BACK_SERVER)
+tests_unit_back_lease_postgres_CPPFLAGS = $(UNIT_CPPFLAGS) $(POSTGRES_CFLAGS)
 tests_unit_back_lease_postgres_LDADD = $(UNIT_BACK)
 check_PROGRAMS += tests/unit/back_parts_postgres
 TESTS += tests/unit/back_parts_postgres
@@ -42,12 +46,12 @@ endif
 if HAVE_MARIADB
 check_PROGRAMS += tests/unit/back_mariadb
 TESTS += tests/unit/back_mariadb
-tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
+tests_unit_back_mariadb_SOURCES = tests/unit/back_mariadb.c tests/unit/back_same_mariadb.c $(BACK_SAME_ASKS) $(BACK_MARIA)
 tests_unit_back_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
 tests_unit_back_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
 check_PROGRAMS += tests/unit/back_lease_mariadb
 TESTS += tests/unit/back_lease_mariadb
-tests_unit_back_lease_mariadb_SOURCES = tests/unit/back_lease_mariadb.c tests/unit/back_sql_kit.h $(BACK_MARIA) $(BACK_CUT)
+tests_unit_back_lease_mariadb_SOURCES = tests/unit/back_lease_mariadb.c tests/unit/back_same_mariadb.c $(BACK_SAME_LEASES) $(BACK_MARIA)
 tests_unit_back_lease_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) $(MARIADB_CFLAGS)
 tests_unit_back_lease_mariadb_LDADD = $(UNIT_BACK) $(MARIADB_LIBS)
 check_PROGRAMS += tests/unit/back_parts_mariadb
