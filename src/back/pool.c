@@ -159,7 +159,10 @@ pool_pick(struct pool *p, const struct call *call)
 		return c->inflight < p->driver->depth ? c : NULL;
 	if (pool_is_near(p, c, call))
 		return c;
-	return pool_may_grow(p) ? NULL : pool_pick_quick(p, loop_lately(p->loop));
+	/* What may be slow is not piled up where another worker may have a permit for it, or wait for one. */
+	if (pool_may_grow(p) || (pool_has_others(p) && call->pace >= POOL_SLOW))
+		return NULL;
+	return pool_pick_quick(p, loop_lately(p->loop));
 }
 
 /* Returns false when the connection turned out unusable: the call is still without one. */
@@ -190,7 +193,7 @@ pool_feed(struct pool *p, struct conn *conn, unsigned most)
 
 	while (most-- > 0 && conn->state == CONN_READY && conn->inflight < p->driver->depth &&
 	    (c = TAILQ_FIRST(&p->queue)) != NULL) {
-		if (c->lease != NULL && conn->inflight > 0)
+		if (conn->inflight > 0 && (c->lease != NULL || (pool_has_others(p) && c->pace > POOL_SLOW)))
 			return;		/* it comes first: for the connection that is idle first */
 		pool_send(p, conn, c);
 	}

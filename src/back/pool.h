@@ -58,6 +58,9 @@ struct driver;
 #define POOL_GRACE USEC_PER_SEC
 #define POOL_ASK (500 * USEC_PER_MSEC)
 #define POOL_SLICE (50 * USEC_PER_MSEC)		/* so long a connection is used at least before another worker gets its permit */
+#define POOL_LACK (10 * USEC_PER_MSEC)		/* so long a call waits for this worker's connections before others are asked for theirs */
+#define POOL_TELL (100 * USEC_PER_MSEC)		/* so long they are not told that it has changed how many are lacking */
+#define POOL_REST (500 * USEC_PER_MSEC)		/* what has been idle for so long is for a worker whose calls wait */
 #define POOL_DRAIN_IDLE (5 * USEC_PER_MSEC)	/* and so long it is kept idle by a worker that drains */
 #define POOL_LENT_LONG (30 * USEC_PER_SEC)	/* a connection that is lent for longer is logged, once */
 enum { POOL_SPREAD = 64, POOL_TOGETHER = 8 };
@@ -65,16 +68,19 @@ enum { POOL_SPREAD = 64, POOL_TOGETHER = 8 };
 /*
  * Permits.  `max` is for the whole server, so each worker has permits for some connections, and somebody keeps the books
  * (server/quota.h).  Without a keeper a pool has max of them, for good.
+ *
+ * A pool whose calls wait, though all that it may have is in use, says how many more it could use; and again when that has changed.
+ * What it has above its share goes back when it has not been needed for POOL_REST.
  */
 struct pool_keeper {
-	void (*want)(void *arg, struct pool *p);		/* calls wait, and there is no permit: pool_grant follows, some time */
+	void (*want)(void *arg, struct pool *p, unsigned n);	/* calls wait that could use n more, 0: none any more.  pool_grant may follow; where it has none it does, some time */
 	void (*give)(void *arg, struct pool *p, unsigned n);	/* these permits are given back: recalled, or not needed any more */
 };
 
 struct pool_conf {
 	const char *name;		/* "cache"; copied */
 	const char *url;		/* copied */
-	unsigned max;			/* connections of this worker; 0: 8 */
+	unsigned max;			/* connections of this worker, or its share; 0: 8 */
 	unsigned min;			/* kept open; at most max */
 	unsigned queue;			/* waiting calls at most; 0: 4096 */
 	usec queue_timeout;		/* longest wait in the queue, then WEFT_BUSY (WEFT_DOWN when no connection is ready); 0: 1 s */
@@ -86,7 +92,8 @@ struct pool_conf {
 	usec backoff;			/* longest pause between attempts to connect; 0: 5 s */
 	const struct pool_keeper *keeper;	/* of the permits; NULL: none */
 	void *keeper_arg;
-	unsigned granted;		/* permits at the beginning, where there is a keeper */
+	unsigned granted;		/* permits at the beginning, where there is a keeper … */
+	unsigned most;			/* … and those that all workers have together */
 };
 
 /*
@@ -126,7 +133,10 @@ void pool_recall(struct pool *p, unsigned n);
 /* Give back permits that are not in use now, at most n. */
 void pool_spare(struct pool *p, unsigned n);
 
-/* Returns true when it has asked for a permit and none has come. */
+/* The calls of another worker wait for n: give back what is not in use, and the connections that have been idle for POOL_REST. */
+void pool_cede(struct pool *p, unsigned n);
+
+/* Returns true when it has no permit, has asked for one, and none has come. */
 bool pool_is_wanting(const struct pool *p);
 
 /* The worker drains: keep no connection that nobody needs, and no permit. */

@@ -91,8 +91,7 @@ pool_usable(const struct pool *p)
 
 /* ---- birth ---- */
 
-/* Those that will be ready soon, or will not be. */
-static unsigned
+unsigned
 pool_coming(const struct pool *p)
 {
 	return p->count[CONN_CONNECTING] + p->count[CONN_CHECKING];
@@ -109,13 +108,19 @@ pool_may_grow(const struct pool *p)
 }
 
 unsigned
+pool_awaited(const struct pool *p)
+{
+	if (!p->driver->shares_slow)
+		return p->queued;
+	return p->places + (p->queued - p->places + POOL_SPREAD - 1) / POOL_SPREAD +
+	    (p->count[CONN_READY] > 0 && p->least + 1 >= POOL_SPREAD);
+}
+
+unsigned
 pool_wanted(const struct pool *p)
 {
-	unsigned wanted = p->queued, up = pool_usable(p);
+	unsigned wanted = pool_awaited(p), up = pool_usable(p);
 
-	if (p->driver->shares_slow)
-		wanted = p->places + (p->queued - p->places + POOL_SPREAD - 1) / POOL_SPREAD +
-		    (p->count[CONN_READY] > 0 && p->least + 1 >= POOL_SPREAD);
 	if (up < p->conf.min && wanted < p->conf.min - up)
 		wanted = p->conf.min - up;
 	return wanted == 0 && p->down ? 1 : wanted;

@@ -74,7 +74,8 @@ struct pool {
 	/* permits: slots are at most permits and giving, but for a moment after a recall */
 	unsigned permits;
 	unsigned giving;		/* recalled, and still in use */
-	bool wanting;			/* the keeper knows that we have none */
+	unsigned lacking;		/* the keeper knows that calls could use so many more permits … */
+	usec tell_at;			/* … and is told nothing else before */
 	bool lean;			/* draining */
 
 	/* health */
@@ -167,8 +168,14 @@ void pool_grow(struct pool *p);
 /* Returns true when a further connection may be opened now. */
 bool pool_may_grow(const struct pool *p);
 
-/* Returns how many connections should be on their way. */
+/* Returns how many connections should be on their way for calls that wait. */
+unsigned pool_awaited(const struct pool *p);
+
+/* Returns how many should be: for these, or for min. */
 unsigned pool_wanted(const struct pool *p);
+
+/* Returns how many are: they will be ready soon, or will not be. */
+unsigned pool_coming(const struct pool *p);
 
 /* Returns how many can be used, now or once they are given back: without those on their way, or on their way out. */
 unsigned pool_usable(const struct pool *p);
@@ -258,7 +265,13 @@ void pool_shed(struct pool *p);
 /* Returns true when some connections will have to go. */
 bool pool_is_over(const struct pool *p);
 
-/* Calls wait: ask for a permit, if there is none. */
+/* Calls wait that could use another permit, or none do any more: have the keeper know. */
 void pool_want(struct pool *p);
+
+/* Returns true when other workers may have permits of this pool's. */
+bool pool_has_others(const struct pool *p);
+
+/* It is time to give back what is above the pool's share and not needed. */
+void pool_return(struct pool *p);
 
 #endif

@@ -8,6 +8,10 @@
  *
  * A worker whose permits are recalled closes idle connections first.  One in use is left to its calls for POOL_SLICE,
  * and then gets no more of them: workers that share too few connections take turns that are worth connecting for.
+ *
+ * Calls that have waited for POOL_LACK while all permits are in use are worth another one, which a worker may have that
+ * has nothing to do.  That is told when it changes, and at most once in POOL_TELL: in a pool that is
+ * always short of connections it does not change.
  */
 #include "back/driver.h"
 #include "back/pool.h"
@@ -38,7 +42,7 @@ pool_give(struct pool *p, unsigned n)
 static unsigned
 pool_idle_permits(const struct pool *p)
 {
-	unsigned coming = p->count[CONN_CONNECTING] + p->count[CONN_CHECKING], wanted = pool_wanted(p);
+	unsigned coming = pool_coming(p), wanted = pool_wanted(p);
 	unsigned needed = p->slots + (wanted > coming ? wanted - coming : 0);
 
 	return p->permits > needed ? p->permits - needed : 0;
@@ -89,27 +93,73 @@ pool_shed(struct pool *p)
 	}
 }
 
+bool
+pool_has_others(const struct pool *p)
+{
+	return p->conf.most > p->conf.max;
+}
+
+/* May it have more than it has?  One that drains may have one. */
+static bool
+pool_may_borrow(const struct pool *p)
+{
+	return p->permits == 0 || (p->permits < p->conf.most && !p->lean);
+}
+
+/* How many more permits calls that wait could use. */
+static unsigned
+pool_lack(struct pool *p)
+{
+	unsigned awaited = pool_awaited(p), coming = pool_coming(p), most = p->conf.most - p->permits;
+	usec since;
+
+	if (p->queued == 0 || p->slots < p->permits || awaited <= coming || !pool_may_borrow(p))
+		return 0;
+	since = clock_add(TAILQ_FIRST(&p->queue)->asked, POOL_LACK);
+	if (p->permits > 0 && loop_now(p->loop) < since) {
+		pool_arm(p, since);
+		return 0;
+	}
+	return awaited - coming < most ? awaited - coming : most;
+}
+
 void
 pool_want(struct pool *p)
 {
-	if (p->conf.keeper == NULL || p->permits > 0 || p->wanting || p->queued == 0)
+	usec now;
+	unsigned n;
+
+	if (p->conf.keeper == NULL || (p->queued == 0 && p->lacking == 0))
 		return;
-	p->wanting = true;
-	p->conf.keeper->want(p->conf.keeper_arg, p);
+	n = pool_lack(p);
+	if (n == p->lacking)
+		return;
+	now = loop_now(p->loop);
+	/* But one that has none, and has not said so, waits for nothing. */
+	if (now < p->tell_at && (p->permits > 0 || p->lacking > 0)) {
+		pool_arm(p, p->tell_at);
+		return;
+	}
+	p->lacking = n;
+	p->tell_at = clock_add(now, POOL_TELL);
+	pool_arm(p, p->tell_at);
+	p->conf.keeper->want(p->conf.keeper_arg, p, n);
 }
 
 bool
 pool_is_wanting(const struct pool *p)
 {
-	return p->wanting;
+	return p->permits == 0 && p->lacking > 0;
 }
 
 void
 pool_grant(struct pool *p, unsigned n)
 {
 	p->permits += n;
-	p->wanting = false;
+	/* The keeper counts along. */
+	p->lacking = p->lacking > n ? p->lacking - n : 0;
 	pool_grow(p);
+	pool_return(p);
 	pool_settle(p);
 }
 
@@ -138,6 +188,33 @@ pool_spare(struct pool *p, unsigned n)
 	p->permits -= n;
 	p->giving += n;
 	pool_settle(p);
+}
+
+void
+pool_cede(struct pool *p, unsigned n)
+{
+	unsigned spare = pool_idle_permits(p);
+	usec now = loop_now(p->loop);
+	struct conn *c;
+
+	if (p->queued > 0)
+		return;
+	TAILQ_FOREACH_REVERSE(c, &p->owing[0], conn_list, link) {
+		if (spare >= n || now - c->used < POOL_REST)
+			break;
+		spare++;
+	}
+	pool_recall(p, spare < n ? spare : n);
+}
+
+void
+pool_return(struct pool *p)
+{
+	if (p->conf.keeper == NULL || p->permits <= p->conf.max)
+		return;
+	pool_cede(p, p->permits - p->conf.max);
+	if (p->permits > p->conf.max)
+		pool_arm(p, clock_add(loop_now(p->loop), POOL_REST));
 }
 
 void

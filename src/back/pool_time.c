@@ -169,6 +169,8 @@ pool_arm_next(struct pool *p, usec now)
 	pool_arm_state(p, CONN_GONE, POOL_GRACE);
 	pool_arm_lent(p, now);
 	pool_arm_ready(p);
+	if (p->lacking > 0)
+		pool_arm(p, clock_add(now, POOL_TELL));
 }
 
 void
@@ -184,9 +186,11 @@ pool_on_timer(void *arg)
 	pool_retire_old(p, now);
 	pool_shrink(p, now);
 	pool_shed(p);
+	pool_return(p);
 	/* What was taken back from those that were closed goes down others. */
 	pool_spread(p);
 	pool_grow(p);
 	pool_settle(p);
+	pool_want(p);
 	pool_arm_next(p, now);
 }

@@ -54,7 +54,13 @@ seat_on_spare(struct quota_part *part, unsigned n)
 	seat_tell_of_permits(part, LINK_SPARE, n);
 }
 
-const struct quota_ops generation_quota_ops = { seat_on_grant, seat_on_recall, seat_on_spare };
+static void
+seat_on_cede(struct quota_part *part, unsigned n)
+{
+	seat_tell_of_permits(part, LINK_CEDE, n);
+}
+
+const struct quota_ops generation_quota_ops = { seat_on_grant, seat_on_recall, seat_on_spare, seat_on_cede };
 
 static void
 seat_begin_parts(struct seat *s)
@@ -72,14 +78,21 @@ seat_end_parts(struct seat *s)
 		quota_end(&s->part[i]);
 }
 
-/* What a worker says of its permits; n is what it gives back. */
+static void
+seat_drain_parts(struct seat *s)
+{
+	for (size_t i = 0; i < s->generation->config->npools; i++)
+		quota_drain(&s->part[i]);
+}
+
+/* What a worker says of its permits: how many more it wants, or gives back. */
 static void
 seat_on_permits(struct seat *s, const struct link_message *m)
 {
-	if (m->id >= s->generation->config->npools || m->number < 1 || m->number > UINT32_MAX)
+	if (m->id >= s->generation->config->npools || m->number < 0 || m->number > UINT32_MAX)
 		log_warn("permits of no pool from worker %u id=%u", s->number + 1, m->id);
 	else if (m->what == LINK_WANT)
-		quota_want(&s->part[m->id]);
+		quota_want(&s->part[m->id], (unsigned)m->number);
 	else
 		quota_give(&s->part[m->id], (unsigned)m->number);
 }
@@ -172,6 +185,9 @@ seat_on_message(void *arg, struct link_message *m)
 		log_error("worker %u cannot serve: %s", s->number + 1, m->text);
 		if (g->state == GENERATION_STARTING)
 			g->ops->refused(g->arg, g, m->text);
+		break;
+	case LINK_DRAIN:
+		seat_drain_parts(s);
 		break;
 	case LINK_STATUS_IS:
 		g->ops->status(g->arg, m->id, m->text);
@@ -369,8 +385,7 @@ generation_drain(struct generation *g)
 	for (unsigned i = 0; i < g->nseats; i++) {
 		struct seat *s = &g->seat[i];
 
-		for (size_t k = 0; k < g->config->npools; k++)
-			quota_drain(&s->part[k]);
+		seat_drain_parts(s);
 		if (s->link == NULL || link_send(s->link, &(struct link_message){ .what = LINK_DRAIN, .fd = -1 }) == 0)
 			continue;
 		child_kill(s->child, SIGTERM);

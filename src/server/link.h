@@ -21,16 +21,17 @@ enum link_what {
 	LINK_CONN,		/* serve the connected descriptor */
 	LINK_WARM,		/* hold requests with the token in text, number microseconds long */
 	LINK_WARM_END,
-	LINK_DRAIN,		/* accept no more, finish, exit 0 */
+	LINK_DRAIN,		/* accept no more, finish, exit 0; and back: it does, whoever has told it to */
 	LINK_STATUS,		/* send LINK_STATUS_IS with the same id */
 	LINK_GRANT,		/* the pool of that id, from 0: so many permits more (quota.h) */
 	LINK_RECALL,		/* give back so many */
 	LINK_SPARE,		/* the same, if they are not in use */
+	LINK_CEDE,		/* the same, or if they have not been for a while */
 	/* worker to master */
 	LINK_READY,		/* serving */
 	LINK_REFUSED,		/* cannot serve: text says why; the worker exits */
 	LINK_STATUS_IS,		/* text is JSON */
-	LINK_WANT,		/* calls of the pool of that id wait, and there is no permit */
+	LINK_WANT,		/* calls of the pool of that id wait that could use so many more; 0: none any more */
 	LINK_GIVE,		/* so many permits of it are given back */
 };
 

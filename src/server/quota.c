@@ -9,9 +9,6 @@
 #include "base/must.h"
 #include "loop/loop.h"
 
-/* How long one that was asked has before another is asked too. */
-#define QUOTA_PATIENCE (100 * USEC_PER_MSEC)
-
 struct quota {
 	const struct quota_ops *ops;
 	struct loop *loop;
@@ -29,9 +26,9 @@ struct quota_pool {
 	unsigned max;
 	unsigned held;			/* by all its parts */
 	unsigned asked;			/* of these, to be given back */
-	unsigned wanting;		/* parts that want one */
 	unsigned settling;		/* of workers that have ended … */
 	usec settled_at;		/* … until then */
+	usec sought_at;			/* when others were asked for what they do not use */
 	TAILQ_HEAD(quota_parts, quota_part) parts;	/* the newest first */
 	struct quota_parts wants;			/* first come, first served */
 	LIST_ENTRY(quota_pool) link;
@@ -124,29 +121,39 @@ quota_free_permits(const struct quota_pool *p)
 	return p->max > out ? p->max - out : 0;
 }
 
+/* The only writer of part->wants. */
 static void
-quota_want_no_more(struct quota_part *part)
+quota_set_wants(struct quota_part *part, unsigned n)
 {
-	if (!part->wants)
-		return;
-	part->wants = false;
-	part->pool->wanting--;
-	TAILQ_REMOVE(&part->pool->wants, part, want);
+	if (part->wants == 0 && n > 0)
+		TAILQ_INSERT_TAIL(&part->pool->wants, part, want);
+	if (part->wants > 0 && n == 0)
+		TAILQ_REMOVE(&part->pool->wants, part, want);
+	part->wants = n;
 }
 
 /* In the books only. */
 static void
 quota_hand(struct quota_part *part, unsigned n)
 {
-	quota_want_no_more(part);
+	unsigned more = part->wants > n ? part->wants - n : 0;
+
+	/* For what it wants still it stands behind the others. */
+	quota_set_wants(part, 0);
+	quota_set_wants(part, more);
 	part->held += n;
 	part->pool->held += n;
 	part->since = ++part->pool->quota->grants;
 }
 
+/* As many as there are. */
 static void
 quota_grant(struct quota_part *part, unsigned n)
 {
+	unsigned left = quota_free_permits(part->pool);
+
+	if (n > left)
+		n = left;
 	if (n == 0)
 		return;
 	quota_hand(part, n);
@@ -159,14 +166,26 @@ quota_kept(const struct quota_part *part)
 	return part->held - part->asked;
 }
 
+/* How many it has a right to, of those that it wants: its share, and one in any case. */
+static unsigned
+quota_claim(const struct quota_part *part)
+{
+	unsigned kept = quota_kept(part), most = part->share > 1 ? part->share : 1, due = most > kept ? most - kept : 0;
+
+	return due < part->wants ? due : part->wants;
+}
+
+/* From whom one is asked back. */
+enum quota_from { QUOTA_ANY, QUOTA_RICH };	/* whoever has one; who has more than his share */
+
 /* Whose turn it is to give one back: who has most; of several, who has had it for longest.  Those that drain do so unasked. */
 static struct quota_part *
-quota_richest(const struct quota_pool *p)
+quota_richest(const struct quota_pool *p, enum quota_from from)
 {
 	struct quota_part *part, *richest = NULL;
 
 	TAILQ_FOREACH(part, &p->parts, link) {
-		if (part->drains || quota_kept(part) == 0)
+		if (part->drains || quota_kept(part) <= (from == QUOTA_RICH ? part->share : 0))
 			continue;
 		if (richest == NULL || quota_kept(part) > quota_kept(richest) ||
 		    (quota_kept(part) == quota_kept(richest) && part->since < richest->since))
@@ -175,11 +194,11 @@ quota_richest(const struct quota_pool *p)
 	return richest;
 }
 
-/* Ask one back.  Returns false when nobody has any that he was not asked for. */
+/* Ask one back.  Returns false when none of those has any that he was not asked for. */
 static bool
-quota_recall(struct quota_pool *p)
+quota_recall(struct quota_pool *p, enum quota_from from)
 {
-	struct quota_part *part = quota_richest(p);
+	struct quota_part *part = quota_richest(p, from);
 
 	if (part == NULL)
 		return false;
@@ -199,27 +218,115 @@ quota_look_at(struct quota *q, usec at)
 	timer_set(q->timer, at);
 }
 
-/* Free permits to those who wait, then one to each that is entitled, then their shares; for those who wait still, ask some back. */
+/* Free permits to those who want them: one to each that has none, then up to their shares, then what there is. */
+static void
+quota_deal_wanted(struct quota_pool *p)
+{
+	struct quota_part *part, *next;
+
+	for (part = TAILQ_FIRST(&p->wants); part != NULL; part = next) {
+		next = TAILQ_NEXT(part, want);
+		if (quota_kept(part) == 0)
+			quota_grant(part, 1);
+	}
+	for (part = TAILQ_FIRST(&p->wants); part != NULL; part = next) {
+		next = TAILQ_NEXT(part, want);
+		quota_grant(part, quota_claim(part));
+	}
+	for (part = TAILQ_FIRST(&p->wants); part != NULL; part = next) {
+		next = TAILQ_NEXT(part, want);
+		if (!part->drains)
+			quota_grant(part, part->wants);
+	}
+}
+
+/* How many want one and have none. */
+static unsigned
+quota_without(const struct quota_pool *p)
+{
+	struct quota_part *part;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(part, &p->wants, want)
+		n += quota_kept(part) == 0;
+	return n;
+}
+
+static unsigned
+quota_claims(const struct quota_pool *p)
+{
+	struct quota_part *part;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(part, &p->wants, want)
+		n += quota_claim(part);
+	return n;
+}
+
+/* Ask back what those have a right to who want it. */
+static void
+quota_recall_claims(struct quota_pool *p)
+{
+	while (quota_without(p) > p->asked && quota_recall(p, QUOTA_ANY))
+		continue;
+	while (quota_claims(p) > p->asked && quota_recall(p, QUOTA_RICH))
+		continue;
+}
+
+/* Whoever was asked may need his own for long: ask another one. */
+static void
+quota_press(struct quota_pool *p)
+{
+	if (quota_without(p) > 0)
+		(void)quota_recall(p, QUOTA_ANY);
+	else if (quota_claims(p) > 0)
+		(void)quota_recall(p, QUOTA_RICH);
+}
+
+/* To those who want them, then one to each that is entitled, then their shares; for those who want more still, ask some back. */
 static void
 quota_deal(struct quota_pool *p)
 {
 	struct quota_part *part;
 
-	while (quota_free_permits(p) > 0 && (part = TAILQ_FIRST(&p->wants)) != NULL)
-		quota_grant(part, 1);
+	quota_deal_wanted(p);
 	TAILQ_FOREACH(part, &p->parts, link)
-		if (part->held == 0 && part->share > 0 && quota_free_permits(p) > 0)
+		if (part->held == 0 && part->share > 0)
 			quota_grant(part, 1);
 	TAILQ_FOREACH(part, &p->parts, link)
-		if (part->held < part->share) {
-			unsigned n = part->share - part->held, left = quota_free_permits(p);
-
-			quota_grant(part, n < left ? n : left);
-		}
-	while (p->wanting > p->asked && quota_recall(p))
-		continue;
-	if (p->wanting > 0)
+		if (part->held < part->share)
+			quota_grant(part, part->share - part->held);
+	quota_recall_claims(p);
+	if (!TAILQ_EMPTY(&p->wants))
 		quota_look_at(p->quota, clock_add(loop_now(p->quota->loop), QUOTA_PATIENCE));
+}
+
+/* Does it have any, and nothing that waits for more? */
+static bool
+quota_may_cede(const struct quota_part *part)
+{
+	return part->wants == 0 && quota_kept(part) > 0 && !part->drains;
+}
+
+/* Ask those that may have nothing to do for what others want. */
+static void
+quota_seek(struct quota_pool *p)
+{
+	usec now = loop_now(p->quota->loop);
+	unsigned wanted = 0, holders = 0;
+	struct quota_part *part;
+
+	TAILQ_FOREACH(part, &p->wants, want)
+		wanted += part->drains ? 0 : part->wants < p->max ? part->wants : p->max;
+	TAILQ_FOREACH(part, &p->parts, link)
+		holders += quota_may_cede(part);
+	if (wanted <= p->asked || holders == 0 || now < clock_add(p->sought_at, QUOTA_PATIENCE))
+		return;
+	p->sought_at = now;
+	wanted = (wanted - p->asked + holders - 1) / holders;
+	TAILQ_FOREACH(part, &p->parts, link)
+		if (quota_may_cede(part))
+			p->quota->ops->cede(part, wanted);
 }
 
 void
@@ -266,7 +373,7 @@ quota_end(struct quota_part *part)
 
 	if (p == NULL)
 		return;
-	quota_want_no_more(part);
+	quota_set_wants(part, 0);
 	TAILQ_REMOVE(&p->parts, part, link);
 	p->held -= part->held;
 	p->asked -= part->asked;
@@ -284,15 +391,15 @@ quota_drain(struct quota_part *part)
 }
 
 void
-quota_want(struct quota_part *part)
+quota_want(struct quota_part *part, unsigned n)
 {
-	/* Else one was granted while it asked. */
-	if (part->pool == NULL || part->wants || quota_kept(part) > 0)
+	if (part->pool == NULL)
 		return;
-	part->wants = true;
-	part->pool->wanting++;
-	TAILQ_INSERT_TAIL(&part->pool->wants, part, want);
+	quota_set_wants(part, n);
+	if (n == 0)
+		return;
 	quota_deal(part->pool);
+	quota_seek(part->pool);
 }
 
 void
@@ -326,9 +433,8 @@ quota_on_timer(void *arg)
 			quota_look_at(q, p->settled_at);
 		else
 			p->settling = 0;
-		/* Whoever was asked may need his own for long. */
-		if (p->wanting > 0)
-			(void)quota_recall(p);
+		quota_press(p);
+		quota_seek(p);
 		quota_deal(p);
 	}
 }

@@ -15,6 +15,10 @@
  * Where max is less than there are workers, and where old workers still need what new ones are entitled to, some have
  * none.  One whose calls wait asks for one, and gets it from whoever has most, or has had it for longest: such workers take turns.
  *
+ * One that uses all that it has, and whose calls wait, gets what it lacks of its share from those that have more than theirs.
+ * Beyond that it gets what is free, and what others do not use: these are asked, at most once in QUOTA_PATIENCE, but for those whose
+ * calls wait too.  A worker gives back by itself what it has above its share and does not use any more.
+ *
  * What a worker says is believed as far as it gives: it can harm nobody's books but its own.
  */
 
@@ -34,7 +38,7 @@ struct quota_part {
 	unsigned share;			/* what it is entitled to */
 	unsigned held;			/* what it has */
 	unsigned asked;			/* of these, what it is asked to give back */
-	bool wants;			/* it has none, and calls that wait */
+	unsigned wants;			/* so many more would be of use to calls of its that wait */
 	bool drains;
 	unsigned long long since;	/* when it was given one last, counted in grants */
 	TAILQ_ENTRY(quota_part) link;
@@ -46,10 +50,14 @@ struct quota_ops {
 	void (*grant)(struct quota_part *part, unsigned n);	/* n more */
 	void (*recall)(struct quota_part *part, unsigned n);	/* give back n, as soon as can be */
 	void (*spare)(struct quota_part *part, unsigned n);	/* give back n, if they are not in use */
+	void (*cede)(struct quota_part *part, unsigned n);	/* the same, or if they have not been for a while: others need them */
 };
 
 /* How long the connections of a worker that has ended are counted: its back ends need a moment to notice. */
 #define QUOTA_SETTLE (100 * USEC_PER_MSEC)
+
+/* How long one that was asked has before another is asked too. */
+#define QUOTA_PATIENCE (100 * USEC_PER_MSEC)
 
 /* Returns empty books; NULL out of memory. */
 struct quota *quota_new(struct loop *l, const struct quota_ops *ops);
@@ -81,8 +89,8 @@ void quota_end(struct quota_part *part);
 /* It drains. */
 void quota_drain(struct quota_part *part);
 
-/* It has no permit, and calls that wait. */
-void quota_want(struct quota_part *part);
+/* It has calls that wait, and that could use n more; 0: no more. */
+void quota_want(struct quota_part *part, unsigned n);
 
 /* It gives back n. */
 void quota_give(struct quota_part *part, unsigned n);

@@ -74,6 +74,7 @@ setup_pools(struct app *a, const struct config *c, unsigned n, const struct setu
 		struct pool_conf conf = c->pool[i].conf;
 		struct pool *p;
 
+		conf.most = conf.max;
 		conf.max = config_share(conf.max, c->workers, n);
 		conf.min = config_share(conf.min, c->workers, n);
 		/* One that is not entitled to any may be lent one. */

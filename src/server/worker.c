@@ -141,14 +141,14 @@ worker_tell_of_pool(struct worker *w, const struct pool *p, uint32_t what, unsig
 
 /* Without a master nobody keeps the books, and there are only the last requests to finish. */
 static void
-worker_on_pool_wants(void *arg, struct pool *p)
+worker_on_pool_wants(void *arg, struct pool *p, unsigned n)
 {
 	struct worker *w = arg;
 
-	if (w->is_orphan)
+	if (!w->is_orphan)
+		worker_tell_of_pool(w, p, LINK_WANT, n);
+	else if (pool_is_wanting(p))
 		pool_grant(p, 1);
-	else
-		worker_tell_of_pool(w, p, LINK_WANT, 1);
 }
 
 static void
@@ -169,6 +169,8 @@ worker_on_permits(struct worker *w, const struct link_message *m)
 		pool_grant(p, n);
 	else if (m->what == LINK_RECALL)
 		pool_recall(p, n);
+	else if (m->what == LINK_CEDE)
+		pool_cede(p, n);
 	else
 		pool_spare(p, n);
 }
@@ -199,6 +201,9 @@ worker_drain(struct worker *w)
 	if (w->drain_until != 0)
 		return;
 	w->drain_until = clock_add(loop_now(w->loop), w->start->config->limit.grace);
+	/* Before it gives anything back, which would be its own again. */
+	if (!w->is_orphan)
+		link_send(w->link, &(struct link_message){ .what = LINK_DRAIN, .fd = -1 });
 	while ((wl = LIST_FIRST(&w->listens)) != NULL)
 		worker_unlisten(wl);
 	if (w->start->share != NULL)
@@ -256,6 +261,7 @@ worker_on_message(void *arg, struct link_message *m)
 	case LINK_GRANT:
 	case LINK_RECALL:
 	case LINK_SPARE:
+	case LINK_CEDE:
 		worker_on_permits(w, m);
 		break;
 	default:

@@ -14,15 +14,18 @@
 
 /* What the keeper was told. */
 static struct {
-	unsigned wants, given;
+	unsigned told, wanted;		/* how often it was told what is wanted, and what the last time */
+	unsigned wants, given;		/* how often something was wanted; how many were given back */
 } keeper;
 
 static void
-keeper_on_want(void *arg, struct pool *p)
+keeper_on_want(void *arg, struct pool *p, unsigned n)
 {
 	assert_ptr_equal(arg, &keeper);
 	assert_non_null(p);
-	keeper.wants++;
+	keeper.told++;
+	keeper.wanted = n;
+	keeper.wants += n > 0;
 }
 
 static void
@@ -43,6 +46,7 @@ test_open_kept(const struct driver *d, unsigned granted, struct pool_conf conf)
 	conf.keeper = &keepers;
 	conf.keeper_arg = &keeper;
 	conf.granted = granted;
+	conf.most = conf.most == 0 ? conf.max : conf.most;
 	test_open(d, conf);
 }
 
@@ -82,8 +86,9 @@ without_a_permit_calls_wait_and_one_is_asked_for(void **state)
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(a[i].call.rc, WEFT_BUSY);
 	assert_int_equal(test_stat().down, 0);
+	assert_int_equal(keeper.wanted, 0);
 	ask_submit(&a[6]);
-	assert_int_equal(keeper.wants, 1);
+	assert_int_equal(keeper.wants, 2);
 	pool_grant(pool, 1);
 	fake_all_ready();
 	assert_int_equal(a[6].call.state, CALL_SENT);
@@ -213,6 +218,158 @@ what_is_lent_is_given_back_afterwards(void **state)
 	lease_give(&lease);
 	assert_int_equal(fake.closes, 1);
 	assert_int_equal(keeper.given, 1);
+}
+
+/* Not at once, not for what another worker may not have either, and not again before it has changed. */
+static void
+calls_that_wait_for_long_are_worth_another(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open_kept(&fake_sql, 2, (struct pool_conf){ .max = 2, .min = 2, .most = 5, .queue_timeout = 10 * USEC_PER_SEC });
+	fake_all_ready();
+	back_skip(USEC_PER_SEC);
+	a = test_asks(8, CALL_SQL);
+	test_submit_all(a, 8);
+	/* Nobody knows how long they take: they are not piled up. */
+	assert_int_equal(test_stat().queued, 6);
+	test_pass(POOL_LACK - 1);
+	assert_int_equal(keeper.told, 0);
+	test_pass(1);
+	assert_int_equal(keeper.told, 1);
+	assert_int_equal(keeper.wanted, 3);
+	for (unsigned i = 0; i < 20; i++)
+		test_pass(POOL_TELL);
+	assert_int_equal(keeper.told, 1);
+	pool_grant(pool, 1);
+	test_pass(0);
+	assert_int_equal(keeper.told, 1);
+	pool_grant(pool, 2);
+	fake_all_ready();
+	assert_int_equal(fake.count, 5);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(a[i].call.state, CALL_SENT);
+	/* There are no more. */
+	test_pass(POOL_TELL);
+	assert_int_equal(keeper.told, 1);
+	assert_int_equal(test_stat().queued, 3);
+	test_forget(a, 8);
+}
+
+static void
+who_needs_no_more_says_so(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open_kept(&fake_sql, 1, (struct pool_conf){ .max = 1, .min = 1, .most = 4, .queue_timeout = 10 * USEC_PER_SEC });
+	fake_all_ready();
+	a = test_asks(3, CALL_SQL);
+	test_submit_all(a, 3);
+	test_pass(POOL_LACK);
+	assert_int_equal(keeper.wanted, 2);
+	fake_reply(0);
+	fake_reply(0);
+	assert_int_equal(test_stat().queued, 0);
+	test_pass(POOL_TELL - 1);
+	assert_int_equal(keeper.wanted, 2);
+	test_pass(1);
+	assert_int_equal(keeper.wanted, 0);
+	/* What came all the same is not kept. */
+	pool_grant(pool, 2);
+	assert_int_equal(keeper.given, 2);
+	assert_int_equal(test_stat().permits, 1);
+	test_forget(a, 3);
+}
+
+static void
+short_waits_are_nobodys_affair(void **state)
+{
+	struct ask *a;
+
+	back_stop_clock();
+	test_open_kept(&fake_sql, 1, (struct pool_conf){ .max = 1, .min = 1, .most = 4 });
+	fake_all_ready();
+	a = test_asks(200, CALL_SQL);
+	ask_submit(&a[0]);
+	for (unsigned i = 1; i < 200; i++) {
+		ask_submit(&a[i]);
+		assert_true(test_stat().queued > 0);
+		test_pass(POOL_LACK - 1);
+		fake_reply(0);
+	}
+	assert_int_equal(keeper.told, 0);
+	test_forget(a, 200);
+}
+
+/* Back to its share when it has been idle for a while; what it needs it keeps. */
+static void
+what_is_above_its_share_goes_back(void **state)
+{
+	struct ask *a;
+
+	test_open_kept(&fake_sql, 4, (struct pool_conf){ .max = 2, .min = 1, .most = 4 });
+	pool_grant(pool, 0);
+	assert_int_equal(keeper.given, 2);
+	pool_grant(pool, 2);
+	assert_int_equal(keeper.given, 4);
+	a = test_asks(4, CALL_SQL);
+	fake_all_ready();
+	test_submit_all(a, 4);
+	pool_grant(pool, 2);
+	fake_all_ready();
+	assert_int_equal(fake.count, 4);
+	test_pass(2 * POOL_REST);
+	assert_int_equal(keeper.given, 4);
+	for (unsigned i = 0; i < 4; i++)
+		fake_reply(i);
+	test_pass(POOL_REST / 2);
+	assert_int_equal(fake.count, 4);
+	test_pass(POOL_REST / 2);
+	assert_int_equal(fake.count, 2);
+	assert_int_equal(keeper.given, 6);
+	test_pass(POOL_REST);
+	assert_int_equal(keeper.given, 6);
+	test_forget(a, 4);
+}
+
+static void
+what_rests_is_for_others_whose_calls_wait(void **state)
+{
+	struct ask *a;
+
+	test_open_kept(&fake_sql, 4, (struct pool_conf){ .max = 4, .min = 3 });
+	fake_all_ready();
+	assert_int_equal(fake.count, 3);
+	/* One has no connection; those that there are have just been used. */
+	pool_cede(pool, 2);
+	assert_int_equal(keeper.given, 1);
+	back_skip(POOL_REST);
+	a = test_asks(2, CALL_SQL);
+	ask_submit(&a[0]);
+	pool_cede(pool, 1);
+	assert_int_equal(keeper.given, 2);
+	assert_int_equal(fake.count, 2);
+	pool_cede(pool, 5);
+	assert_int_equal(keeper.given, 3);
+	assert_int_equal(fake.count, 1);
+	fake_reply(0);
+	pool_cede(pool, 5);
+	assert_int_equal(keeper.given, 3);
+	back_skip(POOL_REST);
+	pool_cede(pool, 5);
+	assert_int_equal(keeper.given, 4);
+	assert_int_equal(fake.count, 0);
+	/* It is not asked back for the sake of min. */
+	test_pass(USEC_PER_SEC);
+	assert_int_equal(keeper.told, 0);
+	ask_submit(&a[1]);
+	assert_int_equal(keeper.wanted, 1);
+	pool_grant(pool, 1);
+	fake_all_ready();
+	assert_int_equal(a[1].call.state, CALL_SENT);
+	test_forget(a, 2);
 }
 
 static void
@@ -362,6 +519,11 @@ main(void)
 		T(turns_are_worth_connecting_for),
 		T(a_turn_does_not_end_before_it_has_begun),
 		T(what_is_lent_is_given_back_afterwards),
+		T(calls_that_wait_for_long_are_worth_another),
+		T(who_needs_no_more_says_so),
+		T(short_waits_are_nobodys_affair),
+		T(what_is_above_its_share_goes_back),
+		T(what_rests_is_for_others_whose_calls_wait),
 		T(spare_permits_are_those_nobody_misses),
 		T(a_worker_that_drains_keeps_only_what_it_needs),
 		T(without_a_permit_nothing_is_known),

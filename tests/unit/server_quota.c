@@ -18,7 +18,7 @@ enum { WORKERS = 8 };
 struct worker {
 	struct quota_part part;
 	unsigned held;			/* told so */
-	unsigned recalled, spared;	/* asked of it and not done */
+	unsigned recalled, spared, ceded;	/* asked of it and not done */
 };
 
 static struct loop *loop;
@@ -51,10 +51,16 @@ on_spare(struct quota_part *part, unsigned n)
 	((struct worker *)part->arg)->spared += n;
 }
 
+static void
+on_cede(struct quota_part *part, unsigned n)
+{
+	((struct worker *)part->arg)->ceded += n;
+}
+
 static int
 test_begin(void **state)
 {
-	static const struct quota_ops ops = { on_grant, on_recall, on_spare };
+	static const struct quota_ops ops = { on_grant, on_recall, on_spare, on_cede };
 	struct fiber_conf conf = { .clock = test_clock };
 
 	(void)state;
@@ -206,8 +212,8 @@ workers_without_a_share_take_turns(void **state)
 		assert_int_equal(held(), 1);
 		for (unsigned i = 0; i < 4; i++) {
 			if (worker[i].held == 0) {
-				quota_want(&worker[i].part);
-				quota_want(&worker[i].part);
+				quota_want(&worker[i].part, 1);
+				quota_want(&worker[i].part, 1);
 			}
 		}
 		for (unsigned i = 0; i < 4; i++)
@@ -230,14 +236,127 @@ who_has_most_gives_first(void **state)
 	begin(1, 2);
 	begin(2, 1);
 	begin(3, 0);
-	quota_want(&worker[3].part);
+	quota_want(&worker[3].part, 1);
 	assert_int_equal(worker[0].recalled, 1);
 	assert_int_equal(worker[1].recalled + worker[2].recalled, 0);
 	give(0, 1);
 	assert_int_equal(worker[3].held, 1);
-	/* One that has what it wants is not asked for. */
-	quota_want(&worker[3].part);
+	/* One that has what it is entitled to gets more only of what is not in use. */
+	quota_want(&worker[3].part, 1);
 	assert_int_equal(worker[0].recalled, 0);
+}
+
+/* What one lacks, the other may not need; what is its share, it gets back. */
+static void
+what_is_not_in_use_goes_to_whoever_can_use_it(void **state)
+{
+	(void)state;
+	quota_limit(page, 4);
+	begin(0, 2);
+	begin(1, 2);
+	quota_want(&worker[0].part, 2);
+	assert_int_equal(worker[1].ceded, 2);
+	assert_int_equal(worker[1].recalled, 0);
+	give(1, 2);
+	assert_int_equal(worker[0].held, 4);
+	assert_int_equal(worker[1].held, 0);
+	/* Now the other one has calls: one at once, and then up to its share. */
+	quota_want(&worker[1].part, 5);
+	assert_int_equal(worker[0].recalled, 2);
+	give(0, 1);
+	assert_int_equal(worker[1].held, 1);
+	give(0, 1);
+	assert_int_equal(worker[1].held, 2);
+	/* Both want more: nobody has anything to spare, and nobody is asked. */
+	quota_want(&worker[0].part, 2);
+	worker[0].ceded = worker[1].ceded = 0;
+	for (unsigned i = 0; i < 10; i++)
+		settle();
+	assert_int_equal(worker[0].recalled + worker[1].recalled, 0);
+	assert_int_equal(worker[0].ceded + worker[1].ceded, 0);
+	/* The calls of the one end: it may have what the other needs. */
+	quota_want(&worker[0].part, 0);
+	settle();
+	assert_int_equal(worker[0].ceded, 3);
+	give(0, 1);
+	assert_int_equal(worker[1].held, 3);
+	/* What comes back unasked is for whoever wants more, and else for whoever has less than his share. */
+	quota_want(&worker[1].part, 0);
+	give(1, 1);
+	assert_int_equal(worker[0].held, 2);
+}
+
+/* However often they ask. */
+static void
+others_are_not_asked_all_the_time(void **state)
+{
+	unsigned rounds = 0;
+
+	(void)state;
+	quota_limit(page, 8);
+	for (unsigned i = 0; i < 4; i++)
+		begin(i, 2);
+	quota_want(&worker[0].part, 1);
+	quota_want(&worker[1].part, 1);
+	/* Who wants more himself is not asked. */
+	worker[1].ceded = worker[2].ceded = worker[3].ceded = 0;
+	for (unsigned ms = 0; ms < 1000; ms++) {
+		now += USEC_PER_MSEC;
+		quota_want(&worker[ms % 2].part, 1 + ms % 3);
+		if (now >= USEC_PER_SEC + 100 * USEC_PER_MSEC && ms % 20 == 0)
+			quota_on_timer(quota);
+		rounds += worker[2].ceded > 0;
+		assert_true((worker[2].ceded > 0) == (worker[3].ceded > 0));
+		worker[2].ceded = worker[3].ceded = 0;
+	}
+	assert_true(rounds >= 8 && rounds <= 10);
+	assert_int_equal(worker[0].ceded + worker[1].ceded, 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(worker[i].recalled, 0);
+}
+
+/* It has more than its share, and the other less than his and calls that wait: by right, and no more than that. */
+static void
+a_share_is_taken_from_those_who_have_more(void **state)
+{
+	(void)state;
+	quota_limit(page, 5);
+	begin(0, 3);
+	begin(1, 2);
+	give(1, 1);
+	assert_int_equal(worker[1].held, 2);
+	quota_want(&worker[0].part, 1);
+	give(1, 1);
+	assert_int_equal(worker[0].held, 4);
+	quota_want(&worker[1].part, 9);
+	for (unsigned i = 0; i < 5; i++)
+		settle();
+	assert_int_equal(worker[0].recalled, 1);
+	give(0, 1);
+	assert_int_equal(worker[1].held, 2);
+	for (unsigned i = 0; i < 5; i++)
+		settle();
+	assert_int_equal(worker[0].recalled, 0);
+}
+
+static void
+who_drains_gets_one_and_no_more(void **state)
+{
+	(void)state;
+	quota_limit(page, 4);
+	begin(0, 2);
+	begin(1, 2);
+	quota_drain(&worker[0].part);
+	give(0, 2);
+	assert_int_equal(worker[0].held, 0);
+	quota_want(&worker[0].part, 3);
+	assert_int_equal(worker[0].held, 1);
+	settle();
+	assert_int_equal(worker[0].held, 1);
+	assert_int_equal(worker[1].ceded + worker[1].recalled, 0);
+	/* The rest is for who goes on. */
+	quota_want(&worker[1].part, 1);
+	assert_int_equal(worker[1].held, 3);
 }
 
 static void
@@ -251,7 +370,7 @@ who_was_asked_in_vain_is_not_the_only_one(void **state)
 	begin(3, 0);
 	/* One that drains gives by itself, as soon as it can. */
 	quota_drain(&worker[1].part);
-	quota_want(&worker[3].part);
+	quota_want(&worker[3].part, 1);
 	assert_int_equal(worker[0].recalled, 1);
 	settle();
 	assert_int_equal(worker[1].recalled, 0);
@@ -273,7 +392,7 @@ a_worker_that_dies_while_it_wants_is_forgotten(void **state)
 	quota_limit(page, 1);
 	begin(0, 1);
 	begin(1, 0);
-	quota_want(&worker[1].part);
+	quota_want(&worker[1].part, 1);
 	quota_end(&worker[1].part);
 	give(0, 1);
 	assert_int_equal(worker[0].held, 1);
@@ -294,12 +413,12 @@ lies_harm_only_the_liar(void **state)
 	begin(1, 2);
 	quota_give(&worker[0].part, 4000000000U);
 	assert_int_equal(worker[0].part.held + worker[1].part.held, 4);
-	quota_want(&worker[0].part);
-	quota_want(&worker[0].part);
+	quota_want(&worker[0].part, 1);
+	quota_want(&worker[0].part, 1);
 	assert_int_equal(worker[1].part.held, 2);
 	quota_end(&worker[0].part);
 	quota_give(&worker[0].part, 1);
-	quota_want(&worker[0].part);
+	quota_want(&worker[0].part, 1);
 	worker[0].held = 0;
 }
 
@@ -350,12 +469,12 @@ the_books_are_right_always(void **state)
 			}
 			break;
 		case 2:
-			if (worker[i].part.pool != NULL && worker[i].held == 0)
-				quota_want(&worker[i].part);
+			if (worker[i].part.pool != NULL)
+				quota_want(&worker[i].part, n);
 			break;
 		case 3:
 		case 4:
-			n = n < worker[i].recalled ? n : worker[i].recalled;
+			n = n < worker[i].recalled + worker[i].ceded ? n : worker[i].recalled + worker[i].ceded;
 			n = n < worker[i].held ? n : worker[i].held;
 			if (n > 0)
 				give(i, n);
@@ -397,6 +516,10 @@ main(void)
 		T(more_is_granted_at_once_when_there_is_more),
 		T(workers_without_a_share_take_turns),
 		T(who_has_most_gives_first),
+		T(what_is_not_in_use_goes_to_whoever_can_use_it),
+		T(others_are_not_asked_all_the_time),
+		T(a_share_is_taken_from_those_who_have_more),
+		T(who_drains_gets_one_and_no_more),
 		T(who_was_asked_in_vain_is_not_the_only_one),
 		T(a_worker_that_dies_while_it_wants_is_forgotten),
 		T(lies_harm_only_the_liar),

@@ -3,10 +3,12 @@
 import threading
 import time
 
+from lib import fcgi
 from lib.askers import CLOSED, Askers, ask, percentile, tally
 from lib.backends import ROWS
 from lib.place import check, wait_until
 from lib.suite import scenario
+from lib.weft import PROBE
 from scenarios.back import Back, check_all, ms
 from scenarios.back_sql import sleepers
 from scenarios.ledger import begin
@@ -122,6 +124,74 @@ def a_long_statement_survives_a_reload(stage):
     check(refusals(stage) == before, f"PostgreSQL refused {refusals(stage) - before} connections")
 
 
+def each_worker(stage):
+    """Connections from a web server, one to each of the two workers."""
+    found = {}
+    spare = []
+    wait_until(lambda: len(stage.weft.workers()) == 2, "both are there", 5 * stage.relax, 0.02)
+    for _ in range(200):
+        conn = fcgi.Connection(stage.weft.socket, 30.0)
+        conn.send(fcgi.request(1, f"{PROBE}?op=pid"))
+        worker = conn.gather([1])[1].body
+        if worker in found:
+            spare.append(conn)
+        else:
+            found[worker] = conn
+        if len(found) == 2:
+            break
+    for conn in spare:
+        conn.close()
+    check(len(found) == 2, "all connections go to one worker")
+    return list(found.values())
+
+
+def start_waits(conn, ms, n):
+    for number in range(1, n + 1):
+        conn.send(fcgi.request(number, f"{PROBE}?op=wait&ms={ms}"))
+
+
+def all_run_for_one_worker(stage, least):
+    """Four for two workers.  One has eight slow statements and the other nothing to do: four run at once; and then the other has something."""
+    role = f"four_{least}"
+    url = limited_role(stage, role, 4)
+    before = refusals(stage)
+    weft = stage.serve(f'pool "db" {{ url = "{url}"  max = 4  min = {least}  queue_timeout = "20s" }}', workers=2)
+    stage.answers(ROW, "op=wait&ms=10")
+    seen = Seen(stage, f"usename = '{role}' AND state = 'active'")
+    busy, other = each_worker(stage)
+    with busy, other:
+        start_waits(busy, 2000, 8)
+        began = time.monotonic()
+        wait_until(lambda: len(seen.pids()) == 4, "four run at once", 1.5 * stage.relax, 0.01)
+        took = time.monotonic() - began
+        replies = busy.gather(range(1, 9))
+        check(all(reply.code == 200 for reply in replies.values()), f"they are answered {[reply.code for reply in replies.values()]}")
+        # As soon as one of them is free, it is the other's.
+        start_waits(busy, 300, 40)
+        wait_until(lambda: len(seen.pids()) == 4, "four run at once again", 2 * stage.relax, 0.01)
+        began = time.monotonic()
+        other.send(fcgi.request(1, f"{PROBE}?{ROW}"))
+        check(other.gather([1])[1].code == 200, "the other is not answered")
+        answered = time.monotonic() - began
+        check(answered < 2.0 * stage.relax, f"the other was answered after {ms(answered)}")
+        replies = busy.gather(range(1, 41))
+        check(all(reply.code == 200 for reply in replies.values()), f"they are answered {[reply.code for reply in replies.values()]}")
+        wait_until(lambda: [pool["permits"] for worker in weft.workers() for pool in worker["pools"]] == [2, 2], "each has its share again",
+                   5 * stage.relax, 0.05)
+        print(f"# four ran after {ms(took)}; the other was answered after {ms(answered)}")
+    check(refusals(stage) == before, f"PostgreSQL refused {refusals(stage) - before} connections")
+
+
+@scenario(Back, limit=60)
+def a_worker_gets_permits_that_others_do_not_use(stage):
+    all_run_for_one_worker(stage, 1)
+
+
+@scenario(Back, limit=60)
+def a_worker_gets_connections_that_others_do_not_use(stage):
+    all_run_for_one_worker(stage, 4)
+
+
 # ---- age and rest ----
 
 @scenario(Back)
@@ -207,6 +277,34 @@ def a_worker_that_dies_takes_its_connections_along(stage):
             stage.place.spawn("killer", ["kill", "-CONT", str(weft.process.pid)]).child.wait()
         check(seen.pids() < before, "others were closed, too")
         wait_until(lambda: len(weft.workers()) == 3, "another worker takes its place", 5 * stage.relax)
+
+
+def switches(pid):
+    """How often a process has waited for something."""
+    with open(f"/proc/{pid}/status") as file:
+        return int(next(line for line in file if line.startswith("voluntary_ctxt_switches")).split()[1])
+
+
+@scenario(Back)
+def a_worker_that_somebody_ends_gives_up_what_it_has(stage):
+    """It finishes what it has begun, and the master does not give it back meanwhile what it has just given up."""
+    weft = stage.serve('pool "db" { url = "@DB@"  max = 8  min = 8 }', workers=2)
+    stage.answers(ROW)
+    busy, other = each_worker(stage)
+    with busy, other:
+        start_waits(busy, 2000, 1)
+        wait_until(lambda: sleepers(stage) == "1", "it runs", 5 * stage.relax)
+        busy.send(fcgi.request(2, f"{PROBE}?op=pid"))
+        victim = int(busy.gather([2])[2].body)
+        stage.place.spawn("killer", ["kill", "-TERM", str(victim)]).child.wait()
+        time.sleep(0.3)
+        before = switches(weft.process.pid), switches(victim)
+        time.sleep(1.0)
+        after = switches(weft.process.pid), switches(victim)
+        print(f"# within a second the master has waited {after[0] - before[0]} times, the worker {after[1] - before[1]}")
+        check(after[0] - before[0] < 200 and after[1] - before[1] < 1000, "they talk all the time")
+        check(busy.gather([1])[1].code == 200, "what had begun is not answered")
+    wait_until(lambda: len(weft.workers()) == 2 and permits(weft) == 8, "another worker takes its place", 5 * stage.relax, 0.05)
 
 
 # ---- failover ----
