@@ -51,10 +51,12 @@ evil(unsigned one_in)
 static void
 say_text(struct liar_peer *p, const char *text)
 {
-	char out[96];
+	char head[32];
 
-	snprintf(out, sizeof out, "$%zu\r\n%s\r\n", strlen(text), text);
-	liar_say(p, span_str(out));
+	snprintf(head, sizeof head, "$%zu\r\n", strlen(text));
+	liar_say(p, span_str(head));
+	liar_say(p, span_str(text));
+	liar_say(p, SPAN("\r\n"));
 }
 
 /* Some of the slots each; here and there none, or a node without a name. */
