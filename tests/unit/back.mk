@@ -7,7 +7,7 @@ BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
 BACK_TESTS += tests/unit/back_redis tests/unit/back_hub_liar tests/unit/back_hub_redis tests/unit/back_lease_redis tests/unit/back_hostile_redis \
-	tests/unit/back_redis_cluster tests/unit/back_redis_dial tests/unit/back_redis_sentinel
+	tests/unit/back_redis_chaos tests/unit/back_redis_cluster tests/unit/back_redis_dial tests/unit/back_redis_sentinel
 endif
 if HAVE_CURL
 BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
@@ -60,6 +60,9 @@ tests_unit_back_hostile_redis_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_hostile_redis_SOURCES = tests/unit/back_hostile_redis.c $(BACK_SUPPORT) $(BACK_LIAR)
 tests_unit_back_hostile_redis_LDADD = $(UNIT_BACK)
 BACK_MANY = tests/unit/back_redis_many.c tests/unit/back_redis_many.h $(BACK_SUPPORT) $(BACK_LIAR)
+tests_unit_back_redis_chaos_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_redis_chaos_SOURCES = tests/unit/back_redis_chaos.c $(BACK_MANY)
+tests_unit_back_redis_chaos_LDADD = $(UNIT_BACK)
 tests_unit_back_redis_cluster_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_redis_cluster_SOURCES = tests/unit/back_redis_cluster.c $(BACK_MANY)
 tests_unit_back_redis_cluster_LDADD = $(UNIT_BACK)
