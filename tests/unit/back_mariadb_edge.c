@@ -150,6 +150,45 @@ a_procedure_may_answer_in_other_columns_each_time(void **state)
 	with_pool(columns_body);
 }
 
+/* ---- what a procedure leaves behind on a shared connection ---- */
+
+static void
+trace_body(void *arg)
+{
+	static const struct {
+		const char *does, *see, *clean;
+	} trace[] = {
+		{ "SET @y = 5", "SELECT @y", NULL },
+		{ "CREATE TEMPORARY TABLE mark (a int)", "SELECT COUNT(*) FROM mark", "1" },
+		{ "SET SESSION max_statement_time = 7", "SELECT @@max_statement_time", "0.000000" },
+		{ "SET autocommit = 0", "SELECT @@autocommit", "1" },
+		{ "SET NAMES latin1", "SELECT @@character_set_client", "utf8mb4" },
+	};
+	struct kit *k = arg;
+	struct kit_ask a;
+	char sql[200];
+
+	kit_do(k, "CREATE TABLE mark (a int)");
+	kit_do(k, "INSERT INTO mark VALUES (1)");
+	for (size_t i = 0; i < sizeof trace / sizeof *trace; i++) {
+		snprintf(sql, sizeof sql, "CREATE OR REPLACE PROCEDURE leaves() BEGIN %s; SELECT 1; SELECT 2; END", trace[i].does);
+		kit_do(k, sql);
+		kit_do(k, "CALL leaves()");
+		kit_ask(k, &a, trace[i].see);
+		kit_assert_row(&a, trace[i].clean);
+		kit_end(&a);
+	}
+	kit_do(k, "DROP TABLE mark");
+}
+
+/* However many results are between that and its end. */
+static void
+a_shared_procedure_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	with_pool(trace_body);
+}
+
 /* ---- errors ---- */
 
 static void
@@ -225,6 +264,7 @@ main(void)
 		cmocka_unit_test(a_server_may_have_little_room_for_prepared_statements),
 		cmocka_unit_test(columns_may_change_their_types),
 		cmocka_unit_test(a_procedure_may_answer_in_other_columns_each_time),
+		cmocka_unit_test(a_shared_procedure_leaves_nothing_behind),
 		cmocka_unit_test(an_error_may_have_any_number),
 		cmocka_unit_test(as_many_values_as_there_may_be_arrive),
 	};
