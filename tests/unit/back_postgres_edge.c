@@ -3,6 +3,9 @@
 /* What happens to a PostgreSQL connection in an order that is rare, against a real server. */
 #include "back_sql_kit.h"
 
+#include <dirent.h>
+#include <signal.h>
+
 #include "back_server.h"
 
 /* Run a body on a fiber, with a pool of so many connections, of which it makes no more and loses none. */
@@ -245,6 +248,62 @@ what_comes_little_by_little_is_not_too_much(void **state)
 	with_pool(1, notices_body);
 }
 
+/* ---- threads ---- */
+
+static unsigned
+threads_count(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void
+outlived_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_ask a[2];
+
+	for (int i = 0; i < 2; i++)
+		kit_start(k, &a[i], "SELECT pg_sleep(10)", NULL, 0);
+	assert_int_equal(fiber_sleep(50 * USEC_PER_MSEC), WEFT_OK);
+	assert_int_equal(kill(server.pid, SIGSTOP), 0);
+	for (int i = 0; i < 2; i++) {
+		call_abandon(&a[i].call, WEFT_CANCELED);
+		kit_end(&a[i]);
+	}
+	/* It has been accepted by the kernel, and will not be answered. */
+	assert_int_equal(fiber_sleep(50 * USEC_PER_MSEC), WEFT_OK);
+	pool_close(&k->pool);
+}
+
+/* Who asks a server to cancel something waits for it on a thread, for as long as it takes; neither the pool nor the loop do. */
+static void
+a_cancel_may_outlive_the_loop(void **state)
+{
+	usec began, late = clock_now() + 20 * USEC_PER_SEC;
+	unsigned before = threads_count();
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, server.url, 2);
+	kit_run(&k, outlived_body, &k);
+	began = clock_now();
+	loop_free(&k.loop);
+	assert_true(clock_now() - began < 2 * USEC_PER_SEC);
+	assert_true(threads_count() > before);
+	assert_int_equal(kill(server.pid, SIGCONT), 0);
+	while (threads_count() > before) {
+		assert_true(clock_now() < late);
+		kit_nap();
+	}
+}
+
 /* ---- hosts ---- */
 
 /* Nobody can be connected to there, and that is known at once: the next one's name is looked up before the number's look-up has returned. */
@@ -302,6 +361,7 @@ main(void)
 		cmocka_unit_test(a_line_may_end_without_a_newline),
 		cmocka_unit_test(as_many_values_as_there_may_be_arrive),
 		cmocka_unit_test(what_comes_little_by_little_is_not_too_much),
+		cmocka_unit_test(a_cancel_may_outlive_the_loop),
 		cmocka_unit_test(a_pool_may_close_while_a_name_behind_a_number_is_looked_up),
 		cmocka_unit_test(sixteen_hosts_may_refuse),
 	};
