@@ -3,9 +3,9 @@
 /*
  * What a step has ended with, and which is next: [forget another to make room, prepare,] execute, then row after row; or ask as text.
  *
- * "Prepared statement lost" is mended by a second try, which is safe as the first was not executed.  A result that
- * has other columns than when the statement was prepared cannot be read by the library: what only reads
- * is asked again.
+ * "Prepared statement lost" is mended by a second try, which is safe as the first was not executed; but CALL and its like may have
+ * done something before they say so, and are not tried again.  A result that has other columns than when the statement was prepared
+ * cannot be read by the library: what only reads is asked again.
  */
 #include "back/mariadb/mariadb.h"
 
@@ -80,11 +80,16 @@ mariadb_succeed(struct mariadb *d)
 
 /* ---- failures ---- */
 
-/* Said by the library, not by the server: the connection is of no use. */
+/*
+ * Said by the library, not by the server: the connection is of no use.  The number does not tell, since a SIGNAL may have any;
+ * but what the server has said lies in the library's buffer still, which is gone where it has closed its socket.
+ */
 static bool
-mariadb_is_lost(unsigned number)
+mariadb_is_lost(const struct mariadb *d, unsigned number)
 {
-	return number < 1000 || (number >= CR_MIN_ERROR && number < 3000) || number >= 5000;
+	const NET *net = &d->my->net;
+
+	return number == 0 || net->pvio == NULL || net->read_pos[0] != 0xff || (net->read_pos[1] | (unsigned)net->read_pos[2] << 8) != number;
 }
 
 /* Said by the server, which goes, or has this connection go. */
@@ -119,7 +124,7 @@ mariadb_is_read_only_session(const struct mariadb *d, unsigned number)
 static bool
 mariadb_try_again(struct mariadb *d)
 {
-	if (d->call == NULL || d->retried || !mariadb_may_try_again(d) || mariadb_translate(d, d->call) != WEFT_OK)
+	if (d->call == NULL || d->retried || mariadb_translate(d, d->call) != WEFT_OK)
 		return false;
 	d->retried = true;
 	d->sent = false;
@@ -137,15 +142,32 @@ mariadb_tell_refused(struct mariadb *d)
 		mariadb_retire(d);
 }
 
+static bool
+mariadb_is_unprepared(unsigned number)
+{
+	return number == ER_UNKNOWN_STMT_HANDLER || number == ER_NEED_REPREPARE;
+}
+
+/* Was it refused only because of what is, or is to be, prepared?  Then it goes well once that is mended. */
+static bool
+mariadb_mends(struct mariadb *d, unsigned number)
+{
+	/* The server has no room for another: this connection keeps fewer from now on. */
+	if (number == ER_MAX_PREPARED_STMT_COUNT_REACHED && d->op == MARIADB_PREPARING) {
+		d->stmts.max = d->stmts.count > 2 ? d->stmts.count / 2 : 1;
+		return mariadb_try_again(d);
+	}
+	/* A procedure may say so of what it has itself prepared, in the midst of what it does. */
+	return mariadb_is_unprepared(number) && !d->stmt->opaque && mariadb_may_try_again(d) && mariadb_try_again(d);
+}
+
 static void
 mariadb_refused(struct mariadb *d, unsigned number, const char *code, const char *text)
 {
-	bool is_lost = number == ER_UNKNOWN_STMT_HANDLER || number == ER_NEED_REPREPARE;
-
 	d->stale |= mariadb_is_read_only(number) || mariadb_is_read_only_session(d, number);
 	d->leaves |= d->stmt != NULL && d->stmt->opaque;
-	d->dropping = is_lost || d->op == MARIADB_PREPARING;
-	if (is_lost && mariadb_try_again(d)) {
+	d->dropping = d->stmt != NULL && (mariadb_is_unprepared(number) || d->op == MARIADB_PREPARING);
+	if (d->stmt != NULL && mariadb_mends(d, number)) {
 		mariadb_drop(d);
 		return;
 	}
@@ -166,14 +188,15 @@ static void
 mariadb_failed(struct mariadb *d, unsigned number, const char *said)
 {
 	const char *text = d->ear.objection == NULL ? said : "the result is too large";
+	bool is_lost = mariadb_is_lost(d, number);
 	char code[12];
 
 	snprintf(code, sizeof code, "%u", number);
-	if (d->ear.objection != NULL || number == CR_NET_PACKET_TOO_LARGE)
+	if (d->ear.objection != NULL || (is_lost && number == CR_NET_PACKET_TOO_LARGE))
 		mariadb_finish(d, WEFT_TOO_LARGE, NULL, text);
-	if (number == CR_SERVER_GONE_ERROR && (d->op == MARIADB_EXECUTING || d->op == MARIADB_ASKING))
+	if (is_lost && number == CR_SERVER_GONE_ERROR && (d->op == MARIADB_EXECUTING || d->op == MARIADB_ASKING))
 		d->sent = false;	/* it could not be written, not in whole */
-	if (mariadb_is_lost(number) || mariadb_is_fatal(number))
+	if (is_lost || mariadb_is_fatal(number))
 		mariadb_die(d, code, "%s", text);
 	else
 		mariadb_refused(d, number, code, text);
@@ -254,7 +277,7 @@ mariadb_on_skipped(struct mariadb *d)
 	}
 	d->refused.rc = WEFT_OK;
 	mariadb_see_transaction(d);
-	if (d->call == NULL || !mariadb_only_reads(d->call->sql) || !mariadb_try_again(d))
+	if (d->call == NULL || !mariadb_only_reads(d->call->sql) || !mariadb_may_try_again(d) || !mariadb_try_again(d))
 		mariadb_finish(d, WEFT_UNKNOWN, NULL, "done, but the columns of its result have changed since it was prepared");
 	mariadb_drop(d);
 }

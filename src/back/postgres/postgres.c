@@ -145,8 +145,10 @@ postgres_on_turn_end(void *arg)
 			postgres_take_all(d);
 		return;
 	}
-	if (!d->dead)
+	if (!d->dead) {
+		postgres_connect_end_turn(d);
 		return;
+	}
 	why = d->why;
 	conn_is_dead(d->conn, why.code[0] == '\0' ? NULL : why.code, "%s", why.text);
 }
@@ -173,22 +175,23 @@ postgres_consume_tls(struct postgres *d)
 
 /*
  * A result that does not end must not take all memory, and libpq does not say how much it
- * holds: count what comes while one statement is being answered.  One call takes at most what
+ * holds: count what comes while one statement is being answered.  One call takes what the kernel has, but at most what
  * libpq's buffer has room for: 16 KiB, so that the count is good, until a larger row has made it
  * grow.  Then it is a guess, and too low: the most that a call was seen to take of what the kernel had.
+ * Little may come at a time, over a slow network or with notices; each time it counts for something, or it would never end.
  */
 int
 postgres_consume(struct postgres *d)
 {
 	bool ask = d->unfinished > 16 * POSTGRES_READ;
-	int before = ask ? postgres_unread(d) : 0, ok = PQconsumeInput(d->pg);
+	int before = ask ? postgres_unread(d) : POSTGRES_READ, ok = PQconsumeInput(d->pg);
 	int came = ask ? before - postgres_unread(d) : 0;
 
 	/* Less than it took, when more has come meanwhile. */
 	if (came > d->grasp)
 		d->grasp = came;
 	came = before < d->grasp ? before : d->grasp;
-	d->unfinished += (size_t)(came > POSTGRES_READ ? came : POSTGRES_READ);
+	d->unfinished += (size_t)(came > POSTGRES_READ_LEAST ? came : POSTGRES_READ_LEAST);
 	return ok && postgres_consume_tls(d);
 }
 
@@ -259,6 +262,7 @@ postgres_open(struct conn *c)
 	d->conn = c;
 	d->loop = pool_loop(c->pool);
 	d->task = (struct loop_task){ .fn = postgres_on_turn_end, .arg = d };
+	d->grasp = POSTGRES_READ;
 	TAILQ_INIT(&d->sent);
 	TAILQ_INIT(&d->held);
 	TAILQ_INIT(&d->spare);

@@ -47,6 +47,7 @@ enum {
 	POSTGRES_HOSTS = 16,			/* servers in a URL */
 	POSTGRES_START = 65536,			/* bytes that a server may say while it starts up, and as many turns */
 	POSTGRES_READ = 16384,			/* libpq's buffer */
+	POSTGRES_READ_LEAST = 256,		/* bytes that each read counts for */
 	POSTGRES_OID_BYTEA = 17,
 	POSTGRES_OID_INT8 = 20,
 	POSTGRES_OID_INT2 = 21,
@@ -216,8 +217,11 @@ enum weft_rc postgres_check(const struct back_url *url, char *error, size_t size
 /* Begin to connect; the outcome is ready, or postgres_die. */
 void postgres_connect(struct postgres *d);
 
-/* Begin one try; its outcome is ready, or postgres_try_failed. */
+/* Begin one try; its outcome is ready, or postgres_try_failed, but not from within. */
 void postgres_connect_start(struct postgres *d, const struct postgres_try *t);
+
+/* The end of a turn, before it is ready: what failed at once has failed. */
+void postgres_connect_end_turn(struct postgres *d);
 
 /* ---- postgres_hosts.c ---- */
 

@@ -224,11 +224,18 @@ postgres_connect_start(struct postgres *d, const struct postgres_try *t)
 		return;
 	}
 	PQsetNoticeReceiver(d->pg, postgres_on_notice, d);
-	if (PQstatus(d->pg) == CONNECTION_BAD) {
+	/* Not from here: the next try, and all after it, would be made within this one, on the stack of who asks. */
+	if (PQstatus(d->pg) == CONNECTION_BAD)
+		postgres_flush_later(d);
+	else
+		postgres_connect_watch(d, WATCH_WRITE);
+}
+
+void
+postgres_connect_end_turn(struct postgres *d)
+{
+	if (d->pg != NULL && PQstatus(d->pg) == CONNECTION_BAD)
 		postgres_connect_failed(d);
-		return;
-	}
-	postgres_connect_watch(d, WATCH_WRITE);
 }
 
 void

@@ -330,6 +330,7 @@ postgres_hosts_try(struct postgres *d)
 	struct postgres_hosts *h = d->hosts;
 	const struct postgres_host *one = &h->host[h->at];
 	usec now = loop_now(d->loop);
+	struct resolve *asked;
 
 	if (h->address > 0) {
 		postgres_hosts_connect(d, h->text[h->address]);
@@ -339,7 +340,10 @@ postgres_hosts_try(struct postgres *d)
 	if (postgres_host_is_name(one)) {
 		if (postgres_hosts_are_many(h))
 			timer_set(h->timer, h->until);
-		d->resolve = resolve_start(d->loop, one->name, 5432, postgres_hosts_on_resolved, d);
+		asked = resolve_start(d->loop, one->name, 5432, postgres_hosts_on_resolved, d);
+		/* A refusal comes from within, and by now another server's name may be looked up. */
+		if (asked != NULL)
+			d->resolve = asked;
 	} else {
 		h->addresses = 1;
 		postgres_hosts_connect(d, one->address[0] == '\0' ? NULL : one->address);

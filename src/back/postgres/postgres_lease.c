@@ -36,12 +36,14 @@ postgres_look(struct postgres *d, struct call *c, bool *unnamed)
 		call_explain(c, WEFT_INVALID, NULL, "COPY cannot be sent: its data travel in another way than values and rows");
 		return WEFT_INVALID;
 	}
+	trace = sql_trace(c->sql);
 	if (c->lease == NULL) {
+		/* What may commit by itself (CALL, DO) must not look as if what it was prepared as were lost; and a borrower's is to be looked at. */
+		*unnamed = trace != SQL_LEAVES_NOTHING;
 		if (word == NULL)
 			word = sql_session_call(c->sql);
 		return word == NULL ? WEFT_OK : postgres_refuse(c, word);
 	}
-	trace = sql_trace(c->sql);
 	d->tainted |= trace == SQL_LEAVES_STATE;
 	/* Calls of others find what is prepared without being looked at; and a temporary table may hide what it was prepared for. */
 	*unnamed = d->tainted || trace != SQL_LEAVES_NOTHING;
@@ -63,7 +65,7 @@ postgres_see_transaction(struct postgres *d)
 bool
 postgres_may_try_again(const struct postgres *d)
 {
-	return d->conn->state == CONN_READY || PQtransactionStatus(d->pg) == PQTRANS_IDLE;
+	return d->conn->lease == NULL || PQtransactionStatus(d->pg) == PQTRANS_IDLE;
 }
 
 /* After an error a transaction can only be rolled back, and that is what COMMIT does then, with success. */

@@ -229,7 +229,7 @@ postgres_prepared(struct postgres *d, const struct call *c)
 /*
  * Make the prepared statement of a call.
  *
- * Returns  0 with *out, NULL when its text is too long: it is to be executed without a name; -1 when libpq fails
+ * Returns  0 with *out, NULL when it cannot be kept: it is to be executed without a name; -1 when libpq fails
  */
 static int
 postgres_prepare(struct postgres *d, struct postgres_slot *s, const struct stmt **out)
@@ -237,7 +237,8 @@ postgres_prepare(struct postgres *d, struct postgres_slot *s, const struct stmt 
 	const struct call *c = s->call;
 	struct stmt *old = stmts_surplus(&d->stmts), *t;
 
-	if (strlen(c->sql) > STMTS_TEXT_MAX)
+	/* In a transaction that has failed nothing can be prepared, nor another deallocated for it. */
+	if (strlen(c->sql) > STMTS_TEXT_MAX || PQtransactionStatus(d->pg) == PQTRANS_INERROR)
 		return 0;
 	if (old != NULL) {
 		if (postgres_deallocate(d, old->number) != 0)
@@ -334,10 +335,13 @@ postgres_put_held(struct postgres *d)
 void
 postgres_unprepare(struct postgres *d, const struct postgres_slot *s)
 {
-	struct stmt *t = s->call == NULL ? NULL : postgres_prepared(d, s->call);
+	struct stmt *t;
 
-	/* It may have been prepared anew already, after the failure of one before this in the pipeline. */
-	if (t == NULL || t->number != s->number)
+	/* By its number: who asked may have left, and it may have been prepared anew, after the failure of one before this in the pipeline. */
+	TAILQ_FOREACH(t, &d->stmts.used, used)
+		if (t->number == s->number)
+			break;
+	if (t == NULL)
 		return;
 	stmts_remove(&d->stmts, t);
 	/* The server may have it still: its plan is stale, or the error was not about it. */

@@ -10,14 +10,14 @@
 
 enum { SQL_PLACES = 4 };	/* of numbers that are written without printf; with more of them it may write 1e-05 */
 
-/* Behind a comment that begins at s; block comments nest, as in PostgreSQL. */
+/* Behind a comment that begins at s; block comments nest, and a line may end without a newline, as in PostgreSQL. */
 static const char *
 sql_skip_comment(const char *s)
 {
 	unsigned depth = 0;
 
 	if (s[0] == '-') {
-		s += strcspn(s, "\n");
+		s += strcspn(s, "\r\n");
 		return s;
 	}
 	do {
