@@ -235,6 +235,34 @@ f39_a_bomb_does_not_unfold(void **state)
 	play_lie(WEFT_REFUSED, true);
 }
 
+/* Who reads a stream slowly holds up what unfolds it, too. */
+static void
+f39_a_bomb_in_a_stream_waits_for_its_reader(void **state)
+{
+	struct reading r[4];
+
+	(void)state;
+	say_bomb("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n");
+	web_pool((struct pool_conf){ .max = 4 });
+	for (int i = 0; i < 4; i++) {
+		reading_start(&r[i], "/lie");
+		((struct http_ask *)r[i].ask.call.ask)->wants_decoding = true;
+		r[i].stop_at = 1;
+	}
+	for (int i = 0; i < 4; i++)
+		assert_true(back_run_until(web.loop, reading_is_open, &r[i], SOON));
+	for (int i = 0; i < 50; i++)
+		loop_turn(web.loop, USEC_PER_MSEC);
+	rss_end("streams of which nobody reads");
+	for (int i = 0; i < 4; i++) {
+		reading_go_on(&r[i], SIZE_MAX);
+		assert_true(back_run_until(web.loop, reading_is_done, &r[i], 6 * SOON));
+		assert_int_equal(r[i].rc, WEFT_OK);
+		assert_int_equal(r[i].bytes, 67108864);
+		reading_fini(&r[i]);
+	}
+}
+
 /* ---- answers to questions that nobody asked ---- */
 
 static void
@@ -494,6 +522,7 @@ main(void)
 		T(f39_other_protocols_are_refused),
 		T(f39_ten_gigabytes_are_not_taken),
 		T(f39_a_bomb_does_not_unfold),
+		T(f39_a_bomb_in_a_stream_waits_for_its_reader),
 		T(bytes_while_idle_are_nobodys_answer),
 		T(bytes_behind_an_answer_are_nobodys),
 		T(b61_other_credentials_are_other_connections),

@@ -482,6 +482,55 @@ a_corrupt_file_costs_its_connection(void **state)
 	with_pool("sqlite:/nowhere/at/all.db", 1, down_body);
 }
 
+/* What is said to be done is done in the file that is there: the next statement finds the other one. */
+static void
+gone_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_ask a;
+
+	kit_do(k, "CREATE TABLE t (a)");
+	kit_do(k, "INSERT INTO t VALUES (1)");
+	assert_int_equal(unlink(pool_url(k->pool)->path), 0);
+	kit_ask(k, &a, "INSERT INTO t VALUES (2)");
+	kit_assert_fault(&a, WEFT_REFUSED, "SQLITE_ERROR");
+	kit_end(&a);
+	kit_do(k, "CREATE TABLE t (a)");
+	assert_int_equal(access(pool_url(k->pool)->path, F_OK), 0);
+	assert_int_equal(kit_stat(k).connects, 2);
+}
+
+static void
+replaced_body(void *arg)
+{
+	struct kit *k = arg;
+	char fresh[128];
+	struct kit_ask a;
+	sqlite3 *other;
+
+	kit_do(k, "SELECT * FROM t");
+	snprintf(fresh, sizeof fresh, "%s/fresh.db", dir);
+	assert_int_equal(sqlite3_open(fresh, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "CREATE TABLE t (a); INSERT INTO t VALUES ('fresh')", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+	assert_int_equal(rename(fresh, pool_url(k->pool)->path), 0);
+	kit_ask(k, &a, "SELECT * FROM t");
+	kit_assert_row(&a, "fresh");
+	kit_end(&a);
+}
+
+static void
+another_file_in_the_place_is_seen(void **state)
+{
+	char at[160];
+
+	(void)state;
+	snprintf(at, sizeof at, "sqlite:%s/gone.db", dir);
+	with_pool(at, 1, gone_body);
+	snprintf(at, sizeof at, "sqlite:%s/gone.db?mode=ro", dir);
+	with_pool(at, 2, replaced_body);
+}
+
 static void
 urls_that_cannot_work_are_refused(void **state)
 {
@@ -512,6 +561,7 @@ main(void)
 		cmocka_unit_test(an_abandoned_statement_ends_early),
 		cmocka_unit_test(a_pool_may_close_while_statements_run),
 		cmocka_unit_test(a_corrupt_file_costs_its_connection),
+		cmocka_unit_test(another_file_in_the_place_is_seen),
 	};
 
 	return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

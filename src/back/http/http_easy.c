@@ -285,7 +285,8 @@ bool
 http_easy_new(struct http *x)
 {
 	x->easy = curl_easy_init();
-	return x->easy != NULL && http_easy_set_numbers(x->easy) && http_easy_set_texts(x->easy) && http_easy_set_callbacks(x) &&
+	return x->easy != NULL && curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, x->sips ? (long)HTTP_SIP : (long)HTTP_GULP) == CURLE_OK &&
+	    http_easy_set_numbers(x->easy) && http_easy_set_texts(x->easy) && http_easy_set_callbacks(x) &&
 	    http_easy_set_pool(x) && http_easy_set_trust(x);
 }
 
@@ -372,14 +373,36 @@ http_has_body(const struct http_ask *ask)
 	    strcmp(ask->method, "PATCH") == 0;
 }
 
+/*
+ * What libcurl has read it unfolds to its end, a thousandfold at worst, and keeps while a stream's reader is slow: so it is to read little.
+ * It does not bear that to be changed of a handle for certain.
+ */
+static bool
+http_easy_fit(struct http *x, const struct http_ask *ask)
+{
+	bool sips = ask->wants_stream && ask->wants_decoding;
+
+	if (x->easy != NULL && sips == x->sips)
+		return true;
+	http_easy_free(x);
+	x->sips = sips;
+	if (http_easy_new(x))
+		return true;
+	http_easy_free(x);	/* not to be used without all of its options */
+	return false;
+}
+
 bool
 http_easy_ask(struct http *x)
 {
 	const struct http_ask *ask = x->call->ask;
 	const char *method = x->becomes_get ? "GET" : ask->method;
 	bool has_body = !x->becomes_get && http_has_body(ask);
-	CURL *e = x->easy;
+	CURL *e;
 
+	if (!http_easy_fit(x, ask))
+		return false;
+	e = x->easy;
 	x->wants_stream = ask->wants_stream;
 	x->body_max = ask->body_max != 0 ? ask->body_max : ask->wants_stream ? ULLONG_MAX : HTTP_BODY_MAX;
 	x->error[0] = '\0';

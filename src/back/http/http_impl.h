@@ -31,6 +31,8 @@
 enum {
 	HTTP_BODY_KEPT = 65536,			/* a buffer that has grown beyond is freed after use */
 	HTTP_REDIRECT_BODY = 65536,		/* of an answer that is not looked at: more is not waited for */
+	HTTP_SIP = 1024,			/* the least that libcurl reads at once, and the usual */
+	HTTP_GULP = 16384,
 	HTTP_URL_MAX = 512 + 3 * 256 + 256,	/* of the pool's own URL: scheme, host, port, encoded path */
 };
 
@@ -95,6 +97,7 @@ struct http {
 	struct buf body;
 	unsigned long long body_max, body_bytes;
 	bool wants_stream;
+	bool sips;			/* easy is made to read little at once */
 	bool sent;			/* some bytes of the request have gone out, in this hop or one before */
 	unsigned attempts;		/* in this hop: libcurl would make another one when a kept connection ends under it */
 	unsigned hops;			/* redirects followed */
@@ -191,7 +194,7 @@ void http_sock_free_all(struct http_client *c);
 bool http_easy_new(struct http *x);
 void http_easy_free(struct http *x);
 
-/* Set the options for x->call, at x->url.  Returns false when memory is refused. */
+/* Set the options for x->call, at x->url; it may take another handle.  Returns false when memory is refused. */
 bool http_easy_ask(struct http *x);
 
 /* Set the options to connect, and no more. */

@@ -399,6 +399,18 @@ sqlite_look_back(struct sqlite *d)
 		sqlite_rollback(d);
 }
 
+/*
+ * Is there another file at the path by now, or none?  With a journal SQLite looks itself before it writes; with WAL it would go on, and
+ * say that all is well, in a file that nobody can open any more.
+ */
+static bool
+sqlite_has_moved(struct sqlite *d)
+{
+	int moved = 0;
+
+	return sqlite3_get_autocommit(d->db) && sqlite3_file_control(d->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+}
+
 void
 sqlite_job_run(void *arg)
 {
@@ -408,6 +420,11 @@ sqlite_job_run(void *arg)
 
 	sqlite_answer_clear(&d->answer);
 	d->answer.last = true;
+	if (sqlite_has_moved(d)) {
+		sqlite_answer_set(d, WEFT_NOT_SENT, "SQLITE_READONLY_DBMOVED", "the file was removed, or another one is in its place");
+		d->answer.broken = true;
+		return;
+	}
 	s = sqlite_prepare(d, d->ask.bytes.at, &kept);
 	if (s != NULL && sqlite_bind(d, s))
 		sqlite_gather(d, s);
