@@ -213,9 +213,27 @@ back_url_is_list(const struct back_url *u)
 	return back_url_is_many(u->scheme) || strchr(u->host, ',') != NULL;
 }
 
+/*
+ * Does s, behind the authority, have an '@' that was to end the user's password?  Only in the path, where it is ours to say what may be
+ * in it; anywhere, where the authority alone makes no sense.
+ */
+static bool
+back_url_is_cut(struct span authority, struct span s, const char *scheme, enum weft_rc rc)
+{
+	bool is_http = strncmp(scheme, "http", 4) == 0;
+
+	if (authority.len == 0 || memchr(authority.at, '@', authority.len) != NULL)
+		return false;
+	if (rc == WEFT_OK)
+		s = is_http ? (struct span){ s.at, 0 } : back_url_until(&s, "?#");
+	return s.len > 0 && memchr(s.at, '@', s.len) != NULL;
+}
+
 enum weft_rc
 back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 {
+	enum weft_rc rc;
+
 	struct span rest = span_str(text), part;
 
 	*out = (struct back_url){ .port = 0 };
@@ -226,8 +244,11 @@ back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 	if (rest.len >= 2 && rest.at[0] == '/' && rest.at[1] == '/') {
 		rest = span_skip(rest, 2);
 		part = back_url_until(&rest, "/?#");
-		if (back_url_authority(part, out, error, size) != WEFT_OK)
-			return WEFT_INVALID;
+		rc = back_url_authority(part, out, error, size);
+		if (back_url_is_cut(part, rest, out->scheme, rc))
+			return back_url_bad(error, size, "a '/', '?' or '#' before the '@' of the URL: in a password write %2F, %3F and %23");
+		if (rc != WEFT_OK)
+			return rc;
 	}
 	part = back_url_until(&rest, "?#");
 	if (!back_url_decode(part, out->path, sizeof out->path))
