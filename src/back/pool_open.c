@@ -39,7 +39,7 @@ pool_parse(const struct pool_conf *conf, struct back_url *url, const struct driv
 	if (*d == NULL)
 		*d = driver_find(url->scheme);
 	if (*d == NULL) {
-		snprintf(why, sizeof why, "no driver for %s:// in this build", url->scheme);
+		snprintf(why, sizeof why, "no driver for %s:// in this build: weft version says which it has", url->scheme);
 		if (driver_why_not(url->scheme) != NULL)
 			return pool_bad(error, size, conf->name, driver_why_not(url->scheme));
 		return pool_bad(error, size, conf->name, why);

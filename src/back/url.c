@@ -229,6 +229,8 @@ back_url_is_list(const struct back_url *u)
 enum weft_rc
 back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 {
+	enum weft_rc rc;
+
 	struct span rest = span_str(text), part;
 
 	*out = (struct back_url){ .port = 0 };
@@ -240,9 +242,10 @@ back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 		rest = span_skip(rest, 2);
 		part = back_url_until(&rest, "/?#");
 		if (back_url_lost_user(out->scheme, part, rest))
-			return back_url_bad(error, size, "an '@' behind the host in the URL: '/', '?' and '#' in a password are written %2F, %3F and %23");
-		if (back_url_authority(part, out, error, size) != WEFT_OK)
-			return WEFT_INVALID;
+			return back_url_bad(error, size, "a '/', '?' or '#' before the '@' of the URL: in a password write %2F, %3F and %23");
+		rc = back_url_authority(part, out, error, size);
+		if (rc != WEFT_OK)
+			return rc;
 	}
 	part = back_url_until(&rest, "?#");
 	if (!back_url_decode(part, out->path, sizeof out->path))

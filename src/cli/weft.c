@@ -117,7 +117,10 @@ cli_socket(const struct cli_opts *o, char *out, unsigned size)
 int
 cli_unreachable(const char *socket)
 {
-	fprintf(stderr, "weft: no server answers at %s: %s\n", socket, strerror(errno));
+	if (errno == EACCES)
+		fprintf(stderr, "weft: %s may not be asked by this user: root may, and who runs the server\n", socket);
+	else
+		fprintf(stderr, "weft: no server answers at %s: %s\n", socket, strerror(errno));
 	return CLI_FAILED;
 }
 

@@ -227,7 +227,8 @@ master_on_verb(void *arg, struct control_conn *c, const char *verb, const char *
 			continue;
 		if (!master_allows(m, control_uid(c), verbs[i].who)) {
 			log_warn("control: verb refused verb=%s uid=%u", verb, (unsigned)control_uid(c));
-			master_answer(c, "error user %u may not say %s\n", (unsigned)control_uid(c), verb);
+			master_answer(c, "error user %u may not say %s: root may, and user %u, as whom the server runs\n",
+			    (unsigned)control_uid(c), verb, (unsigned)geteuid());
 			return;
 		}
 		verbs[i].fn(m, c, args);

@@ -2,8 +2,11 @@
 /* The exported API: messages of channels, over a driver which the test plays. */
 #include "tests/unit/app_rig.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "tests/unit/back_fake.h"
 
 static int (*subscribe_test)(struct weft_request *rq);
@@ -153,6 +156,46 @@ the_deadline_of_the_request_ends_it(void **state)
 	assert_int_equal(subscribe_rc, WEFT_TIMEOUT);
 	rig_finish(r, &a);
 	answer_free(&a);
+}
+
+static int
+send_on(struct weft_request *rq)
+{
+	const char *text;
+
+	if (weft_subscribe(rq, "cache", &subscribe_sub, "c") != WEFT_OK)
+		return weft_fail(rq);
+	while (weft_flush(rq) == WEFT_OK && (subscribe_rc = weft_message(rq, subscribe_sub, &text, NULL, -1)) == WEFT_OK)
+		weft_puts(rq, text);
+	return WEFT_OK;
+}
+
+/* A stream of messages has no other end, so it is no failure that the log would tell. */
+static void
+a_stream_that_ends_at_the_deadline_has_not_failed(void **state)
+{
+	struct rig *r = *state;
+	struct answer a;
+	char line[1024];
+	ssize_t n;
+	int log[2];
+
+	assert_int_equal(pipe2(log, O_NONBLOCK), 0);
+	log_open(log[1], LOG_INFO_, "test");
+	begin(r, &a, send_on);
+	confirm(r, "c");
+	fake_say(0, "c", "one");
+	rig_settle(r);
+	rig_skip(100 * USEC_PER_SEC);
+	rig_finish(r, &a);
+	assert_int_equal(subscribe_rc, WEFT_TIMEOUT);
+	answer_is(&a, 200, "one");
+	answer_free(&a);
+	n = read(log[0], line, sizeof line);
+	log_open(2, LOG_INFO_, "test");
+	close(log[0]);
+	close(log[1]);
+	assert_int_equal(n, -1);
 }
 
 static void
@@ -329,6 +372,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SUBSCRIBE_TEST(messages_gaps_and_idle_times_are_told_apart),
 		SUBSCRIBE_TEST(the_deadline_of_the_request_ends_it),
+		SUBSCRIBE_TEST(a_stream_that_ends_at_the_deadline_has_not_failed),
 		SUBSCRIBE_TEST(a_client_that_leaves_ends_it),
 		SUBSCRIBE_TEST(what_a_handler_leaves_the_server_ends),
 		SUBSCRIBE_TEST(misuse_is_refused),

@@ -43,6 +43,9 @@ static const struct {
 	  { "redis+sentinel", "bob", "pw", "a:1,[::1]:2,c", 0, "/mine/3", "sentinel_password=x" },
 	  "redis+sentinel://bob@a:1,[::1]:2,c/mine/3" },
 	{ "redis+cluster://[::1]:7000", { "redis+cluster", "", "", "[::1]:7000", 0, "", "" }, "redis+cluster://[::1]:7000" },
+	{ "http://h/~me/@x?y=@z", { "http", "", "", "h", 0, "/~me/@x", "y=@z" }, "http://h/~me/@x?y=@z" },
+	{ "postgresql://h/db?user=a@b", { "postgresql", "", "", "h", 0, "/db", "user=a@b" }, "postgresql://h/db?user=a@b" },
+	{ "sqlite:/var/a@b.db", { "sqlite", "", "", "", 0, "/var/a@b.db", "" }, "sqlite:///var/a@b.db" },
 	{ "sqlite:shop.db", { "sqlite", "", "", "", 0, "shop.db", "" }, "sqlite:shop.db" },
 	{ "sqlite:/var/shop.db", { "sqlite", "", "", "", 0, "/var/shop.db", "" }, "sqlite:///var/shop.db" },
 	{ "sqlite::memory:", { "sqlite", "", "", "", 0, ":memory:", "" }, "sqlite::memory:" },
@@ -84,8 +87,9 @@ url_errors_name_the_part_and_not_the_password(void **state)
 		{ "redis://h/\x01", "path" }, { "redis://h/0?a b", "query" },
 		{ "redis://u:hunter2@a:1,b:2/0", "one host" }, { "postgresql://u:hunter2@a, b/", "hosts" }, { "postgresql://u:hunter2@a,/db", "hosts" },
 		{ "postgresql://u:hunter2@a,b:0/db", "port" }, { "redis://h/0#frag", "fragment" },
-		{ "redis://u:6379/hunter2@h/0", "'@'" }, { "mariadb://u:1?hunter2@h/db", "'@'" }, { "postgres://:1/hunter2@a,b/db", "'@'" },
-		{ "redis://u:1#hunter2@h", "'@'" },
+		{ "redis://u:6379/hunter2@h/0", "%2F" }, { "mariadb://u:1?hunter2@h/db", "%3F" }, { "postgres://:1/hunter2@a,b/db", "%2F" },
+		{ "redis://u:1#hunter2@h", "%23" }, { "redis://:hunter2/x@h", "%2F" }, { "postgresql://u:hunter2?x@h/db", "%3F" },
+		{ "postgresql://u:12/hunter2@h/db", "%2F" }, { "http://u:hunter2#x@h", "port" },
 	};
 	char error[100], text[800];
 	struct back_url u;
