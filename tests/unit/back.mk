@@ -3,6 +3,8 @@ BACK_TESTS = tests/unit/back_call tests/unit/back_http_head tests/unit/back_hub 
 	tests/unit/back_pool_health tests/unit/back_pool_life tests/unit/back_pool_permit tests/unit/back_redis_key tests/unit/back_url
 BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
 BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
+# What is asserted alike of drivers against a server that lies (back_play.h).
+BACK_PLAY = tests/unit/back_play.c tests/unit/back_play.h tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h
 BACK_WEB = tests/unit/back_web.c tests/unit/back_web.h $(BACK_LIAR)
 BACK_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 if HAVE_REDIS
@@ -10,7 +12,7 @@ BACK_TESTS += tests/unit/back_redis tests/unit/back_hub_liar tests/unit/back_hub
 	tests/unit/back_redis_chaos tests/unit/back_redis_cluster tests/unit/back_redis_dial tests/unit/back_redis_sentinel
 endif
 if HAVE_CURL
-BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
+BACK_TESTS += tests/unit/back_hostile_http tests/unit/back_hostile_http_redirect tests/unit/back_http tests/unit/back_http_nginx tests/unit/back_http_stream
 endif
 check_PROGRAMS += $(BACK_TESTS)
 TESTS += $(BACK_TESTS)
@@ -79,8 +81,11 @@ tests_unit_back_http_stream_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_http_stream_SOURCES = tests/unit/back_http_stream.c $(BACK_WEB) $(BACK_SUPPORT)
 tests_unit_back_http_stream_LDADD = $(UNIT_BACK)
 tests_unit_back_hostile_http_CPPFLAGS = $(BACK_CPPFLAGS)
-tests_unit_back_hostile_http_SOURCES = tests/unit/back_hostile_http.c $(BACK_WEB) $(BACK_SUPPORT)
+tests_unit_back_hostile_http_SOURCES = tests/unit/back_hostile_http.c tests/unit/back_play_lies.c $(BACK_PLAY) $(BACK_WEB) $(BACK_SUPPORT)
 tests_unit_back_hostile_http_LDADD = $(UNIT_BACK)
+tests_unit_back_hostile_http_redirect_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_hostile_http_redirect_SOURCES = tests/unit/back_hostile_http_redirect.c $(BACK_WEB) $(BACK_SUPPORT)
+tests_unit_back_hostile_http_redirect_LDADD = $(UNIT_BACK)
 tests_unit_back_http_nginx_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_http_nginx_SOURCES = tests/unit/back_http_nginx.c $(BACK_WEB) $(BACK_SUPPORT)
 tests_unit_back_http_nginx_LDADD = $(UNIT_BACK)

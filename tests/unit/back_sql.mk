@@ -42,11 +42,19 @@ TESTS += tests/unit/back_parts_postgres
 tests_unit_back_parts_postgres_SOURCES = tests/unit/back_parts_postgres.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_SERVER)
 tests_unit_back_parts_postgres_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_parts_postgres_LDADD = $(UNIT_BACK)
-check_PROGRAMS += tests/unit/back_hostile
-TESTS += tests/unit/back_hostile
-tests_unit_back_hostile_SOURCES = tests/unit/back_hostile.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_LIAR)
-tests_unit_back_hostile_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir) $(POSTGRES_CFLAGS)
-tests_unit_back_hostile_LDADD = $(UNIT_BACK)
+BACK_HOSTILE_POSTGRES = tests/unit/back_hostile_postgres tests/unit/back_hostile_postgres_hub tests/unit/back_hostile_postgres_start
+BACK_LIAR_POSTGRES = tests/unit/back_liar_postgres.c tests/unit/back_liar_postgres.h $(BACK_PLAY) $(BACK_LIAR)
+check_PROGRAMS += $(BACK_HOSTILE_POSTGRES)
+TESTS += $(BACK_HOSTILE_POSTGRES)
+tests_unit_back_hostile_postgres_SOURCES = tests/unit/back_hostile_postgres.c tests/unit/back_play_lies.c $(BACK_LIAR_POSTGRES)
+tests_unit_back_hostile_postgres_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir) $(POSTGRES_CFLAGS)
+tests_unit_back_hostile_postgres_LDADD = $(UNIT_BACK)
+tests_unit_back_hostile_postgres_hub_SOURCES = tests/unit/back_hostile_postgres_hub.c $(BACK_LIAR_POSTGRES)
+tests_unit_back_hostile_postgres_hub_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hostile_postgres_hub_LDADD = $(UNIT_BACK)
+tests_unit_back_hostile_postgres_start_SOURCES = tests/unit/back_hostile_postgres_start.c tests/unit/back_play_starts.c $(BACK_LIAR_POSTGRES)
+tests_unit_back_hostile_postgres_start_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hostile_postgres_start_LDADD = $(UNIT_BACK)
 endif
 if HAVE_MARIADB
 check_PROGRAMS += tests/unit/back_mariadb
@@ -73,11 +81,19 @@ check_PROGRAMS += tests/unit/back_mariadb_text
 TESTS += tests/unit/back_mariadb_text
 tests_unit_back_mariadb_text_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_back_mariadb_text_LDADD = $(UNIT_BACK)
-check_PROGRAMS += tests/unit/back_hostile_mariadb
-TESTS += tests/unit/back_hostile_mariadb
-tests_unit_back_hostile_mariadb_SOURCES = tests/unit/back_hostile_mariadb.c tests/unit/back_parts_kit.h tests/unit/back_sql_kit.h $(BACK_LIAR)
+BACK_HOSTILE_MARIADB = tests/unit/back_hostile_mariadb tests/unit/back_hostile_mariadb_session tests/unit/back_hostile_mariadb_start
+BACK_LIAR_MARIADB = tests/unit/back_liar_mariadb.c tests/unit/back_liar_mariadb.h $(BACK_PLAY) $(BACK_LIAR)
+check_PROGRAMS += $(BACK_HOSTILE_MARIADB)
+TESTS += $(BACK_HOSTILE_MARIADB)
+tests_unit_back_hostile_mariadb_SOURCES = tests/unit/back_hostile_mariadb.c tests/unit/back_play_lies.c $(BACK_LIAR_MARIADB)
 tests_unit_back_hostile_mariadb_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
 tests_unit_back_hostile_mariadb_LDADD = $(UNIT_BACK)
+tests_unit_back_hostile_mariadb_session_SOURCES = tests/unit/back_hostile_mariadb_session.c $(BACK_LIAR_MARIADB)
+tests_unit_back_hostile_mariadb_session_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hostile_mariadb_session_LDADD = $(UNIT_BACK)
+tests_unit_back_hostile_mariadb_start_SOURCES = tests/unit/back_hostile_mariadb_start.c tests/unit/back_play_starts.c $(BACK_LIAR_MARIADB)
+tests_unit_back_hostile_mariadb_start_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)
+tests_unit_back_hostile_mariadb_start_LDADD = $(UNIT_BACK)
 endif
 if HAVE_SQLITE
 check_PROGRAMS += tests/unit/back_sqlite
