@@ -9,7 +9,8 @@
  * the one that owes least, below the driver's depth; a further connection is opened
  * only when all owe POOL_SPREAD replies or more.  For the others (SQL) a new connection, for which the call waits
  * in the queue, while there are fewer than max; else the one that owes least and whose oldest
- * reply has not been owed for longer than POOL_SLOW.  Else the queue, first come, first served.
+ * reply has not been owed for longer than POOL_SLOW; but what may take that long itself is not piled up where there are other workers,
+ * which may have a permit for it.  Else the queue, first come, first served.
  * Arrivals never overtake those who wait.
  *
  * Before all this: what is known to be quick (pool_pace.c), and can be expected to be answered within POOL_NEAR, joins
