@@ -660,6 +660,34 @@ silent_node_is_asked_nothing_more(void **state)
 	many_until_ok(10 * USEC_PER_SEC, "GET foo");
 }
 
+/* What has no key is for any node, and there are others. */
+static void
+silent_node_is_not_asked_what_any_can_answer(void **state)
+{
+	struct ask *early, *patient;
+
+	cluster_start(false);
+	many_open((struct pool_conf){ .url = cluster_url(), .max = 1 });
+	many_expect("OK", "SET hello x");
+	many_expect("OK", "SET foo x");
+	assert_int_equal(node_of("hello"), 0);
+	kill(many.pid[0], SIGSTOP);
+	early = crowd_begin(6, "GET {hello}%u");
+	/* Somebody waits longer, so the connection stays. */
+	patient = crowd_begin(1, "SETNX {hello} y");
+	for (int i = 0; i < 60; i++)
+		loop_turn(many.loop, 5 * USEC_PER_MSEC);
+	for (unsigned i = 0; i < 6; i++)
+		call_abandon(&early[i].call, WEFT_TIMEOUT);
+	crowd_await(early, 6);
+	crowd_end(&early, 6);
+	many_expect("PONG", "PING");
+	kill(many.pid[0], SIGCONT);
+	crowd_await(patient, 1);
+	assert_int_equal(patient->rc, WEFT_OK);
+	crowd_end(&patient, 1);
+}
+
 /* The only node that there is a connection to has gone somewhere else while nothing was asked, without a word: the URL knows others. */
 static void
 node_that_has_moved_is_found_by_the_others(void **state)
@@ -813,6 +841,7 @@ main(void)
 		TEST(node_that_hangs_takes_its_slots_only),
 		TEST(node_that_hangs_does_not_take_all_of_a_connection),
 		TEST(silent_node_is_asked_nothing_more),
+		TEST(silent_node_is_not_asked_what_any_can_answer),
 		TEST(node_that_has_moved_is_found_by_the_others),
 		TEST(all_of_it_dies_and_comes_back),
 	};
