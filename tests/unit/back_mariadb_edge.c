@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /* What happens to a MariaDB connection in an order that is rare, against a real server. */
-#include "back_sql_kit.h"
+#include "back_parts_kit.h"
 
 #include "back_maria.h"
 
@@ -223,6 +223,32 @@ an_error_may_have_any_number(void **state)
 	with_pool(signals_body);
 }
 
+static void
+midst_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+	struct kit_ask a;
+
+	kit_do(k, "CREATE FUNCTION late(n int) RETURNS int BEGIN IF n > 1000 THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1243; END IF; "
+	    "RETURN n; END");
+	kit_lend(k, &l);
+	kit_part_open(&l, &a, "SELECT late(seq) AS i FROM seq_1_to_2000");
+	kit_check_part(&a);
+	kit_part_fails(&l, &a, WEFT_REFUSED, "1243");
+	kit_end(&a);
+	kit_lease_says(&l, "SELECT 7", "7");
+	kit_give(&l);
+}
+
+/* Rows have been given by then. */
+static void
+what_fails_in_its_midst_is_not_begun_again(void **state)
+{
+	(void)state;
+	with_pool(midst_body);
+}
+
 /* ---- values ---- */
 
 enum { VALUES = 65535 };
@@ -266,6 +292,7 @@ main(void)
 		cmocka_unit_test(a_procedure_may_answer_in_other_columns_each_time),
 		cmocka_unit_test(a_shared_procedure_leaves_nothing_behind),
 		cmocka_unit_test(an_error_may_have_any_number),
+		cmocka_unit_test(what_fails_in_its_midst_is_not_begun_again),
 		cmocka_unit_test(as_many_values_as_there_may_be_arrive),
 	};
 

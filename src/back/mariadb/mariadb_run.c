@@ -157,8 +157,8 @@ mariadb_mends(struct mariadb *d, unsigned number)
 		d->stmts.max = d->stmts.count > 2 ? d->stmts.count / 2 : 1;
 		return mariadb_try_again(d);
 	}
-	/* A procedure may say so of what it has itself prepared, in the midst of what it does. */
-	return mariadb_is_unprepared(number) && !d->stmt->opaque && mariadb_may_try_again(d) && mariadb_try_again(d);
+	/* A procedure, and what has begun to give rows, may say so of something else, in the midst of what it does. */
+	return mariadb_is_unprepared(number) && d->op == MARIADB_EXECUTING && !d->stmt->opaque && mariadb_may_try_again(d) && mariadb_try_again(d);
 }
 
 static void
