@@ -116,18 +116,11 @@ f39_a_million_headers_are_too_many(void **state)
 static void
 f39_a_header_without_end_is_too_long(void **state)
 {
-	struct ask a;
-
 	(void)state;
 	lie = SPAN("HTTP/1.1 200 OK\r\nX-Long: ");
 	lie_again = SPAN("aaaaaaaaaaaaaaaa");
 	lie_size = 100 << 20;
-	web_pool((struct pool_conf){ .max = 1 });
-	web_ask(&a, "GET", "/lie");
-	web_start(&a);
-	assert_true(web_await(&a) != WEFT_OK && a.rc != WEFT_TIMEOUT);
-	ask_fini(&a);
-	web_expect("/after", 200, "/after");
+	play_lie(WEFT_TOO_LARGE, false);
 }
 
 static void
