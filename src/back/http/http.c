@@ -206,7 +206,7 @@ http_finished(struct http *x, CURLcode code)
 	enum weft_rc rc;
 
 	must(x->state == HTTP_RUNS || x->state == HTTP_PROBES);
-	x->sent = x->sent || http_easy_has_sent(x);
+	http_easy_ended(x, code);
 	http_client_remove(x);
 	if (x->state == HTTP_PROBES) {
 		http_probed(x, code);

@@ -161,6 +161,21 @@ http_easy_has_sent(struct http *x)
 	return curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &bytes) == CURLE_OK && bytes > 0;
 }
 
+/* libcurl has a bound of its own for a line. */
+#if LIBCURL_VERSION_NUM >= 0x080600
+#define HTTP_LINE_TOO_LONG CURLE_TOO_LARGE
+#else
+#define HTTP_LINE_TOO_LONG CURLE_OUT_OF_MEMORY
+#endif
+
+void
+http_easy_ended(struct http *x, CURLcode code)
+{
+	x->sent = x->sent || http_easy_has_sent(x);
+	if (code == HTTP_LINE_TOO_LONG && x->sent && x->stopped == WEFT_OK && x->head.state != HTTP_HEAD_DONE)
+		http_easy_stop(x, WEFT_TOO_LARGE, "a line in the head of the answer is too long");
+}
+
 /* There is a connection, new or kept, and the request is about to be sent; not for the first time, maybe. */
 static int
 http_easy_on_request(void *arg, char *peer, char *own, int peer_port, int own_port)

@@ -203,6 +203,9 @@ bool http_easy_probe(struct http *x);
 /* Forget what the last call needed. */
 void http_easy_clear(struct http *x);
 
+/* libcurl is done with it: note what there is to know of that, while it is in the multi handle. */
+void http_easy_ended(struct http *x, CURLcode code);
+
 /* Returns whether any byte of a request has gone out since the handle was started. */
 bool http_easy_has_sent(struct http *x);
 
