@@ -66,7 +66,7 @@ pool_go_down(struct pool *p, enum pool_ill what)
 	p->told = what == POOL_ILL_CALL;
 	p->down_since = loop_now(p->loop);
 	p->stat.breaks++;
-	log_warn("pool down name=%s reason=\"%s\"", p->name, pool_reason(p));
+	log_warn("pool down pool=%s reason=\"%s\"", p->name, pool_reason(p));
 	pool_evict(p);
 	pool_fail_queue(p, WEFT_DOWN);
 }
@@ -80,7 +80,7 @@ pool_come_back(struct pool *p)
 		return;
 	p->down = false;
 	p->recent = 0;
-	log_info("pool back name=%s url=%s after_ms=%lld", p->name, p->place, (long long)(gone / USEC_PER_MSEC));
+	log_info("pool back pool=%s url=%s after_ms=%lld", p->name, p->place, (long long)(gone / USEC_PER_MSEC));
 }
 
 void
