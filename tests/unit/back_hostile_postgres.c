@@ -136,7 +136,7 @@ lengths_that_cannot_be_are_errors(void *arg)
 
 /* Every column is there: an answer, or an error; not the end of the world. */
 static void
-more_columns_than_can_be_are_no_harm(void *arg)
+as_many_columns_as_can_be_are_no_harm(void *arg)
 {
 	struct kit_ask a, b;
 	struct buf body;
@@ -274,7 +274,7 @@ main(void)
 		PLAY(a_row_that_is_not_as_described_is_an_error),
 		PLAY(what_is_no_row_among_rows_is_an_error),
 		PLAY(lengths_that_cannot_be_are_errors),
-		PLAY(more_columns_than_can_be_are_no_harm),
+		PLAY(as_many_columns_as_can_be_are_no_harm),
 		PLAY(what_cannot_be_cleaned_is_closed),
 		PLAY(an_error_without_a_message_is_told_all_the_same),
 		PLAY(what_a_server_may_say_unasked_is_no_harm),

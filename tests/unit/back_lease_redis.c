@@ -1,101 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 
 /* Connections that are lent, against a real redis-server: MULTI and WATCH, waits, and what a borrower leaves behind. */
-#include "back_same.h"
+#include "back_same_redis.h"
 
 #include "back/redis/reply.h"
-#include "back_cut.h"
 #include "base/log.h"
 
-static pid_t server;
-static char folder[] = "/tmp/back_lease_redis.XXXXXX";
-static char path[64], url[100];
-
 /* ---- what differs from other back ends ---- */
-
-static void
-redis_start(struct kit *k, struct kit_lease *l, struct kit_ask *a, const char *command)
-{
-	arena_init(&a->arena, NULL, 0, 0);
-	call_init(&a->call, CALL_REDIS, &a->arena, &a->fault);
-	assert_int_equal(redis_command_format(&a->arena, &a->call.redis, command), WEFT_OK);
-	if (l != NULL)
-		lease_submit(&l->lease, &a->call);
-	else
-		pool_submit(k->pool, &a->call);
-}
-
-static void
-redis_text(const struct weft_reply *r, char *out, size_t size)
-{
-	size_t n = 0;
-
-	switch (r->kind) {
-	case REPLY_NIL:
-		snprintf(out, size, "nil");
-		break;
-	case REPLY_INT:
-		snprintf(out, size, "%lld", r->integer);
-		break;
-	case REPLY_ARRAY:
-		n += (size_t)snprintf(out, size, "[");
-		for (size_t i = 0; i < r->count; i++) {
-			redis_text(r->element[i], out + n, size - n);
-			n += strlen(out + n);
-			n += (size_t)snprintf(out + n, size - n, "%s", i + 1 < r->count ? " " : "");
-		}
-		snprintf(out + n, size - n, "]");
-		break;
-	default:
-		snprintf(out, size, "%s", r->text.at);
-		break;
-	}
-}
-
-static void
-redis_check(const struct kit_ask *a, const char *want)
-{
-	char text[500];
-
-	redis_text(a->call.reply, text, sizeof text);
-	assert_string_equal(text, want);
-}
-
-static long long
-redis_id(struct kit *k, struct kit_lease *l)
-{
-	struct kit_ask a;
-	long long id;
-
-	redis_start(k, l, &a, "CLIENT ID");
-	assert_int_equal(call_wait(&a.call, KIT_SOON), WEFT_OK);
-	id = a.call.reply->integer;
-	kit_end(&a);
-	return id;
-}
-
-static void
-redis_freeze(long long id)
-{
-	(void)id;
-	same_freeze_process(server);
-}
-
-static const char *
-redis_cut(void)
-{
-	static char at[120];
-	char from[80];
-
-	snprintf(from, sizeof from, "%s.cut", path);
-	snprintf(at, sizeof at, "redis+unix://%s?db=3", from);
-	cut_start(from, path);
-	return at;
-}
-
-const struct same_server same = {
-	.url = url, .start = redis_start, .check = redis_check, .id = redis_id, .freeze = redis_freeze, .cut = redis_cut,
-};
 
 static const struct same_trail redis_trails[] = {
 	{ { "GET 1" }, "GET 1", "100" },
@@ -125,49 +36,6 @@ const struct same_leases same_leases = {
 	.changes = redis_changes, .changes_words = "shared with other requests", .next = redis_next,
 	.trails = redis_trails, .ntrails = sizeof redis_trails / sizeof *redis_trails,
 };
-
-/* ---- the server ---- */
-
-static void
-rows_body(void *kit)
-{
-	/* The first of all may have to wait until it is there. */
-	for (int i = 0; i < 500 && kit_stat(kit).open == 0; i++)
-		same_nap(10 * USEC_PER_MSEC);
-	for (int row = 1; row <= 10; row++)
-		same_set(kit, NULL, row, 100);
-}
-
-static int
-server_set_up(void **state)
-{
-	char *argv[] = { (char *)(uintptr_t)"redis-server", (char *)(uintptr_t)"--unixsocket", path, (char *)(uintptr_t)"--save",
-		(char *)(uintptr_t)"", (char *)(uintptr_t)"--appendonly", (char *)(uintptr_t)"no", (char *)(uintptr_t)"--dir", folder,
-		(char *)(uintptr_t)"--port", (char *)(uintptr_t)"0", NULL };
-	struct kit k;
-
-	(void)state;
-	kit_make_dir(folder, "redis");
-	snprintf(path, sizeof path, "%s/s", folder);
-	snprintf(url, sizeof url, "redis+unix://%s?db=3", path);
-	server = kit_spawn_server("/usr/bin/redis-server", argv, folder, "redis", SIGKILL);
-	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 1, .min = 1 });
-	kit_run(&k, rows_body, &k);
-	kit_close(&k);
-	return 0;
-}
-
-static int
-server_tear_down(void **state)
-{
-	int status;
-
-	(void)state;
-	kill(server, SIGKILL);
-	waitpid(server, &status, 0);
-	(void)kit_remove_dir(folder);
-	return WIFEXITED(status) ? -1 : 0;
-}
 
 /* As same_fails, by words of what is said. */
 static void
@@ -218,7 +86,7 @@ static void
 multi_and_exec_are_one_step(void **state)
 {
 	(void)state;
-	same_with_pool(url, 2, 0, multi_body);
+	same_with_pool(same.url, 2, 0, multi_body);
 }
 
 static void
@@ -249,7 +117,7 @@ static void
 a_change_by_others_makes_exec_do_nothing(void **state)
 {
 	(void)state;
-	same_with_pool(url, 2, 0, watch_body);
+	same_with_pool(same.url, 2, 0, watch_body);
 }
 
 /* ---- what is left behind ---- */
@@ -288,7 +156,7 @@ static void
 what_cannot_be_undone_is_closed(void **state)
 {
 	(void)state;
-	same_with_pool(url, 1, 0, spoilt_body);
+	same_with_pool(same.url, 1, 0, spoilt_body);
 }
 
 static void
@@ -313,7 +181,7 @@ static void
 some_may_never_be_sent(void **state)
 {
 	(void)state;
-	same_with_pool(url, 1, 0, refused_body);
+	same_with_pool(same.url, 1, 0, refused_body);
 }
 
 /* ---- waits ---- */
@@ -388,7 +256,7 @@ a_wait_outlasts_call_timeout_and_hinders_nobody(void **state)
 	struct kit k;
 
 	(void)state;
-	kit_open_with(&k, (struct pool_conf){ .url = url, .max = 2, .call_timeout = 100 * USEC_PER_MSEC });
+	kit_open_with(&k, (struct pool_conf){ .url = same.url, .max = 2, .call_timeout = 100 * USEC_PER_MSEC });
 	kit_run(&k, wait_body, &k);
 	kit_close(&k);
 }
@@ -421,7 +289,7 @@ static void
 a_wait_given_up_ends_the_connection(void **state)
 {
 	(void)state;
-	same_with_pool(url, 1, 0, given_up_body);
+	same_with_pool(same.url, 1, 0, given_up_body);
 }
 
 static void
@@ -456,7 +324,7 @@ static void
 hundreds_wait(void **state)
 {
 	(void)state;
-	same_with_pool(url, 201, 0, many_body);
+	same_with_pool(same.url, 201, 0, many_body);
 }
 
 /* ---- the connection is lost ---- */
@@ -505,8 +373,8 @@ static void
 a_lost_connection_is_told_once_and_for_all(void **state)
 {
 	(void)state;
-	same_with_pool(url, 2, 0, killed_body);
-	same_with_pool(url, 2, 0, killed_waiting_body);
+	same_with_pool(same.url, 2, 0, killed_body);
+	same_with_pool(same.url, 2, 0, killed_waiting_body);
 }
 
 /* ---- scripts, down any connection ---- */
@@ -531,7 +399,7 @@ static void
 scripts_are_known_by_their_hash(void **state)
 {
 	(void)state;
-	same_with_pool(url, 1, 0, script_body);
+	same_with_pool(same.url, 1, 0, script_body);
 }
 
 int
@@ -552,5 +420,5 @@ main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	log_open(2, LOG_ERROR_, "test");
-	return cmocka_run_group_tests(tests, server_set_up, server_tear_down);
+	return cmocka_run_group_tests(tests, redis_set_up, redis_tear_down);
 }

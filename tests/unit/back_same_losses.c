@@ -69,6 +69,8 @@ read_only_body(void *kit)
 	call_wait(&a.call, KIT_SOON);
 	kit_end(&a);
 	before = same.id(kit, NULL);
+	if (same_asks.set_read_only != NULL)
+		same_asks.set_read_only(1);
 	kit_fails(kit, same_asks.write, WEFT_REFUSED, same.code.read_only);
 	assert_int_not_equal(same.id(kit, NULL), before);
 	/* What was idle has gone too. */
@@ -80,8 +82,6 @@ void
 a_read_only_server_is_left(void **state)
 {
 	(void)state;
-	if (same_asks.set_read_only != NULL)
-		same_asks.set_read_only(1);
 	same_with_pool(same.url, 2, 3, read_only_body);
 	if (same_asks.set_read_only != NULL)
 		same_asks.set_read_only(0);
