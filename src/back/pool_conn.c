@@ -211,13 +211,23 @@ pool_bury(struct pool *p, struct conn *c)
 	pool_gone_await(c);
 }
 
+/* What leaves, and nobody waits for, is closed: by the timer, since the driver may be at work. */
+static void
+pool_look_leaving(struct conn *c)
+{
+	if (c->state == CONN_LEAVING && c->wanted == 0)
+		pool_arm(c->pool, loop_now(c->pool->loop));
+}
+
 void
 pool_leave(struct pool *p, struct conn *c)
 {
-	if (c->inflight == 0)
+	if (c->inflight == 0) {
 		pool_bury(p, c);
-	else if (c->state == CONN_READY)
+	} else if (c->state == CONN_READY) {
 		pool_move(p, c, CONN_LEAVING);
+		pool_look_leaving(c);
+	}
 }
 
 void
@@ -243,8 +253,8 @@ void
 pool_unwant(struct conn *c)
 {
 	must(c->wanted > 0);
-	if (--c->wanted == 0 && c->state == CONN_LEAVING)
-		pool_arm(c->pool, loop_now(c->pool->loop));
+	c->wanted--;
+	pool_look_leaving(c);
 }
 
 void
@@ -424,8 +434,10 @@ pool_gave_apart(struct pool *p, struct conn *c, usec now)
 {
 	c->inflight--;
 	c->busy_since = now;
-	if (c->state != CONN_LEAVING || c->inflight > 0)
+	if (c->state != CONN_LEAVING || c->inflight > 0) {
+		pool_look_leaving(c);
 		return;
+	}
 	pool_bury(p, c);
 	pool_grow(p);
 }
