@@ -74,6 +74,7 @@ struct pool {
 	/* permits: slots are at most permits and giving, but for a moment after a recall */
 	unsigned permits;
 	unsigned giving;		/* recalled, and still in use */
+	usec granted_at;		/* when one came last */
 	unsigned lacking;		/* the keeper knows that calls could use so many more permits … */
 	usec tell_at;			/* … and is told nothing else before */
 	bool lean;			/* draining */

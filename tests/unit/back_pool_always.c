@@ -76,6 +76,7 @@ static void
 check_calls(void)
 {
 	unsigned queued = 0, places = 0, again = 0;
+	usec asked = 0;
 	struct call *c;
 
 	TAILQ_FOREACH(c, &pool->queue, link) {
@@ -83,6 +84,9 @@ check_calls(void)
 		assert_null(c->conn);
 		queued++;
 		places += c->lease != NULL;
+		/* First come, first served; what was taken back comes before them all. */
+		assert_true(c->retried == CALL_FIRST ? c->asked >= asked : asked == 0);
+		asked = c->retried == CALL_FIRST ? c->asked : 0;
 	}
 	for (unsigned i = 0; i < ASKS; i++)
 		again += ask[i].call.state != CALL_DONE && ask[i].call.retried == CALL_AGAIN;
@@ -133,6 +137,18 @@ check_times(void)
 
 /* ---- what happens ---- */
 
+/* Nobody overtakes those who wait. */
+static void
+submit_in_order(struct ask *a)
+{
+	bool is_waited = pool->queued > 0;
+
+	ask_submit(a);
+	assert_false(is_waited && a->call.state == CALL_SENT);
+	if (a->call.state == CALL_QUEUED)
+		assert_ptr_equal(TAILQ_LAST(&pool->queue, call_list), &a->call);
+}
+
 static void
 begin_call(void)
 {
@@ -149,7 +165,7 @@ begin_call(void)
 	if (draw(4) == 0 && lease_is_live(l))
 		lease_submit(l, &a->call);
 	else
-		ask_submit(a);
+		submit_in_order(a);
 }
 
 static void
