@@ -17,15 +17,10 @@
 #include "back/lease.h"
 #include "back/pool.h"
 #include "back/pool_impl.h"
-#include "base/log.h"
 #include "base/must.h"
 #include "loop/loop.h"
 
-#define POOL_YOUNG USEC_PER_SEC		/* lost sooner than that: counts as an attempt that failed */
-
 enum { POOL_OPENING = 32 };		/* connections on their way at once, at most */
-
-enum pool_loss { POOL_LOST_NOTHING, POOL_LOST_CALLS };	/* did anybody wait for a reply? */
 
 /* ---- lists ---- */
 
@@ -211,13 +206,23 @@ pool_bury(struct pool *p, struct conn *c)
 	pool_gone_await(c);
 }
 
+/* What leaves, and nobody waits for, is closed: by the timer, since the driver may be at work. */
+static void
+pool_look_leaving(struct conn *c)
+{
+	if (c->state == CONN_LEAVING && c->wanted == 0)
+		pool_arm(c->pool, loop_now(c->pool->loop));
+}
+
 void
 pool_leave(struct pool *p, struct conn *c)
 {
-	if (c->inflight == 0)
+	if (c->inflight == 0) {
 		pool_bury(p, c);
-	else if (c->state == CONN_READY)
+	} else if (c->state == CONN_READY) {
 		pool_move(p, c, CONN_LEAVING);
+		pool_look_leaving(c);
+	}
 }
 
 void
@@ -243,8 +248,8 @@ void
 pool_unwant(struct conn *c)
 {
 	must(c->wanted > 0);
-	if (--c->wanted == 0 && c->state == CONN_LEAVING)
-		pool_arm(c->pool, loop_now(c->pool->loop));
+	c->wanted--;
+	pool_look_leaving(c);
 }
 
 void
@@ -274,11 +279,17 @@ pool_share(const struct pool *p, const struct conn *c)
 	return even > c->inflight ? even - c->inflight : 0;
 }
 
+static bool
+pool_is_old(const struct pool *p, const struct conn *c)
+{
+	return loop_now(p->loop) >= c->expires;
+}
+
 /* Is it to go, now that it is given back, or has become ready? */
 static bool
 pool_is_unwanted(const struct pool *p, const struct conn *c)
 {
-	return c->generation != p->generation || loop_now(p->loop) >= c->expires;
+	return c->generation != p->generation || pool_is_old(p, c);
 }
 
 void
@@ -291,6 +302,7 @@ conn_is_ready(struct conn *c)
 	p->proven = true;
 	pool_come_back(p);
 	if (pool_is_unwanted(p, c) || (p->queued == 0 && pool_is_over(p))) {
+		p->stat.aged += pool_is_old(p, c);
 		pool_bury(p, c);
 		pool_grow(p);
 		return;
@@ -304,56 +316,6 @@ conn_is_ready(struct conn *c)
 	pool_arm(p, clock_min(c->expires, clock_add(c->used, p->conf.idle_timeout)));
 	pool_feed(p, c, p->driver->shares_slow ? pool_share(p, c) : 1);
 	pool_grow(p);
-}
-
-/* One line a second at most for all that a back end's end takes with it. */
-static void
-pool_log_lost(struct pool *p, enum conn_state was)
-{
-	usec now = loop_now(p->loop);
-
-	if (p->down)
-		return;		/* said when it went down */
-	if (p->said != 0 && now - p->said < USEC_PER_SEC) {
-		p->unsaid++;
-		return;
-	}
-	log_warn("%s pool=%s reason=\"%s\" more=%u", was == CONN_CONNECTING ? "connection failed" : "connection lost",
-	    p->name, pool_reason(p), p->unsaid);
-	p->said = now;
-	p->unsaid = 0;
-}
-
-/*
- * What follows from the end of a connection that had this state, for the health of the pool.  Those that there were when
- * another one was lost die of the same.
- */
-static void
-pool_judge_loss(struct pool *p, enum conn_state was, usec born, enum pool_loss loss)
-{
-	usec now = loop_now(p->loop);
-
-	p->proven = false;
-	if (was == CONN_CONNECTING) {
-		pool_back_off(p);
-		if (pool_usable(p) == 0)
-			pool_is_ill(p, POOL_ILL_CONNECT);
-		/* Those that came in to wait for this attempt. */
-		if (p->down)
-			pool_fail_queue(p, WEFT_DOWN);
-		return;
-	}
-	p->stat.losses++;
-	p->stat.checks_failed += was == CONN_CHECKING;
-	if (born >= p->lost_at && now - born < POOL_YOUNG)
-		pool_back_off(p);
-	else if (born >= p->lost_at)
-		p->fails = 0;
-	p->lost_at = now;
-	if (loss == POOL_LOST_NOTHING || born < p->hit_at)
-		return;
-	p->hit_at = now;
-	pool_is_ill(p, POOL_ILL_CALL);
 }
 
 void
@@ -424,8 +386,10 @@ pool_gave_apart(struct pool *p, struct conn *c, usec now)
 {
 	c->inflight--;
 	c->busy_since = now;
-	if (c->state != CONN_LEAVING || c->inflight > 0)
+	if (c->state != CONN_LEAVING || c->inflight > 0) {
+		pool_look_leaving(c);
 		return;
+	}
 	pool_bury(p, c);
 	pool_grow(p);
 }
@@ -477,6 +441,7 @@ void
 pool_clean(struct pool *p, struct conn *c, enum conn_clean how)
 {
 	if (how == CONN_SPOILT || pool_is_unwanted(p, c) || pool_is_over(p)) {
+		p->stat.aged += pool_is_old(p, c);
 		pool_bury(p, c);
 		if (!p->closing)
 			pool_grow(p);

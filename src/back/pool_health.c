@@ -18,6 +18,7 @@
 #include "loop/loop.h"
 
 #define POOL_BACKOFF_FIRST (50 * USEC_PER_MSEC)
+#define POOL_YOUNG USEC_PER_SEC		/* lost sooner than that: counts as an attempt that failed */
 
 enum { POOL_ROW = 5, POOL_WINDOW = 20, POOL_RATE = 10, POOL_BUDGET = 5 };	/* one call in so many may be asked again */
 
@@ -135,6 +136,53 @@ pool_miss(struct pool *p, const struct call *c, enum weft_rc rc)
 	if (rc == WEFT_TIMEOUT && p->driver->shares_slow && !p->driver->is_many && c->lease == NULL &&
 	    loop_lately(p->loop) - c->conn->busy_since >= POOL_CHECK)
 		pool_is_ill(p, POOL_ILL_CALL);
+}
+
+/* ---- losses ---- */
+
+void
+pool_log_lost(struct pool *p, enum conn_state was)
+{
+	usec now = loop_now(p->loop);
+
+	if (p->down)
+		return;		/* said when it went down */
+	if (p->said != 0 && now - p->said < USEC_PER_SEC) {
+		p->unsaid++;
+		return;
+	}
+	log_warn("%s pool=%s reason=\"%s\" more=%u", was == CONN_CONNECTING ? "connection failed" : "connection lost",
+	    p->name, pool_reason(p), p->unsaid);
+	p->said = now;
+	p->unsaid = 0;
+}
+
+void
+pool_judge_loss(struct pool *p, enum conn_state was, usec born, enum pool_loss loss)
+{
+	usec now = loop_now(p->loop);
+
+	p->proven = false;
+	if (was == CONN_CONNECTING) {
+		pool_back_off(p);
+		if (pool_usable(p) == 0)
+			pool_is_ill(p, POOL_ILL_CONNECT);
+		/* Those that came in to wait for this attempt. */
+		if (p->down)
+			pool_fail_queue(p, WEFT_DOWN);
+		return;
+	}
+	p->stat.losses++;
+	p->stat.checks_failed += was == CONN_CHECKING;
+	if (born >= p->lost_at && now - born < POOL_YOUNG)
+		pool_back_off(p);
+	else if (born >= p->lost_at)
+		p->fails = 0;
+	p->lost_at = now;
+	if (loss == POOL_LOST_NOTHING || born < p->hit_at)
+		return;
+	p->hit_at = now;
+	pool_is_ill(p, POOL_ILL_CALL);
 }
 
 /* ---- failover ---- */

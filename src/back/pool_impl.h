@@ -74,6 +74,7 @@ struct pool {
 	/* permits: slots are at most permits and giving, but for a moment after a recall */
 	unsigned permits;
 	unsigned giving;		/* recalled, and still in use */
+	usec granted_at;		/* when one came last */
 	unsigned lacking;		/* the keeper knows that calls could use so many more permits … */
 	usec tell_at;			/* … and is told nothing else before */
 	bool lean;			/* draining */
@@ -239,6 +240,17 @@ bool pool_lets_in(struct pool *p);
 
 /* A call that was sent is given up: what does that say of the back end? */
 void pool_miss(struct pool *p, const struct call *c, enum weft_rc rc);
+
+/* One line a second at most for all that a back end's end takes with it. */
+void pool_log_lost(struct pool *p, enum conn_state was);
+
+enum pool_loss { POOL_LOST_NOTHING, POOL_LOST_CALLS };	/* did anybody wait for a reply? */
+
+/*
+ * What follows from the end of a connection that had this state, for the health of the pool.  Those that there were when
+ * another one was lost die of the same.
+ */
+void pool_judge_loss(struct pool *p, enum conn_state was, usec born, enum pool_loss loss);
 
 /* The back end gave this code: all connections go if it says that it has failed over. */
 void pool_heed(struct pool *p, const char *code);

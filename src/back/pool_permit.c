@@ -48,6 +48,18 @@ pool_idle_permits(const struct pool *p)
 	return p->permits > needed ? p->permits - needed : 0;
 }
 
+/* Recalled as soon as it had come, and of no use yet to calls that wait: the next worker may have no use for it either, and it would go to and fro. */
+static bool
+pool_is_its_turn(struct pool *p)
+{
+	usec until = clock_add(p->granted_at, POOL_SLICE);
+
+	if (p->giving == 0 || p->queued == 0 || loop_now(p->loop) >= until)
+		return false;
+	pool_arm(p, until);
+	return true;
+}
+
 void
 pool_settle(struct pool *p)
 {
@@ -57,6 +69,8 @@ pool_settle(struct pool *p)
 		return;
 	if (due > p->giving)
 		due = p->giving;
+	if (pool_is_its_turn(p))
+		due = 0;
 	p->giving -= due;
 	pool_give(p, due);
 	spare = p->lean ? pool_idle_permits(p) : 0;
@@ -156,6 +170,7 @@ void
 pool_grant(struct pool *p, unsigned n)
 {
 	p->permits += n;
+	p->granted_at = loop_now(p->loop);
 	/* The keeper counts along. */
 	p->lacking = p->lacking > n ? p->lacking - n : 0;
 	pool_grow(p);

@@ -117,6 +117,19 @@ pool_shrink(struct pool *p, usec now)
 
 /* ---- what comes next ---- */
 
+/* For the first to be late: of those taken back each may be it, of the others the first one. */
+static void
+pool_arm_queue(struct pool *p)
+{
+	struct call *c;
+
+	TAILQ_FOREACH(c, &p->queue, link) {
+		pool_arm(p, c->deadline);
+		if (c->retried == CALL_FIRST)
+			return;
+	}
+}
+
 static void
 pool_arm_state(struct pool *p, enum conn_state state, usec patience)
 {
@@ -161,8 +174,7 @@ pool_arm_ready(struct pool *p)
 static void
 pool_arm_next(struct pool *p, usec now)
 {
-	if (!TAILQ_EMPTY(&p->queue))
-		pool_arm(p, TAILQ_FIRST(&p->queue)->deadline);
+	pool_arm_queue(p);
 	pool_arm_state(p, CONN_CONNECTING, p->conf.connect_timeout);
 	pool_arm_state(p, CONN_CLEANING, POOL_GRACE);
 	pool_arm_state(p, CONN_CHECKING, POOL_CHECK);

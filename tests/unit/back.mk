@@ -1,6 +1,6 @@
 # unit tests of src/back
 BACK_TESTS = tests/unit/back_call tests/unit/back_http_head tests/unit/back_hub tests/unit/back_httptext tests/unit/back_lease tests/unit/back_pool \
-	tests/unit/back_pool_health tests/unit/back_pool_life tests/unit/back_pool_permit tests/unit/back_redis_key tests/unit/back_url
+	tests/unit/back_pool_always tests/unit/back_pool_health tests/unit/back_pool_life tests/unit/back_pool_permit tests/unit/back_redis_key tests/unit/back_url
 BACK_SUPPORT = tests/unit/back_support.c tests/unit/back_support.h
 BACK_LIAR = tests/unit/back_liar.c tests/unit/back_liar.h
 # What is asserted alike of drivers against a server that lies (back_play.h).
@@ -29,6 +29,9 @@ tests_unit_back_hub_LDADD = $(UNIT_BACK)
 tests_unit_back_pool_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_pool_SOURCES = tests/unit/back_pool.c $(BACK_POOL)
 tests_unit_back_pool_LDADD = $(UNIT_BACK)
+tests_unit_back_pool_always_CPPFLAGS = $(BACK_CPPFLAGS)
+tests_unit_back_pool_always_SOURCES = tests/unit/back_pool_always.c $(BACK_POOL)
+tests_unit_back_pool_always_LDADD = $(UNIT_BACK)
 tests_unit_back_pool_health_CPPFLAGS = $(BACK_CPPFLAGS)
 tests_unit_back_pool_health_SOURCES = tests/unit/back_pool_health.c $(BACK_POOL)
 tests_unit_back_pool_health_LDADD = $(UNIT_BACK)

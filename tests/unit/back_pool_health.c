@@ -771,8 +771,10 @@ those_taken_back_leave_in_time(void **state)
 	test_submit_all(a + 1, 2);
 	back_skip(900 * USEC_PER_MSEC);
 	fake_lose(0, "gone");
-	/* The first of the queue came last; those behind it go before. */
+	/* The first of the queue came last; those behind it go before, and are not forgotten when something else is due first. */
 	assert_int_equal(a[0].call.state, CALL_QUEUED);
+	test_pass(0);
+	assert_true(pool->armed <= a[1].call.deadline);
 	test_pass(200 * USEC_PER_MSEC);
 	assert_int_equal(a[1].call.rc, WEFT_DOWN);
 	assert_int_equal(a[2].call.rc, WEFT_DOWN);

@@ -312,6 +312,7 @@ one_that_grows_old_while_lent_goes_afterwards(void **state)
 	lease_give(&lease);
 	assert_int_equal(fake.closes, 1);
 	assert_int_equal(fake.opens, 2);
+	assert_int_equal(test_stat().aged, 1);
 }
 
 /* Who has it, and for how long. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "back/lease.h"
 #include "back/pool.h"
 #include "back/pool_impl.h"
 #include "base/log.h"
@@ -37,6 +38,7 @@ struct row {
 struct side {
 	struct quota_part part;
 	struct pool *pool;		/* NULL: it has ended */
+	struct lease lease;
 	struct row down, up;
 };
 
@@ -377,6 +379,32 @@ overload_is_no_storm(void **state)
 		assert_int_equal(side[i].pool->permits, 2);
 }
 
+/* Both want the only one, and it is of no use to either: it is not passed to and fro all the time. */
+static void
+a_back_end_that_is_down_is_no_storm(void **state)
+{
+	(void)state;
+	test_limit(1);
+	begin(0, 1, 0);
+	begin(1, 0, 0);
+	for (unsigned ms = 0; ms < 1000; ms++) {
+		for (unsigned i = 0; i < 2; i++)
+			while (side[i].pool->queued < 5)
+				submit(i);
+		back_skip(USEC_PER_MSEC);
+		back_run(loop);
+		for (unsigned i = 0; i < 20; i++)
+			for (unsigned k = 0; k < 2; k++) {
+				hear(&side[k], &side[k].down);
+				hear(&side[k], &side[k].up);
+			}
+		while (fake.count > 0)
+			fake_lose(0, "refused");
+	}
+	/* Three notes a turn. */
+	assert_true(noted < 100);
+}
+
 /* A worker that was told to end by somebody else than the master: what it gives back does not come back to it. */
 static void
 who_drains_gives_once(void **state)
@@ -404,14 +432,23 @@ check_books(void)
 			assert_int_equal(side[i].part.held, side[i].pool->permits + side[i].pool->giving);
 }
 
-/* Workers come and go and drain, calls come, connections are lost: there are never more than max, and none is forgotten. */
+static void
+use_lease(struct side *s)
+{
+	if (s->lease.place.pool == NULL || (s->lease.place.state == CALL_DONE && s->lease.conn == NULL))
+		lease_ask(&s->lease, s->pool, NULL, "a test");
+	else
+		lease_give(&s->lease);
+}
+
+/* Workers come and go and drain, calls come and are given up, connections are lent and lost: there are never more than max, and none is forgotten. */
 static void
 step(unsigned seed)
 {
 	unsigned i = (seed >> 16) % SIDES, k = fake.count > 0 ? (seed >> 12) % fake.count : 0;
 	struct side *s = &side[i];
 
-	switch ((seed >> 24) % 12) {
+	switch ((seed >> 24) % 14) {
 	case 0:
 		if (s->pool == NULL)
 			begin(i, i < 2 ? 2 : 1, (seed >> 8) % 2);
@@ -429,6 +466,14 @@ step(unsigned seed)
 	case 3:
 		if (fake.count > 0 && (seed >> 8) % 8 == 0)
 			fake_lose(k, "gone");
+		break;
+	case 9:
+		if (s->pool != NULL)
+			use_lease(s);
+		break;
+	case 10:
+		if (ask[(seed >> 8) % ASKS].pool != NULL)
+			call_abandon(&ask[(seed >> 8) % ASKS].call, WEFT_CANCELED);
 		break;
 	case 4:
 	case 5:
@@ -475,6 +520,8 @@ the_books_are_right_always(void **state)
 			end(i);
 			begin(i, i < 2 ? 2 : 1, 1);
 		}
+		if (side[i].lease.place.pool != NULL)
+			lease_give(&side[i].lease);
 		last[i] = submit(i);
 	}
 	for (unsigned i = 0; i < 200; i++) {
@@ -499,6 +546,7 @@ main(void)
 		T(those_that_have_all_of_theirs),
 		T(nobody_starves),
 		T(overload_is_no_storm),
+		T(a_back_end_that_is_down_is_no_storm),
 		T(who_drains_gives_once),
 		T(the_books_are_right_always),
 	};
