@@ -31,6 +31,7 @@ static unsigned liars, liar_port[2];
 static char lie[400];		/* of a liar, to GET */
 static char map[400];		/* and to CLUSTER SLOTS */
 static bool mute;		/* the first one says nothing more */
+static char other_map[400];		/* to CLUSTER SLOTS, of the second alone; it answers GET with a value then */
 
 /* ---- servers ---- */
 
@@ -182,7 +183,9 @@ liar_hear(struct liar_peer *p)
 	const struct {
 		const char *word;
 		const char *answer;
-	} answers[] = { { "MYID", p->liar == &liar[0] ? "$2\r\nme\r\n" : "$3\r\nyou\r\n" }, { "SLOTS", map }, { "ASKING", "+OK\r\n" }, { "GET", lie }, { "PING", "+PONG\r\n" } };
+	} answers[] = { { "MYID", p->liar == &liar[0] ? "$2\r\nme\r\n" : "$3\r\nyou\r\n" },
+		{ "SLOTS", p->liar == &liar[1] && other_map[0] != '\0' ? other_map : map }, { "ASKING", "+OK\r\n" },
+		{ "GET", p->liar == &liar[1] && other_map[0] != '\0' ? "$1\r\ny\r\n" : lie }, { "PING", "+PONG\r\n" } };
 	const char *at = p->in.at, *best = NULL, *end = p->in.at + p->in.len;
 	size_t which = 0;
 
@@ -219,7 +222,7 @@ static int
 test_begin(void **state)
 {
 	liars = 0;
-	lie[0] = map[0] = '\0';
+	lie[0] = map[0] = other_map[0] = '\0';
 	mute = false;
 	return many_begin(state);
 }
@@ -698,7 +701,7 @@ node_that_has_moved_is_found_by_the_others(void **state)
 	liars_start();
 	snprintf(lie, sizeof lie, "$1\r\nx\r\n");
 	snprintf(url, sizeof url, "redis+cluster://127.0.0.1:%u,127.0.0.1:%u", liar_port[0], liar_port[1]);
-	many_open((struct pool_conf){ .url = url, .max = 1, .connect_timeout = 400 * USEC_PER_MSEC });
+	many_open((struct pool_conf){ .url = url, .max = 1, .connect_timeout = USEC_PER_SEC });
 	many_expect("x", "GET k");
 	assert_int_equal(liar[0].accepted, 1);
 	assert_int_equal(liar[1].accepted, 0);
@@ -710,12 +713,45 @@ node_that_has_moved_is_found_by_the_others(void **state)
 		ask_fini(&a);
 		loop_turn(many.loop, 5 * USEC_PER_MSEC);
 	}
-	many_until_ok(4 * USEC_PER_SEC, "GET k");
+	many_until_ok(MANY_SOON, "GET k");
 	pool_stat(many.pool, &stat);
 	assert_int_equal(stat.breaks, 0);
 	many_expect("x", "GET k");
 	/* And one is enough. */
 	assert_int_equal(liar[1].accepted, 1);
+}
+
+/* It says that the cluster is down, and knows no better; the others have given its slots to another one. */
+static void
+node_that_is_cut_off_is_not_asked_for_the_map(const char *before, const char *answer)
+{
+	liars_start();
+	snprintf(map, sizeof map,
+	    "*2\r\n*3\r\n:0\r\n:8191\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$2\r\nme\r\n"
+	    "*3\r\n:8192\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$3\r\nyou\r\n",
+	    liar_port[0], liar_port[1]);
+	snprintf(other_map, sizeof other_map, "*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$3\r\nyou\r\n", liar_port[1]);
+	snprintf(lie, sizeof lie, "-CLUSTERDOWN The cluster is down\r\n");
+	many_open((struct pool_conf){ .url = url, .max = 1 });
+	many_expect(answer, before, 0);
+	back_skip(2 * USEC_PER_SEC);
+	assert_true(many_until_ok(4 * USEC_PER_SEC, "GET k") > 1);
+	many_expect("y", "GET k");
+	assert_int_equal(liar[0].accepted, 1);
+	assert_int_equal(liar[1].accepted, 1);
+}
+
+static void
+node_that_is_cut_off_is_not_believed(void **state)
+{
+	node_that_is_cut_off_is_not_asked_for_the_map("PING", "PONG");
+}
+
+static void
+node_that_is_cut_off_is_not_believed_but_others_are(void **state)
+{
+	assert_true(redis_key_slot(SPAN("foo")) > 8191 && redis_key_slot(SPAN("k")) < 8192);
+	node_that_is_cut_off_is_not_asked_for_the_map("GET foo", "y");
 }
 
 static void
@@ -843,6 +879,8 @@ main(void)
 		TEST(silent_node_is_asked_nothing_more),
 		TEST(silent_node_is_not_asked_what_any_can_answer),
 		TEST(node_that_has_moved_is_found_by_the_others),
+		TEST(node_that_is_cut_off_is_not_believed),
+		TEST(node_that_is_cut_off_is_not_believed_but_others_are),
 		TEST(all_of_it_dies_and_comes_back),
 	};
 

@@ -102,7 +102,7 @@ expect_found(void)
 {
 	struct pool_stat stat;
 
-	many_open((struct pool_conf){ .url = url, .max = 1, .connect_timeout = 2 * USEC_PER_SEC, .queue_timeout = 10 * USEC_PER_SEC });
+	many_open((struct pool_conf){ .url = url, .max = 1, .connect_timeout = 4 * USEC_PER_SEC, .queue_timeout = 10 * USEC_PER_SEC });
 	many_expect("OK", "SET k v");
 	pool_stat(many.pool, &stat);
 	assert_int_equal(stat.connects, 1);

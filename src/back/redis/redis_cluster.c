@@ -104,7 +104,7 @@ redis_cluster_find(struct redis_cluster *cl, struct call *call, struct redis **o
 	number = slot == REDIS_NO_SLOT ? redis_cluster_any(cl) : cl->map->of[slot];
 	if (number >= 0)
 		return redis_node_get(cl, number, call, out);
-	redis_map_ask(cl);
+	redis_map_ask(cl, NULL);
 	call_explain(call, WEFT_DOWN, "CLUSTERDOWN", "no node of the cluster is known to have slot %d", slot);
 	return WEFT_DOWN;
 }
@@ -201,7 +201,7 @@ redis_cluster_on_timer(void *arg)
 
 /* ---- what the pool asks ---- */
 
-/* Nodes that are known, not always the same first; then those of the URL. */
+/* Nodes that are known and not connected to, not always the same first; then, where none is connected to, those of the URL. */
 static struct redis_seeds *
 redis_cluster_seeds(const struct redis_cluster *cl)
 {
@@ -210,12 +210,13 @@ redis_cluster_seeds(const struct redis_cluster *cl)
 	unsigned n = cl->map->count;
 
 	for (unsigned i = 0; s != NULL && i < n && s->count < REDIS_PLACES; i++) {
-		const struct slots_node *known = cl->map->node[((uint64_t)now + i) % n];
+		unsigned number = (unsigned)(((uint64_t)now + i) % n);
+		const struct slots_node *known = cl->map->node[number];
 
-		if (known->has_slots && now >= known->retry_at)
+		if (known->has_slots && cl->node[number] == NULL && now >= known->retry_at)
 			s->place[s->count++] = known->place;
 	}
-	for (unsigned i = 0; s != NULL && back_url_place(pool_url(cl->conn->pool), i, &s->place[s->count]); i++)
+	for (unsigned i = 0; s != NULL && cl->nodes == 0 && back_url_place(pool_url(cl->conn->pool), i, &s->place[s->count]); i++)
 		s->count++;
 	return s;
 }
@@ -224,7 +225,7 @@ bool
 redis_cluster_seek(struct redis_cluster *cl)
 {
 	cl->seeds = redis_cluster_seeds(cl);
-	if (cl->seeds != NULL && redis_node_next_seed(cl))
+	if (cl->seeds != NULL && cl->seeds->count > 0 && redis_node_next_seed(cl))
 		return true;
 	free(cl->seeds);
 	cl->seeds = NULL;

@@ -28,7 +28,7 @@ enum redis_where {
 	REDIS_CALL_PUT_OFF,			/* … NULL: sent again in a moment */
 };
 
-/* Who is asked for the map when a connection begins, or has none to any node: nodes that are known, then those of the URL. */
+/* Who is asked for the map when a connection begins, or none that is connected to can be asked. */
 struct redis_seeds {
 	unsigned count, next;
 	struct back_place place[REDIS_SEEDS];
@@ -62,7 +62,7 @@ void redis_cluster_resend(struct redis_cluster *cl, struct call *call);
 /* Send it again in a moment. */
 void redis_cluster_put_off(struct redis_cluster *cl, struct call *call);
 
-/* Begin to ask seeds for the map; none is asked yet.  Returns false when memory is short. */
+/* Begin to ask seeds for the map; none is asked yet.  Returns false when there are none, or memory is short. */
 bool redis_cluster_seek(struct redis_cluster *cl);
 
 /* Set the timer for what comes next. */
@@ -96,7 +96,11 @@ bool redis_node_put_own(struct redis *r, struct span command, enum redis_own own
 
 /* ---- redis_map.c ---- */
 
-/* Ask some node for the map again, unless that was done just now; where there is a connection to none, the seeds. */
-void redis_map_ask(struct redis_cluster *cl);
+/*
+ * Ask for the map again, unless that was done just now: some node that is connected to; else seeds.
+ *
+ * but      not this one: it is cut off from the others, or silent.  NULL: any
+ */
+void redis_map_ask(struct redis_cluster *cl, const struct redis *but);
 
 #endif

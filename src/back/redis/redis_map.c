@@ -15,28 +15,34 @@ redis_map_now(const struct redis_cluster *cl)
 	return loop_lately(pool_loop(cl->conn->pool));
 }
 
-void
-redis_map_ask(struct redis_cluster *cl)
+/* Ask a node that there is a connection to, not always the same first.  Returns false when none can be asked. */
+static bool
+redis_map_ask_node(struct redis_cluster *cl, const struct redis *but)
 {
 	static const struct span command = SPAN("*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n");
+	uint64_t first = (uint64_t)redis_map_now(cl);
+
+	for (unsigned i = 0; i < cl->map->count; i++) {
+		struct redis *r = cl->node[(first + i) % cl->map->count];
+
+		if (r == NULL || r == but || !r->is_up || r->doomed || r->is_asked || r->misses >= REDIS_MISSES)
+			continue;
+		redis_forget_setup(r);
+		r->is_asked = redis_node_put_own(r, command, REDIS_OWN_MAP);
+		if (r->is_asked)
+			return true;
+	}
+	return false;
+}
+
+void
+redis_map_ask(struct redis_cluster *cl, const struct redis *but)
+{
 	usec now = redis_map_now(cl);
 
 	if (cl->map->asked != 0 && now - cl->map->asked < REDIS_MAP_PAUSE)
 		return;
-	for (unsigned i = 0; i < cl->map->count; i++) {
-		struct redis *r = cl->node[i];
-
-		if (r == NULL || !r->is_up || r->doomed || r->is_asked)
-			continue;
-		redis_forget_setup(r);
-		r->is_asked = redis_node_put_own(r, command, REDIS_OWN_MAP);
-		if (r->is_asked) {
-			cl->map->asked = now;
-			return;
-		}
-	}
-	/* They may all be somewhere else. */
-	if (cl->nodes == 0 && cl->seed == NULL && redis_cluster_seek(cl))
+	if (redis_map_ask_node(cl, but) || (cl->seed == NULL && redis_cluster_seek(cl)))
 		cl->map->asked = now;
 }
 
@@ -75,7 +81,7 @@ redis_map_redirect(struct redis *r, struct call *call, struct span text, enum re
 	if (where == REDIS_CALL_WAITS) {
 		cl->map->of[slot] = (int16_t)number;
 		cl->map->node[number]->has_slots = true;
-		redis_map_ask(cl);
+		redis_map_ask(cl, NULL);
 	}
 	rc = redis_node_get(cl, number, call, &next);
 	if (rc == WEFT_OK)
@@ -103,7 +109,7 @@ redis_map_passes_on(struct redis *r, struct call *call, const struct weft_reply 
 		redis_cluster_put_off(r->cluster, call);
 		return true;
 	} else if (strcmp(code, "CLUSTERDOWN") == 0) {
-		redis_map_ask(r->cluster);
+		redis_map_ask(r->cluster, r);
 		rc = WEFT_DOWN;
 		call_explain(call, rc, code, "%s", reply->text.at);
 	} else

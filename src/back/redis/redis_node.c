@@ -131,7 +131,7 @@ redis_node_get(struct redis_cluster *cl, int number, struct call *call, struct r
 
 	*out = r;
 	if (rc == WEFT_DOWN)
-		redis_map_ask(cl);
+		redis_map_ask(cl, NULL);
 	if (rc != WEFT_OK)
 		return rc;
 	if (r != NULL) {
@@ -430,7 +430,7 @@ redis_node_is_dead(struct redis *r)
 		TAILQ_REMOVE(&again, call, link);
 		redis_cluster_resend(cl, call);
 	}
-	redis_map_ask(cl);
+	redis_map_ask(cl, NULL);
 }
 
 void
