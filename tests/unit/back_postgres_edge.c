@@ -181,6 +181,39 @@ a_procedure_is_called_once(void **state)
 	with_pool(1, procedure_body);
 }
 
+static void
+elsewhere_body(void *arg)
+{
+	struct kit *k = arg;
+	struct kit_lease l;
+	struct kit_ask a;
+	char sql[160];
+
+	kit_do(k, "CREATE EXTENSION dblink");
+	kit_lend(k, &l);
+	snprintf(sql, sizeof sql, "SELECT dblink_connect('mine', 'host=%s port=%s dbname=postgres user=weft')", server.dir, server.port);
+	kit_lease_says(&l, sql, "OK");
+	kit_lease_says(&l, "SELECT n FROM dblink('mine', 'SELECT 7') AS t(n int)", "7");
+	kit_give(&l);
+	kit_ask(k, &a, "SELECT dblink_get_connections()");
+	kit_assert_row(&a, NULL);
+	kit_end(&a);
+	kit_do(k, "DROP EXTENSION dblink");
+}
+
+/* No reset undoes that, so it costs the connection. */
+static void
+what_a_borrower_has_connected_to_is_nobody_elses(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, server.url, 1);
+	kit_run(&k, elsewhere_body, &k);
+	assert_int_equal(kit_stat(&k).connects, 2);
+	kit_close(&k);
+}
+
 /* ---- texts and values ---- */
 
 static void
@@ -358,6 +391,7 @@ main(void)
 		cmocka_unit_test(a_failed_transaction_does_not_fill_the_server),
 		cmocka_unit_test(a_connection_that_is_to_go_mends_lost_preparations),
 		cmocka_unit_test(a_procedure_is_called_once),
+		cmocka_unit_test(what_a_borrower_has_connected_to_is_nobody_elses),
 		cmocka_unit_test(a_line_may_end_without_a_newline),
 		cmocka_unit_test(as_many_values_as_there_may_be_arrive),
 		cmocka_unit_test(what_comes_little_by_little_is_not_too_much),

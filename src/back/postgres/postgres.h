@@ -170,6 +170,7 @@ struct postgres {
 	struct timer *timer;		/* ends the draining */
 
 	bool tainted;			/* its borrower may have changed its session: nothing more is prepared, nor used that was */
+	bool spoilt;			/* … or done what cannot be undone */
 	bool washing;			/* given back, and not yet as it was */
 	bool rinsed;			/* … and told to roll back */
 
