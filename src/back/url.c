@@ -214,8 +214,8 @@ back_url_is_list(const struct back_url *u)
 }
 
 /*
- * Does s, behind the authority, have an '@' that was to end the user's password?  Only in the path, where it is ours to say what may be
- * in it; anywhere, where the authority alone makes no sense.
+ * Does s, behind the authority, have an '@' that was to end the user's password?  Only in the path, where it is ours to say
+ * what may be in it; anywhere, where the authority alone makes no sense.
  */
 static bool
 back_url_is_cut(struct span authority, struct span s, const char *scheme, enum weft_rc rc)
