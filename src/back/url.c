@@ -232,9 +232,8 @@ back_url_is_cut(struct span authority, struct span s, const char *scheme, enum w
 enum weft_rc
 back_url_parse(const char *text, struct back_url *out, char *error, size_t size)
 {
-	enum weft_rc rc;
-
 	struct span rest = span_str(text), part;
+	enum weft_rc rc;
 
 	*out = (struct back_url){ .port = 0 };
 	part = back_url_until(&rest, ":/?#@");
