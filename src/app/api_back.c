@@ -49,9 +49,10 @@ api_redis_vformat(struct weft_call *c, const char *fmt, va_list ap)
 {
 	enum weft_rc rc = redis_command_vformat(c->call.arena, fmt, ap, &c->call.redis);
 
-	if (rc != WEFT_OK)
-		api_call_fail(c, rc, rc == WEFT_INVALID ? "command \"%.100s\": it has no words, or a %% that weft_redis(3) does not know" :
-		    "command \"%.100s\": no memory for it", fmt);
+	if (rc == WEFT_INVALID)
+		api_call_fail(c, rc, "command \"%.100s\": it has no words, or a %% that weft_redis(3) does not know", fmt);
+	else if (rc != WEFT_OK)
+		api_call_fail(c, rc, "command \"%.100s\": no memory for it", fmt);
 }
 
 static int

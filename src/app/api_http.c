@@ -278,8 +278,12 @@ weft_http_open(struct weft_request *rq, const char *pool, struct weft_http **str
 static long
 api_http_read_failed(struct weft_request *rq, const struct http_stream *s, enum weft_rc rc)
 {
-	fail_note(rq, rc, 0, "pool %s: %s", s == NULL ? "?" : s->pool, s != NULL && s->fault.rc == rc ? s->fault.text : fail_words(rc));
-	rq->fault_pool = s == NULL ? NULL : s->pool;
+	if (s == NULL) {
+		fail_note(rq, rc, 0, "weft_http_read: this is no stream: weft_http_open() makes one");
+		return -1;
+	}
+	fail_note(rq, rc, 0, "pool %s: %s", s->pool, s->fault.rc == rc ? s->fault.text : fail_words(rc));
+	rq->fault_pool = s->pool;
 	return -1;
 }
 

@@ -24,7 +24,9 @@ api_until(const struct weft_request *rq, long ms)
 static int
 api_waited(struct weft_request *rq, enum weft_rc rc, const char *what)
 {
-	return rc == WEFT_OK ? WEFT_OK : fail_note(rq, rc, 0, "%s: %s", what, rc == WEFT_TIMEOUT ? "its time is over" : fail_words(rc));
+	if (rc == WEFT_OK)
+		return WEFT_OK;
+	return fail_note(rq, rc, 0, "%s: %s", what, rc == WEFT_TIMEOUT ? "its time is over" : fail_words(rc));
 }
 
 int

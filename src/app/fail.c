@@ -85,8 +85,9 @@ fail_log(struct weft_request *rq, int status)
 {
 	char where[160];
 
-	log_info("request failed status=%d route=\"%s\" fault=\"%s%s%s\"%s", status, fiber_label(rq->rq.fiber), fail_code(rq),
-	    fail_code(rq)[0] == '\0' ? "" : " ", fail_text(rq), fail_where(rq, where, sizeof where));
+	log_info("request failed status=%d route=\"%s\" fault=\"%s%s%s\"%s result=\"%s\"", status, fiber_label(rq->rq.fiber),
+	    fail_code(rq), fail_code(rq)[0] == '\0' ? "" : " ", fail_text(rq), fail_where(rq, where, sizeof where),
+	    fail_words(rq->fault_rc));
 	if (rq->late != NULL)
 		rq->late->is_told = true;
 }
@@ -245,7 +246,7 @@ fail_answer(struct weft_request *rq, int status, const char *text)
 	return WEFT_OK;
 }
 
-/* weft_fail() of no call that failed: of a write, about which only the response knows, or of nothing that we know of.  Returns its result. */
+/* weft_fail() of no call that failed: of a write, about which only the response knows, or of nothing.  Returns its result. */
 static enum weft_rc
 fail_note_unsaid(struct weft_request *rq)
 {

@@ -257,6 +257,7 @@ ask_wrong(struct weft_request *rq)
 	assert_null(weft_call_http(NULL));
 	weft_http_close(NULL);
 	assert_int_equal(weft_http_read(rq, NULL, NULL, 0), -1);
+	assert_non_null(strstr(weft_fault_text(rq), "weft_http_open"));
 	return weft_puts(rq, "refused");
 }
 
