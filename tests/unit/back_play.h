@@ -32,7 +32,7 @@ struct play_side {
 
 	/*
 	 * Put the ith of these into b.  Returns its name, or NULL when there are no more:
-	 * an answer that is none; what is said unasked; two answers, of which the first is right; what floods the asker, behind
+	 * an answer that is none; what is said unasked; a right answer to "lie", and something behind it; what floods the asker, behind
 	 * what play.lie has got by then; a start that leads to nothing.  NULL: there are none.
 	 */
 	const char *(*lie)(struct buf *b, size_t i);
@@ -42,6 +42,7 @@ struct play_side {
 	const char *(*no_start)(struct buf *b, size_t i);
 
 	bool is_sql;		/* connections are lent, and results come in parts; its losses are counted */
+	bool keeps_parts;	/* the client library keeps a part of a message that came with an answer, and does not say so */
 	unsigned attempts;	/* to connect, before it is given up */
 };
 extern const struct play_side side;
