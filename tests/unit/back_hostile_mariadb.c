@@ -287,7 +287,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLAY_LIES,
+		PLAY_LIES(PLAY_TEST)
 		PLAY(a_row_that_is_not_as_described_is_no_harm),
 		PLAY(no_value_is_read_beyond_its_row),
 		PLAY(lengths_that_cannot_be_are_errors),

@@ -267,7 +267,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLAY_LIES,
+		PLAY_LIES(PLAY_TEST)
 		PLAY(a_row_that_is_not_as_described_is_an_error),
 		PLAY(what_is_no_row_among_rows_is_an_error),
 		PLAY(lengths_that_cannot_be_are_errors),

@@ -187,14 +187,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SAME_ANSWERS,
+		SAME_ANSWERS(SAME_TEST)
 		cmocka_unit_test(bytes_are_bytes_and_texts_have_no_nul),
 		cmocka_unit_test(what_has_no_rows_is_answered),
 		cmocka_unit_test(lost_preparations_are_mended),
-		SAME_WAITS,
+		SAME_WAITS(SAME_TEST)
 		cmocka_unit_test(idle_ones_die_unseen),
-		SAME_CONNECTS,
-		SAME_LOSSES,
+		SAME_CONNECTS(SAME_TEST)
+		SAME_LOSSES(SAME_TEST)
 	};
 
 	if (!server_find())
