@@ -56,7 +56,7 @@ const struct same_asks same_asks = {
 	.values = "SELECT $1, $2, $3, $4, $5 AS b, $6, $7, $8, $3 = CONVERT($3 USING utf8mb4)",
 	.item = "CREATE TABLE item (id int PRIMARY KEY AUTO_INCREMENT, big bigint, name text, data blob)",
 	.reshape = "ALTER TABLE shape ADD COLUMN b text DEFAULT 'two', MODIFY a varchar(9)",
-	.changes = mariadb_changes, .keeps = 64, .endless = WEFT_TOO_LARGE,
+	.changes = mariadb_changes, .keeps = 64,
 	.sleepers = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO = 'SELECT SLEEP(10)'",
 	.sleeper = "SELECT MAX(ID) FROM information_schema.PROCESSLIST WHERE INFO = 'SELECT SLEEP(11)'",
 	.newest = "SELECT MAX(ID) FROM information_schema.PROCESSLIST WHERE USER = 'weft'",

@@ -78,7 +78,6 @@ struct same_asks {
 	const char *reshape;		/* the table shape: a becomes a text, and b is added, 'two' */
 	const char *const *changes;	/* what changes a connection, and ends with NULL */
 	unsigned keeps;			/* statements are kept prepared, at most */
-	enum weft_rc endless;		/* how a result ends that is too large for any memory */
 	bool pipelines;			/* one connection has several statements at once */
 
 	const char *sleepers;		/* counts the connections that are at SELECT SLEEP(10) */
