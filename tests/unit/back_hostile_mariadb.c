@@ -38,11 +38,8 @@ static const char *
 two_put(struct buf *b, size_t i)
 {
 	my_put_answer(b, "lie");
-	if (i == 0)
-		my_put_answer(b, "wrong");
-	else
-		must(buf_add(b, SPAN("\1")) == WEFT_OK);
-	return i < 2 ? "two answers" : NULL;
+	my_put(b, 1, SPAN(MY_OK));
+	return i == 0 ? "an OK behind it" : NULL;
 }
 
 static const char *
@@ -70,7 +67,9 @@ play_any(void)
 	play_pool(1);
 	play_ask_well("before");
 	side.start(NULL, &a, "lie");
-	call_wait(&a.call, KIT_SOON);
+	/* What makes no sense is an error, and not NULL. */
+	if (call_wait(&a.call, KIT_SOON) == WEFT_OK && a.call.rows->count > 0 && a.call.rows->columns > 0)
+		assert_non_null(rows_cell(a.call.rows, 0, 0).at);
 	kit_end(&a);
 	play_ask_well("after");
 	(void)play_read();
@@ -288,7 +287,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLAY_LIES,
+		PLAY_LIES(PLAY_TEST)
 		PLAY(a_row_that_is_not_as_described_is_no_harm),
 		PLAY(no_value_is_read_beyond_its_row),
 		PLAY(lengths_that_cannot_be_are_errors),

@@ -119,7 +119,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLAY_STARTS,
+		PLAY_STARTS(PLAY_TEST)
 		PLAY(a_greeting_that_is_none_is_given_up),
 		PLAY(a_start_without_an_end_gives_nothing_away),
 		PLAY(a_start_without_end_takes_no_memory),

@@ -78,7 +78,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLAY_STARTS,
+		PLAY_STARTS(PLAY_TEST)
 		PLAY(a_start_without_end_takes_no_memory),
 		PLAY(bytes_behind_the_answer_about_tls_are_refused),
 	};

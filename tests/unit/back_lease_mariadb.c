@@ -249,8 +249,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SAME_TRANSACTIONS,
-		SAME_LEASES,
+		SAME_TRANSACTIONS(SAME_TEST)
+		SAME_LEASES(SAME_TEST)
 		cmocka_unit_test(a_statement_that_commits_ends_it_for_its_borrower_too),
 		cmocka_unit_test(a_read_only_server_costs_its_connection),
 		cmocka_unit_test(what_no_reset_undoes_costs_the_connection),

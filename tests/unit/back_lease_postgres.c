@@ -205,8 +205,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SAME_TRANSACTIONS,
-		SAME_LEASES,
+		SAME_TRANSACTIONS(SAME_TEST)
+		SAME_LEASES(SAME_TEST)
 		cmocka_unit_test(a_commit_that_rolls_back_is_refused),
 		cmocka_unit_test(conflicts_are_told),
 		cmocka_unit_test(a_read_only_transaction_costs_its_connection),

@@ -406,7 +406,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SAME_LEASES,
+		SAME_LEASES(SAME_TEST)
 		cmocka_unit_test(multi_and_exec_are_one_step),
 		cmocka_unit_test(a_change_by_others_makes_exec_do_nothing),
 		cmocka_unit_test(what_cannot_be_undone_is_closed),

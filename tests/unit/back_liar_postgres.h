@@ -41,7 +41,7 @@ extern const size_t pg_nlies;
 void pg_listen_tcp(void);
 
 /* The members of the table that are the same for all of its tests. */
-#define PG_SIDE PLAY_SQL, .open = pg_open, .close = pg_close, .url = pg_url, .answer = pg_put_answer, .attempts = 5
+#define PG_SIDE PLAY_SQL, .open = pg_open, .close = pg_close, .url = pg_url, .answer = pg_put_answer, .keeps_parts = true, .attempts = 5
 void pg_open(void);
 void pg_close(void);
 const char *pg_url(void);

@@ -32,7 +32,7 @@ struct play_side {
 
 	/*
 	 * Put the ith of these into b.  Returns its name, or NULL when there are no more:
-	 * an answer that is none; what is said unasked; two answers, of which the first is right; what floods the asker, behind
+	 * an answer that is none; what is said unasked; a right answer to "lie", and something behind it; what floods the asker, behind
 	 * what play.lie has got by then; a start that leads to nothing.  NULL: there are none.
 	 */
 	const char *(*lie)(struct buf *b, size_t i);
@@ -42,6 +42,7 @@ struct play_side {
 	const char *(*no_start)(struct buf *b, size_t i);
 
 	bool is_sql;		/* connections are lent, and results come in parts; its losses are counted */
+	bool keeps_parts;	/* the client library keeps a part of a message that came with an answer, and does not say so */
 	unsigned attempts;	/* to connect, before it is given up */
 };
 extern const struct play_side side;
@@ -101,27 +102,25 @@ void play_sql_check(const struct kit_ask *a, const char *tag);
 #define PLAY(name) { #name, play_on_fiber, play_begin, play_end, (void *)(uintptr_t)(name) }
 void play_on_fiber(void **state);
 
+/* A list of tests has each of them in T(): PLAY_DECLARE below the list, PLAY_TEST in main. */
+#define PLAY_DECLARE(name) void name(void *arg);
+#define PLAY_TEST(name) PLAY(name),
+
 /* back_play_lies.c: what holds for each of them. */
-void what_is_no_answer_is_an_error(void *arg);
-void an_answer_may_end_anywhere(void *arg);
-void an_answer_that_nobody_asked_for_ends_the_connection(void *arg);
-void half_an_answer_that_nobody_asked_for_is_nobodys(void *arg);
-void a_second_answer_is_nobodys(void *arg);
-void a_flood_takes_no_memory(void *arg);
-#define PLAY_LIES \
-	PLAY(what_is_no_answer_is_an_error), \
-	PLAY(an_answer_may_end_anywhere), \
-	PLAY(an_answer_that_nobody_asked_for_ends_the_connection), \
-	PLAY(half_an_answer_that_nobody_asked_for_is_nobodys), \
-	PLAY(a_second_answer_is_nobodys), \
-	PLAY(a_flood_takes_no_memory)
+#define PLAY_LIES(T) \
+	T(what_is_no_answer_is_an_error) \
+	T(an_answer_may_end_anywhere) \
+	T(an_answer_that_nobody_asked_for_ends_the_connection) \
+	T(half_an_answer_that_nobody_asked_for_is_nobodys) \
+	T(a_second_answer_is_nobodys) \
+	T(a_flood_takes_no_memory)
+PLAY_LIES(PLAY_DECLARE)
 
 /* back_play_starts.c: what holds for those that greet who connects. */
-void a_start_that_does_not_come_to_its_end_is_given_up(void *arg);
-void a_server_that_never_answers_delays_no_other(void *arg);
-#define PLAY_STARTS \
-	PLAY(a_start_that_does_not_come_to_its_end_is_given_up), \
-	PLAY(a_server_that_never_answers_delays_no_other)
+#define PLAY_STARTS(T) \
+	T(a_start_that_does_not_come_to_its_end_is_given_up) \
+	T(a_server_that_never_answers_delays_no_other)
+PLAY_STARTS(PLAY_DECLARE)
 
 /* Run a group of tests.  Returns for main. */
 #define play_run_group(tests) (signal(SIGPIPE, SIG_IGN), log_open(2, LOG_ERROR_, "test"), cmocka_run_group_tests(tests, NULL, NULL))

@@ -104,23 +104,49 @@ half_an_answer_that_nobody_asked_for_is_nobodys(void *arg)
 	buf_fini(&b);
 }
 
+/* Who asks for the lie gets a right answer, and who comes after gets its own; or an error, where a part of a message came along. */
+static void
+two(const char *name, bool is_part)
+{
+	struct kit_ask a;
+
+	play_pool(1);
+	play_ask_well("before");
+	play_ask_well("lie");
+	if (is_part && side.keeps_parts) {
+		side.start(NULL, &a, "after");
+		play_check(&a, "after", name);
+	} else {
+		play_ask_well("after");
+	}
+	play_ask_well("later");
+	if (side.is_sql && play_losses() != 1)
+		fail_msg("%s: %llu connections lost", name, play_losses());
+	play_close();
+}
+
 /* Behind the right answer stands the one to the next question, or the beginning of one. */
 void
 a_second_answer_is_nobodys(void *arg)
 {
 	const char *name;
+	struct buf b;
 
 	(void)arg;
-	for (size_t i = 0; play.whole = true, (name = side.two(&play.lie, i)) != NULL; i++) {
-		play_pool(1);
-		play_ask_well("before");
-		play_ask_well("lie");
-		play_ask_well("after");
-		play_ask_well("later");
-		if (side.is_sql && play_losses() != 1)
-			fail_msg("%s: %llu connections lost", name, play_losses());
-		play_close();
+	buf_init(&b, 4096);
+	side.answer(&b, "wrong");
+	for (size_t cut = 1; cut <= b.len; cut++) {
+		char what[64];
+
+		play.whole = true;
+		side.answer(&play.lie, "lie");
+		must(buf_add(&play.lie, (struct span){ b.at, cut }) == WEFT_OK);
+		snprintf(what, sizeof what, "%zu bytes of a second answer", cut);
+		two(what, cut < b.len);
 	}
+	for (size_t i = 0; play.whole = true, (name = side.two(&play.lie, i)) != NULL; i++)
+		two(name, false);
+	buf_fini(&b);
 }
 
 /* ---- what does not end ---- */

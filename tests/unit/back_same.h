@@ -12,6 +12,10 @@
 
 #include "back_parts_kit.h"
 
+/* A list of tests has each of them in T(): SAME_DECLARE below the list, SAME_TEST in main. */
+#define SAME_DECLARE(name) void name(void **state);
+#define SAME_TEST(name) cmocka_unit_test(name),
+
 /* Which certificate is asked for, and of which server. */
 enum same_tls {
 	SAME_TLS_ANY,		/* any at all */
@@ -74,7 +78,6 @@ struct same_asks {
 	const char *reshape;		/* the table shape: a becomes a text, and b is added, 'two' */
 	const char *const *changes;	/* what changes a connection, and ends with NULL */
 	unsigned keeps;			/* statements are kept prepared, at most */
-	enum weft_rc endless;		/* how a result ends that is too large for any memory */
 	bool pipelines;			/* one connection has several statements at once */
 
 	const char *sleepers;		/* counts the connections that are at SELECT SLEEP(10) */
@@ -94,68 +97,48 @@ struct same_asks {
 extern const struct same_asks same_asks;
 
 /* back_same_answers.c: what a statement answers. */
-void values_of_each_kind_arrive(void **state);
-void many_values_arrive(void **state);
-void results_of_each_size_arrive(void **state);
-void a_result_that_does_not_end_is_left(void **state);
-void an_error_is_its_statements_own(void **state);
-void each_gets_its_own_answer(void **state);
-void what_the_kernel_does_not_take_at_once_arrives(void **state);
-void what_changes_a_shared_connection_is_refused(void **state);
-void what_has_changed_is_prepared_anew(void **state);
-void so_many_statements_are_kept_prepared(void **state);
-#define SAME_ANSWERS \
-	cmocka_unit_test(values_of_each_kind_arrive), \
-	cmocka_unit_test(many_values_arrive), \
-	cmocka_unit_test(results_of_each_size_arrive), \
-	cmocka_unit_test(a_result_that_does_not_end_is_left), \
-	cmocka_unit_test(an_error_is_its_statements_own), \
-	cmocka_unit_test(each_gets_its_own_answer), \
-	cmocka_unit_test(what_the_kernel_does_not_take_at_once_arrives), \
-	cmocka_unit_test(what_changes_a_shared_connection_is_refused), \
-	cmocka_unit_test(what_has_changed_is_prepared_anew), \
-	cmocka_unit_test(so_many_statements_are_kept_prepared)
+#define SAME_ANSWERS(T) \
+	T(values_of_each_kind_arrive) \
+	T(many_values_arrive) \
+	T(results_of_each_size_arrive) \
+	T(a_result_that_does_not_end_is_left) \
+	T(an_error_is_its_statements_own) \
+	T(each_gets_its_own_answer) \
+	T(what_the_kernel_does_not_take_at_once_arrives) \
+	T(what_changes_a_shared_connection_is_refused) \
+	T(what_has_changed_is_prepared_anew) \
+	T(so_many_statements_are_kept_prepared)
+SAME_ANSWERS(SAME_DECLARE)
 
 /* Bodies of two of them, which are asked over TLS too. */
 void same_sizes_body(void *kit);
 void same_tokens_body(void *kit);
 
 /* back_same_waits.c: statements that take time, and are given up. */
-void waits_overlap(void **state);
-void a_slow_statement_delays_no_other(void **state);
-void an_abandoned_statement_is_cancelled(void **state);
-void a_late_cancel_hits_nobody(void **state);
-void a_statement_that_goes_on_loses_its_connection(void **state);
-#define SAME_WAITS \
-	cmocka_unit_test(waits_overlap), \
-	cmocka_unit_test(a_slow_statement_delays_no_other), \
-	cmocka_unit_test(an_abandoned_statement_is_cancelled), \
-	cmocka_unit_test(a_late_cancel_hits_nobody), \
-	cmocka_unit_test(a_statement_that_goes_on_loses_its_connection)
+#define SAME_WAITS(T) \
+	T(waits_overlap) \
+	T(a_slow_statement_delays_no_other) \
+	T(an_abandoned_statement_is_cancelled) \
+	T(a_late_cancel_hits_nobody) \
+	T(a_statement_that_goes_on_loses_its_connection)
+SAME_WAITS(SAME_DECLARE)
 
 /* back_same_losses.c: connections that are lost. */
-void a_killed_connection_is_replaced(void **state);
-void a_read_only_server_is_left(void **state);
-void a_rested_connection_is_asked_for_a_sign_of_life(void **state);
-void it_goes_on_after_a_crash_of_the_server(void **state);
-#define SAME_LOSSES \
-	cmocka_unit_test(a_killed_connection_is_replaced), \
-	cmocka_unit_test(a_read_only_server_is_left), \
-	cmocka_unit_test(a_rested_connection_is_asked_for_a_sign_of_life), \
-	cmocka_unit_test(it_goes_on_after_a_crash_of_the_server)
+#define SAME_LOSSES(T) \
+	T(a_killed_connection_is_replaced) \
+	T(a_read_only_server_is_left) \
+	T(a_rested_connection_is_asked_for_a_sign_of_life) \
+	T(it_goes_on_after_a_crash_of_the_server)
+SAME_LOSSES(SAME_DECLARE)
 
 /* back_same_connects.c: how connections begin. */
-void urls_that_cannot_work_are_refused(void **state);
-void a_host_name_is_looked_up(void **state);
-void it_speaks_tls_and_knows_whom_it_speaks_to(void **state);
-void what_cannot_be_reached_is_down_and_tells_no_password(void **state);
-void a_pool_may_close_while_connecting(void **state);
-#define SAME_CONNECTS \
-	cmocka_unit_test(urls_that_cannot_work_are_refused), \
-	cmocka_unit_test(a_host_name_is_looked_up), \
-	cmocka_unit_test(it_speaks_tls_and_knows_whom_it_speaks_to), \
-	cmocka_unit_test(what_cannot_be_reached_is_down_and_tells_no_password), \
-	cmocka_unit_test(a_pool_may_close_while_connecting)
+#define SAME_CONNECTS(T) \
+	T(urls_that_cannot_work_are_refused) \
+	T(a_host_name_is_looked_up) \
+	T(it_speaks_tls_and_knows_whom_it_speaks_to) \
+	T(what_cannot_be_reached_is_down_and_tells_no_password) \
+	T(a_pool_may_close_while_connecting)
+SAME_CONNECTS(SAME_DECLARE)
 
 /* ---- connections that are lent ---- */
 
@@ -190,46 +173,32 @@ struct same_leases {
 extern const struct same_leases same_leases;
 
 /* back_same_lease.c: what holds for any back end with transactions. */
-void two_hundred_share_five(void **state);
-void nothing_is_left_behind(void **state);
-void shared_ones_are_not_changed(void **state);
-void what_cannot_be_cleaned_in_time_is_closed(void **state);
-void a_pool_may_close_meanwhile(void **state);
-void a_commit_whose_answer_is_lost_is_unknown(void **state);
-#define SAME_LEASES \
-	cmocka_unit_test(two_hundred_share_five), \
-	cmocka_unit_test(nothing_is_left_behind), \
-	cmocka_unit_test(shared_ones_are_not_changed), \
-	cmocka_unit_test(what_cannot_be_cleaned_in_time_is_closed), \
-	cmocka_unit_test(a_pool_may_close_meanwhile), \
-	cmocka_unit_test(a_commit_whose_answer_is_lost_is_unknown)
+#define SAME_LEASES(T) \
+	T(two_hundred_share_five) \
+	T(nothing_is_left_behind) \
+	T(shared_ones_are_not_changed) \
+	T(what_cannot_be_cleaned_in_time_is_closed) \
+	T(a_pool_may_close_meanwhile) \
+	T(a_commit_whose_answer_is_lost_is_unknown)
+SAME_LEASES(SAME_DECLARE)
 
 /* Set a row; it must have this amount. */
 void same_set(struct kit *k, struct kit_lease *l, int row, int amount);
 void same_has(struct kit *k, struct kit_lease *l, int row, int amount);
 
 /* back_same_transaction.c: what holds for those of SQL. */
-void several_statements_are_one_transaction(void **state);
-void a_deadlock_ends_a_transaction_for_its_borrower_too(void **state);
-void prepared_statements_are_kept_where_they_can_be(void **state);
-void preparations_are_mended_outside_of_transactions(void **state);
-void a_temporary_table_is_its_borrowers_own(void **state);
-void a_row_is_free_at_once(void **state);
-void what_is_abandoned_is_cancelled_and_rolled_back(void **state);
-void a_late_cancel_hits_no_transaction(void **state);
-void a_connection_that_is_killed_takes_its_transaction_along(void **state);
-void a_statement_that_is_interrupted_is_its_own_failure(void **state);
-#define SAME_TRANSACTIONS \
-	cmocka_unit_test(several_statements_are_one_transaction), \
-	cmocka_unit_test(a_deadlock_ends_a_transaction_for_its_borrower_too), \
-	cmocka_unit_test(prepared_statements_are_kept_where_they_can_be), \
-	cmocka_unit_test(preparations_are_mended_outside_of_transactions), \
-	cmocka_unit_test(a_temporary_table_is_its_borrowers_own), \
-	cmocka_unit_test(a_row_is_free_at_once), \
-	cmocka_unit_test(what_is_abandoned_is_cancelled_and_rolled_back), \
-	cmocka_unit_test(a_late_cancel_hits_no_transaction), \
-	cmocka_unit_test(a_connection_that_is_killed_takes_its_transaction_along), \
-	cmocka_unit_test(a_statement_that_is_interrupted_is_its_own_failure)
+#define SAME_TRANSACTIONS(T) \
+	T(several_statements_are_one_transaction) \
+	T(a_deadlock_ends_a_transaction_for_its_borrower_too) \
+	T(prepared_statements_are_kept_where_they_can_be) \
+	T(preparations_are_mended_outside_of_transactions) \
+	T(a_temporary_table_is_its_borrowers_own) \
+	T(a_row_is_free_at_once) \
+	T(what_is_abandoned_is_cancelled_and_rolled_back) \
+	T(a_late_cancel_hits_no_transaction) \
+	T(a_connection_that_is_killed_takes_its_transaction_along) \
+	T(a_statement_that_is_interrupted_is_its_own_failure)
+SAME_TRANSACTIONS(SAME_DECLARE)
 
 /* ---- what they use: back_same.c ---- */
 

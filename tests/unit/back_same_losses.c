@@ -28,9 +28,14 @@ static void
 idle_is_killed(struct kit *k)
 {
 	for (int i = 0; i < 5; i++) {
+		long long id;
+
 		kit_do(k, "SELECT 1");
-		same.kill(atoll(same.admin(same_asks.newest)));
-		same_nap(20 * USEC_PER_MSEC);
+		id = atoll(same.admin(same_asks.newest));
+		same.kill(id);
+		while (atoll(same.admin(same_asks.newest)) == id)
+			same_nap(USEC_PER_MSEC);
+		same_nap(5 * USEC_PER_MSEC);	/* what it has said is heard */
 		for (int j = 0; j < 4; j++)
 			kit_do(k, "SELECT 1");
 	}

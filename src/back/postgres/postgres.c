@@ -198,13 +198,21 @@ postgres_consume(struct postgres *d)
 static void
 postgres_check_unfinished(struct postgres *d)
 {
-	const struct postgres_slot *s = TAILQ_FIRST(&d->sent);
+	struct postgres_slot *s = TAILQ_FIRST(&d->sent);
+	struct call *call = s == NULL ? NULL : s->call;
 
 	if (s == NULL || s->seq != d->unfinished_seq)
 		d->unfinished = 0;
 	d->unfinished_seq = s == NULL ? 0 : s->seq;
-	if (d->unfinished > POSTGRES_RESULT_MAX)
-		postgres_die(d, NULL, "a result is over %d bytes", POSTGRES_RESULT_MAX);
+	if (d->unfinished <= POSTGRES_RESULT_MAX)
+		return;
+	if (call != NULL) {
+		s->call = NULL;
+		d->live--;
+		d->lost++;
+		call_finish(call, WEFT_TOO_LARGE, NULL, "the result is too large");
+	}
+	postgres_die(d, NULL, "a result is over %d bytes", POSTGRES_RESULT_MAX);
 }
 
 /*
