@@ -297,24 +297,35 @@ class Answering(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     lock = threading.Lock()
-    there = most = 0        # connections
+    there = set()           # connections
+    most = 0
 
     def setup(self):
         super().setup()
         with Answering.lock:
-            Answering.there += 1
+            Answering.there.add(self.connection)
 
     def finish(self):
         with Answering.lock:
-            Answering.there -= 1
+            Answering.there.remove(self.connection)
         super().finish()
+
+    @staticmethod
+    def is_open(connection):
+        """Has the client not closed it?  Its thread may not have seen that yet."""
+        try:
+            return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     def do_GET(self):
         where = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(where.query))
         if where.path == "/wait":
             with Answering.lock:
-                Answering.most = max(Answering.most, Answering.there)
+                Answering.most = max(Answering.most, sum(map(self.is_open, Answering.there)))
             time.sleep(int(query["ms"]) / 1000)
             self.say(200, f"waited {query['ms']} ms".encode())
         elif where.path == "/big":

@@ -10,16 +10,21 @@ scenarios shares (servers that run).  A group is a class of a stage:
     @scenario(Alone)
     def one_request(stage): ...
 """
+import itertools
+import json
 import os
 import shutil
 import signal
+import struct
 import sys
 import time
 import traceback
 
 from . import stalls
 from .backends import MariaDB, Postgres, Redis
-from .place import Failure, Place
+from .place import PR_SET_PDEATHSIG, Failure, Place, libc
+
+NUMBER = struct.Struct("H")
 
 scenarios = []      # (name, group key, stage class, arguments, function, limit)
 
@@ -153,33 +158,76 @@ class Suite:
         return f"  ({os.path.basename(places[-1].filename)}:{places[-1].lineno})" if places else ""
 
     def report(self, result, name, why, seconds):
+        lines = [f"{result} {name} ({seconds:.2f} s)"]
         if result == "ok":
             self.passed += 1
-            print(f"ok {name} ({seconds:.2f} s)", flush=True)
         else:
             self.failed += 1
-            print(f"not ok {name} ({seconds:.2f} s)", flush=True)
-            for line in why.rstrip().split("\n"):
-                print(f"#   {line}", flush=True)
+            lines += [f"#   {line}" for line in why.rstrip().split("\n")]
             if self.stage is not None:
                 self.failed_folders.add(self.stage.place.folder)
-                self.show_logs(self.stage.place.folder)
+                lines += self.ends_of_logs(self.stage.place.folder)
+        # In one piece: others may run beside it.
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
 
     @staticmethod
-    def show_logs(folder):
+    def ends_of_logs(folder):
+        ends = []
         for name in sorted(os.listdir(folder)):
             if not name.endswith(".log"):
                 continue
             with open(os.path.join(folder, name), errors="replace") as file:
                 lines = file.read().split("\n")[-12:]
-            for line in lines:
-                if line:
-                    print(f"#   {name}: {line[:300]}")
-        sys.stdout.flush()
+            ends += [f"#   {name}: {line[:300]}" for line in lines if line]
+        return ends
 
     def run(self, chosen):
+        """Run these, one after the other.  Returns the exit status."""
+        self.run_groups([chosen])
+        return self.conclude()
+
+    def run_beside(self, chosen, sides):
+        """Run these, as many groups at a time as there are sides, each side with servers of its own.  Returns the exit status."""
+        groups = [list(group) for _, group in itertools.groupby(chosen, key=lambda one: one[1])]
+        todo, fill = os.pipe()      # numbers of groups, of which each side takes the next
+        os.write(fill, b"".join(NUMBER.pack(i) for i in range(len(groups))))
+        os.close(fill)
+        for name, said in [self.fork_side(f"side{i}", groups, todo) for i in range(sides)]:
+            with open(said) as file:
+                result = json.loads(file.read() or "null")
+            os.wait()
+            if result is None:
+                self.report("not ok", f"{name} ends", "it did not say how", 0.0)
+                continue
+            self.passed += result["passed"]
+            self.failed += result["failed"]
+            self.failed_folders.update(result["folders"])
+        os.close(todo)
+        return self.conclude()
+
+    def fork_side(self, name, groups, todo):
+        """Returns the name, and a descriptor of which the results can be read."""
+        said, say = os.pipe()
+        sys.stdout.flush()
+        if os.fork() != 0:
+            os.close(say)
+            return name, said
         try:
-            for one in chosen:
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            self.folder = os.path.join(self.folder, name)
+            os.mkdir(self.folder)
+            self.run_groups(groups[NUMBER.unpack(number)[0]] for number in iter(lambda: os.read(todo, NUMBER.size), b""))
+            os.write(say, json.dumps({"passed": self.passed, "failed": self.failed, "folders": list(self.failed_folders)}).encode())
+        except BaseException:       # there is nobody above to tell
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+
+    def run_groups(self, groups):
+        try:
+            for one in itertools.chain.from_iterable(groups):
                 # Servers that do not stop are a failure of what was done with them.
                 if self.stage is not None and self.group != one[1]:
                     self.check_close()
@@ -192,6 +240,13 @@ class Suite:
             for backend in self.backends.values():
                 backend.stop()
             self.tidy()
+
+    def conclude(self):
+        """Say what has become of it.  Returns the exit status."""
+        if self.failed_folders or self.keep:
+            print(f"# logs are in {self.folder}")
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
         print(f"# {self.passed} passed, {self.failed} failed", flush=True)
         return 1 if self.failed else 0
 
@@ -204,11 +259,7 @@ class Suite:
 
     def tidy(self):
         """Keep the folders of failures only."""
-        if self.failed_folders or self.keep:
-            for folder in [] if self.keep else os.listdir(self.folder):
-                path = os.path.join(self.folder, folder)
-                if path not in self.failed_folders and os.path.isdir(path):
-                    shutil.rmtree(path, ignore_errors=True)
-            print(f"# logs are in {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in [] if self.keep else os.listdir(self.folder):
+            path = os.path.join(self.folder, folder)
+            if path not in self.failed_folders and os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)

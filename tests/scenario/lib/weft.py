@@ -93,8 +93,8 @@ class Weft:
         return json.loads(done.stdout)["workers"]
 
     def status(self):
-        """What it says of the first one."""
-        return self.workers()[0]
+        """What it says of the first one; one that is busy for a second is left out."""
+        return wait_until(self.workers, "a worker says how it is")[0]
 
     def kill(self):
         """kill -9 of the master and of what it started: nothing is told to anybody."""
