@@ -339,6 +339,9 @@ void postgres_tell_notifications(struct postgres *d);
  */
 enum weft_rc postgres_look(struct postgres *d, struct call *c, bool *unnamed);
 
+/* A borrower's statement went well: note what no reset undoes. */
+void postgres_note_done(struct postgres *d, const struct call *c);
+
 /* A sync has come on a connection that is not shared: is a transaction open? */
 void postgres_see_transaction(struct postgres *d);
 

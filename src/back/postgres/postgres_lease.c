@@ -26,15 +26,6 @@ postgres_refuse(struct call *c, const char *word)
 	return WEFT_INVALID;
 }
 
-/* Connections of the server's own to elsewhere: DISCARD ALL leaves them. */
-static bool
-postgres_connects_elsewhere(const char *sql)
-{
-	const char *name = sql_session_call(sql);
-
-	return name != NULL && strncmp(name, "dblink_", 7) == 0;
-}
-
 enum weft_rc
 postgres_look(struct postgres *d, struct call *c, bool *unnamed)
 {
@@ -54,10 +45,18 @@ postgres_look(struct postgres *d, struct call *c, bool *unnamed)
 		return word == NULL ? WEFT_OK : postgres_refuse(c, word);
 	}
 	d->tainted |= trace == SQL_LEAVES_STATE;
-	d->spoilt |= trace == SQL_LEAVES_STATE && postgres_connects_elsewhere(c->sql);
 	/* Calls of others find what is prepared without being looked at; and a temporary table may hide what it was prepared for. */
 	*unnamed = d->tainted || trace != SQL_LEAVES_NOTHING;
 	return WEFT_OK;
+}
+
+/* Connections of the server's own to elsewhere: DISCARD ALL leaves them. */
+void
+postgres_note_done(struct postgres *d, const struct call *c)
+{
+	const char *name = d->tainted && c->sql != NULL ? sql_session_call(c->sql) : NULL;
+
+	d->spoilt |= name != NULL && strncmp(name, "dblink_", 7) == 0;
 }
 
 /* ---- transactions ---- */

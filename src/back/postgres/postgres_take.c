@@ -200,6 +200,8 @@ postgres_finish(struct postgres *d, struct call *call, PGresult *r)
 		return;
 	}
 	if (!postgres_is_error(r)) {
+		if (call->lease != NULL)
+			postgres_note_done(d, call);
 		call->rows = d->part.count > 0 ? postgres_stream_rest(d, call->arena, r) : postgres_rows(call->arena, r);
 		call->last = true;
 		if (call->rows != NULL)
