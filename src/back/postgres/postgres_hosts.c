@@ -370,6 +370,6 @@ postgres_hosts_begin(struct postgres *d)
 	h->memory = pool_driver_data(d->conn->pool);
 	postgres_hosts_sort(h, loop_now(d->loop));
 	/* A bit less than the pool waits, which would not know what to say of each of them. */
-	h->until_all = clock_add(loop_now(d->loop), pool_settings(d->conn->pool)->connect_timeout / 50 * 49);
+	h->until_all = clock_add(loop_now(d->loop), pool_settings(d->conn->pool)->connect_timeout / 20 * 19);
 	postgres_hosts_next(d);
 }
