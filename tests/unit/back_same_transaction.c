@@ -344,13 +344,15 @@ late_body(void *kit)
 		kit_end(&a);
 	}
 	assert_true(timeouts > 10);
+	/* Rarely MariaDB takes seconds for what is interrupted just as it ends: that costs its connection, and no more. */
+	assert_in_range(kit_stat(kit).connects, 1, 2);
 }
 
 void
 a_late_cancel_hits_no_transaction(void **state)
 {
 	(void)state;
-	same_with_pool(same.url, 1, 1, late_body);
+	same_with_pool(same.url, 1, 0, late_body);
 }
 
 /* ---- ended by somebody else ---- */
