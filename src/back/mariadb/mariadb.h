@@ -135,7 +135,7 @@ enum weft_rc mariadb_check(const struct back_url *url, char *error, size_t size)
 /* Returns a new one, to be started; NULL without memory. */
 struct mariadb_dial *mariadb_dial_new(struct mariadb *d);
 
-/* Hand it to a thread; done(k) is called on the loop when it has ended.  Returns as threads_submit. */
+/* Hand it to a thread; done(k) is called on the loop when it has ended.  Returns as threads_submit; WEFT_BUSY when enough of them kill already. */
 enum weft_rc mariadb_dial_start(struct mariadb_dial *k, void (*done)(struct mariadb_dial *k));
 
 /* Nobody waits for it any more: let the thread end soon (a KILL is still sent); done is not called.  *kp becomes NULL. */

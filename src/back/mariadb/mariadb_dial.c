@@ -26,6 +26,11 @@
 /* How soon a thread sees that its time is over, or that it is unwanted while its socket cannot be shut down yet; milliseconds. */
 enum { MARIADB_DIAL_LOOK = 100 };
 
+/* On threads at once, of the process: a server that hangs leaves room for others' work.  Who finds no room asks again soon. */
+enum { MARIADB_KILLS = 16 };
+
+static unsigned mariadb_kills;
+
 /* ---- what the URL says ---- */
 
 static const char *
@@ -367,6 +372,7 @@ mariadb_dial_done(void *arg)
 {
 	struct mariadb_dial *k = arg;
 
+	mariadb_kills -= k->victim != 0;
 	if (k->d == NULL)
 		mariadb_dial_free(k);
 	else
@@ -377,9 +383,14 @@ static enum weft_rc
 mariadb_dial_submit(struct mariadb_dial *k)
 {
 	struct threads *t = loop_threads(k->d->loop);
+	enum weft_rc rc;
 
+	if (k->victim != 0 && mariadb_kills == MARIADB_KILLS)
+		return WEFT_BUSY;
 	k->job = (struct thread_job){ .fn = mariadb_dial_run, .done = mariadb_dial_done, .dropped = mariadb_dial_done, .arg = k };
-	return t == NULL ? WEFT_SYSTEM : threads_submit(t, &k->job);
+	rc = t == NULL ? WEFT_SYSTEM : threads_submit(t, &k->job);
+	mariadb_kills += rc == WEFT_OK && k->victim != 0;
+	return rc;
 }
 
 /* A number comes from within mariadb_dial_start, which then goes on by itself. */
