@@ -311,7 +311,7 @@ def state_of(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):       # gone before it was opened, or read
         return ""
 
 
