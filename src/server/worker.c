@@ -301,8 +301,8 @@ worker_become(const char *user, char *error, size_t size)
 
 	if (pw == NULL || (geteuid() == 0 && initgroups(user, pw->pw_gid) != 0) || setgid(pw->pw_gid) != 0 ||
 	    setuid(pw->pw_uid) != 0) {
-		snprintf(error, size, "user \"%s\": %s: only a server that root has started becomes another user", user,
-		    pw == NULL ? "unknown" : strerror(errno));
+		snprintf(error, size, "user \"%s\": %s", user, pw == NULL ? "there is none of this name" :
+		    errno == EPERM ? "only a server that root has started becomes another user" : strerror(errno));
 		return -1;
 	}
 	/* The kernel forgets this when the user changes. */

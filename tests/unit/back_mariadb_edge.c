@@ -5,18 +5,6 @@
 
 #include "back_maria.h"
 
-/* Run a body on a fiber, with a pool of one connection, which it does not lose. */
-static void
-with_pool(void (*body)(void *arg))
-{
-	struct kit k;
-
-	kit_open(&k, maria.url, 1);
-	kit_run(&k, body, &k);
-	assert_int_equal(kit_stat(&k).connects, 1);
-	kit_close(&k);
-}
-
 /* ---- prepared statements ---- */
 
 static void
@@ -42,7 +30,7 @@ static void
 a_procedure_is_called_once(void **state)
 {
 	(void)state;
-	with_pool(procedure_body);
+	kit_part_with_pool(maria.url, 1, 1, procedure_body);
 }
 
 static void
@@ -83,7 +71,7 @@ static void
 a_server_may_have_little_room_for_prepared_statements(void **state)
 {
 	(void)state;
-	with_pool(full_body);
+	kit_part_with_pool(maria.url, 1, 1, full_body);
 }
 
 /* As many columns as before, of other types. */
@@ -117,7 +105,7 @@ static void
 columns_may_change_their_types(void **state)
 {
 	(void)state;
-	with_pool(types_body);
+	kit_part_with_pool(maria.url, 1, 1, types_body);
 }
 
 static void
@@ -147,7 +135,7 @@ static void
 a_procedure_may_answer_in_other_columns_each_time(void **state)
 {
 	(void)state;
-	with_pool(columns_body);
+	kit_part_with_pool(maria.url, 1, 1, columns_body);
 }
 
 /* ---- what a procedure leaves behind on a shared connection ---- */
@@ -186,7 +174,7 @@ static void
 a_shared_procedure_leaves_nothing_behind(void **state)
 {
 	(void)state;
-	with_pool(trace_body);
+	kit_part_with_pool(maria.url, 1, 1, trace_body);
 }
 
 /* ---- errors ---- */
@@ -220,7 +208,7 @@ static void
 an_error_may_have_any_number(void **state)
 {
 	(void)state;
-	with_pool(signals_body);
+	kit_part_with_pool(maria.url, 1, 1, signals_body);
 }
 
 static void
@@ -246,7 +234,7 @@ static void
 what_fails_in_its_midst_is_not_begun_again(void **state)
 {
 	(void)state;
-	with_pool(midst_body);
+	kit_part_with_pool(maria.url, 1, 1, midst_body);
 }
 
 /* ---- values ---- */
@@ -279,7 +267,7 @@ static void
 as_many_values_as_there_may_be_arrive(void **state)
 {
 	(void)state;
-	with_pool(values_body);
+	kit_part_with_pool(maria.url, 1, 1, values_body);
 }
 
 int

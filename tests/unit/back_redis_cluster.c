@@ -630,25 +630,51 @@ node_that_hangs_does_not_take_all_of_a_connection(void **state)
 	crowd_end(&a, SHARE);
 }
 
-/* Those that are given up early say that it is silent: who comes later is told so at once, who waits longer gets his answer. */
-static void
-silent_node_is_asked_nothing_more(void **state)
+/*
+ * Stop a node, and let six calls for a key of its be given up early, who say that it is silent.  One more waits for longer, so that the
+ * connection stays.  Returns that one: crowd_await and crowd_end it.
+ */
+static struct ask *
+node_falls_silent(int node, const char *key)
 {
-	struct ask *early, *patient, a;
+	char get[40], set[40];
+	struct ask *early, *patient;
 
-	cluster_start(false);
-	many_open((struct pool_conf){ .url = cluster_url(), .max = 1 });
-	many_expect("OK", "SET foo x");
-	many_expect("OK", "SET hello x");
-	kill(many.pid[2], SIGSTOP);
-	early = crowd_begin(6, "GET {foo}%u");
-	patient = crowd_begin(1, "SETNX {foo} y");
+	snprintf(get, sizeof get, "GET {%s}%%u", key);
+	snprintf(set, sizeof set, "SETNX {%s} y", key);
+	kill(many.pid[node], SIGSTOP);
+	early = crowd_begin(6, get);
+	patient = crowd_begin(1, set);
 	for (int i = 0; i < 60; i++)
 		loop_turn(many.loop, 5 * USEC_PER_MSEC);
 	for (unsigned i = 0; i < 6; i++)
 		call_abandon(&early[i].call, WEFT_TIMEOUT);
 	crowd_await(early, 6);
 	crowd_end(&early, 6);
+	return patient;
+}
+
+/* The node goes on, and who has waited gets his answer. */
+static void
+node_speaks_again(int node, struct ask *patient)
+{
+	kill(many.pid[node], SIGCONT);
+	crowd_await(patient, 1);
+	assert_int_equal(patient->rc, WEFT_OK);
+	crowd_end(&patient, 1);
+}
+
+/* Those that are given up early say that it is silent: who comes later is told so at once, who waits longer gets his answer. */
+static void
+silent_node_is_asked_nothing_more(void **state)
+{
+	struct ask *patient, a;
+
+	cluster_start(false);
+	many_open((struct pool_conf){ .url = cluster_url(), .max = 1 });
+	many_expect("OK", "SET foo x");
+	many_expect("OK", "SET hello x");
+	patient = node_falls_silent(2, "foo");
 	assert_int_equal(many_once(&a, "GET foo"), WEFT_DOWN);
 	assert_non_null(strstr(a.fault.text, "it does not answer"));
 	ask_fini(&a);
@@ -656,10 +682,7 @@ silent_node_is_asked_nothing_more(void **state)
 	/* Longer than a node is kept that nobody waits for. */
 	for (int i = 0; i < 300; i++)
 		loop_turn(many.loop, 5 * USEC_PER_MSEC);
-	kill(many.pid[2], SIGCONT);
-	crowd_await(patient, 1);
-	assert_int_equal(patient->rc, WEFT_OK);
-	crowd_end(&patient, 1);
+	node_speaks_again(2, patient);
 	many_until_ok(10 * USEC_PER_SEC, "GET foo");
 }
 
@@ -667,28 +690,16 @@ silent_node_is_asked_nothing_more(void **state)
 static void
 silent_node_is_not_asked_what_any_can_answer(void **state)
 {
-	struct ask *early, *patient;
+	struct ask *patient;
 
 	cluster_start(false);
 	many_open((struct pool_conf){ .url = cluster_url(), .max = 1 });
 	many_expect("OK", "SET hello x");
 	many_expect("OK", "SET foo x");
 	assert_int_equal(node_of("hello"), 0);
-	kill(many.pid[0], SIGSTOP);
-	early = crowd_begin(6, "GET {hello}%u");
-	/* Somebody waits longer, so the connection stays. */
-	patient = crowd_begin(1, "SETNX {hello} y");
-	for (int i = 0; i < 60; i++)
-		loop_turn(many.loop, 5 * USEC_PER_MSEC);
-	for (unsigned i = 0; i < 6; i++)
-		call_abandon(&early[i].call, WEFT_TIMEOUT);
-	crowd_await(early, 6);
-	crowd_end(&early, 6);
+	patient = node_falls_silent(0, "hello");
 	many_expect("PONG", "PING");
-	kill(many.pid[0], SIGCONT);
-	crowd_await(patient, 1);
-	assert_int_equal(patient->rc, WEFT_OK);
-	crowd_end(&patient, 1);
+	node_speaks_again(0, patient);
 }
 
 /* The only node that there is a connection to has gone somewhere else while nothing was asked, without a word: the URL knows others. */
